@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libarmature: the KVM/arm64 API in user space.
+ *
+ * The interface is the one of /dev/kvm: descriptors, ioctl requests, a mapped struct kvm_run. Every
+ * descriptor is a real file descriptor, so mmap(), dup() and fcntl() work on it directly; only the
+ * three calls below stand for the three system calls that the kernel would have to serve.
+ * Requests, structures and register encodings are in <armature/kvm_arm64.h>.
+ */
+#ifndef ARMATURE_ARMATURE_H
+#define ARMATURE_ARMATURE_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * armature_open() - What open("/dev/kvm", O_RDWR | O_CLOEXEC) is to Linux's KVM.
+ *
+ * Return: a system descriptor, or -1 with errno set (EMFILE, ENFILE, ENOMEM).
+ *
+ * Thread-safe.
+ */
+int armature_open(void);
+
+/**
+ * armature_ioctl() - ioctl(2) on a system, VM, vCPU or device descriptor.
+ * @fd:      a descriptor from armature_open() or from one of these requests, or a dup() of one
+ * @request: a KVM_* request of <armature/kvm_arm64.h>
+ * @arg:     its argument: a value, or a pointer cast to unsigned long
+ *
+ * Return: what the same request returns on Linux: 0 or a non-negative value, or -1 with errno set.
+ * A descriptor that is not armature's gives ENOTTY.
+ *
+ * Thread-safe; a vCPU runs on one thread at a time, as on Linux.
+ * Source: Documentation/virt/kvm/api.rst.
+ */
+int armature_ioctl(int fd, unsigned long request, unsigned long arg);
+
+/**
+ * armature_close() - close(2) on an armature descriptor.
+ * @fd: the descriptor
+ *
+ * What the descriptor stands for goes when its last duplicate is closed and nothing else holds it
+ * (a vCPU holds its VM).
+ *
+ * Return: 0, or -1 with errno set. Thread-safe.
+ */
+int armature_close(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
