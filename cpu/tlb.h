@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The software TLB that generated code probes inline, in banks.
+ *
+ * Terms: a bank is the set of translations of one (EL, PAN, live address space); an entry holds a read tag, a write
+ * tag (TLB_NO_MATCH until the page is dirty and writable) and an addend: host address = guest VA + addend.
+ * MMIO, device-attributed, watched and read-only-write pages never match, so those accesses reach the slow path.
+ *
+ * What must hold:
+ *  - An entry is in a bank only while a walk with that bank's registers would give it (or until the maintenance that
+ *    the architecture asks for): no flush on a TTBR write, a bank is selected (or recycled) instead.
+ *  - Only the owning vCPU's thread touches its banks. Others queue maintenance (tlb_broadcast) and wait at DSB.
+ *  - Tags are page addresses of canonical VAs (top byte already stripped when TBI applies); a tagged pointer misses and
+ *    is found by the slow path.
+ */
+#ifndef CPU_TLB_H
+#define CPU_TLB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu;
+struct machine;
+struct code_page;
+
+#define TLB_BITS      10
+#define TLB_SIZE      (1u << TLB_BITS)
+#define XTLB_BITS     8
+#define XTLB_SIZE     (1u << XTLB_BITS)
+#define TLB_EL0_BANKS 6
+#define TLB_BANKS     (TLB_EL0_BANKS + 2)	/* and EL1 with PAN 0 and PAN 1 */
+#define TLB_PAGE_MASK (~0xfffull)
+#define TLB_NO_MATCH  1ull			/* never equals a page address */
+
+struct tlb_entry {
+	uint64_t read_tag;
+	uint64_t write_tag;
+	uintptr_t addend;
+	uint64_t info;		/* private to tlb.c/access.c: physical page, nG, level, contiguous size, attributes */
+};
+
+/* A page of code that may be fetched: tag -> the engine's object for the physical page. */
+struct xtlb_entry {
+	uint64_t tag;		/* page VA or TLB_NO_MATCH */
+	struct code_page *page;	/* NULL when the engine has not looked yet */
+	uint64_t info;
+	uint8_t *host;		/* host address of the page's first byte, for the translator */
+};
+
+struct tlb_bank {
+	struct tlb_entry e[TLB_SIZE];
+	struct xtlb_entry x[XTLB_SIZE];
+	/* Private to tlb.c: the key (EL, PAN, ASID, TTBRs, TCR…), LRU stamp, list of non-global lines. */
+	struct tlb_bank_key {
+		uint64_t ttbr0, ttbr1, tcr, mair, sctlr;
+		uint16_t asid;
+		uint8_t el, pan;
+		bool valid;
+	} key;
+	uint64_t used;
+	uint32_t nr_ng;
+	uint16_t ng[TLB_SIZE];	/* indices of non-global lines that may be filled; private */
+	bool ng_overflow;
+};
+
+/* The index hash mixes in higher bits, so that buffers a power of two apart do not share lines. */
+static inline unsigned int tlb_index(uint64_t va)
+{
+	uint64_t p = va >> 12;
+
+	return (unsigned int)(p ^ (p >> TLB_BITS)) & (TLB_SIZE - 1);
+}
+
+static inline unsigned int xtlb_index(uint64_t va)
+{
+	uint64_t p = va >> 12;
+
+	return (unsigned int)(p ^ (p >> XTLB_BITS)) & (XTLB_SIZE - 1);
+}
+
+/* One queued maintenance operation. */
+struct tlb_op {
+	enum tlb_op_kind {
+		TLB_OP_ALL,		/* VMALLE1 */
+		TLB_OP_ASID,		/* ASIDE1 */
+		TLB_OP_VA,		/* VAE1, VALE1: asid and global */
+		TLB_OP_VA_ALL_ASID,	/* VAAE1, VAALE1 */
+		TLB_OP_RANGE,		/* RVAE1…: va, pages */
+		TLB_OP_RANGE_ALL_ASID,
+	} kind;
+	uint16_t asid;
+	uint64_t va;
+	uint64_t len;			/* bytes; 0 for kinds without an address */
+};
+
+#define TLB_QUEUE 32
+
+struct cpu_tlb {
+	struct tlb_bank *banks;		/* TLB_BANKS of them */
+	uint64_t clock;
+	/* Maintenance from other vCPUs; the lock is a leaf. */
+	pthread_mutex_t lock;
+	struct tlb_op queue[TLB_QUEUE];
+	unsigned int nr_queued;		/* TLB_QUEUE + 1 means: overflow, drop everything */
+	_Atomic uint64_t posted;	/* sequence of the last op queued */
+	_Atomic uint64_t served;	/* sequence of the last op done */
+	_Atomic bool in_guest;		/* false: whoever waits need not; the queue is served at entry */
+};
+
+int tlb_init(struct cpu *cpu);
+void tlb_destroy(struct cpu *cpu);
+
+/* Choose cpu->bank and cpu->bank_el0 for the present EL, PAN, ASID and translation registers. */
+void tlb_select(struct cpu *cpu);
+
+/* Drop everything of this vCPU (its own thread, or while it is outside the guest). */
+void tlb_flush(struct cpu *cpu);
+
+/* Drop every line that maps physical page @pa (host mapping changed, dirty log restarted, code page freed). Same threads as tlb_flush(). */
+void tlb_flush_pa(struct cpu *cpu, uint64_t pa, uint64_t len);
+
+/* Do @op on this vCPU now; with @broadcast, also queue it to the machine's other vCPUs. */
+void tlb_maintain(struct cpu *cpu, const struct tlb_op *op, bool broadcast);
+
+/* Serve the queue (at a kick with CPU_REQ_TLB, at guest entry, and while waiting). */
+void tlb_serve(struct cpu *cpu);
+
+/* DSB: wait until every vCPU has done what this one broadcast, serving one's own queue meanwhile. */
+void tlb_sync(struct cpu *cpu);
+
+/* Guest entry and leave: maintain in_guest, serve the queue on entry. */
+void tlb_enter_guest(struct cpu *cpu);
+void tlb_leave_guest(struct cpu *cpu);
+
+#endif
