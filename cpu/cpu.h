@@ -117,6 +117,7 @@ struct cpu {
 	struct tlb_bank *bank;		/* bank of ordinary data accesses and of fetches */
 	struct tlb_bank *bank_el0;	/* bank of unprivileged accesses (LDTR/STTR) */
 	uint64_t icount;		/* instructions retired */
+	uint64_t icount_limit;		/* kick points also leave (CPU_EXIT_KICK) once icount reaches it: pmu_horizon() */
 	struct pstate ps;
 	uint32_t fpcr;
 	uint32_t fpsr;			/* without the host's sticky flags (see fp_fast.h); read with cpu_fpsr() */
