@@ -47,22 +47,22 @@
 #include <stdint.h>
 
 /* FPCR (Arm ARM, C5.2.8) */
-#define FP_CR_FZ16	   (1u << 19)
-#define FP_CR_RMODE_SHIFT  22
-#define FP_CR_RMODE	   (3u << FP_CR_RMODE_SHIFT)
-#define FP_CR_FZ	   (1u << 24)
-#define FP_CR_DN	   (1u << 25)
-#define FP_CR_AHP	   (1u << 26)
-#define FP_CR_ALL	   (FP_CR_FZ16 | FP_CR_RMODE | FP_CR_FZ | FP_CR_DN | FP_CR_AHP)
+#define FP_CR_FZ16        (1u << 19)
+#define FP_CR_RMODE_SHIFT 22
+#define FP_CR_RMODE       (3u << FP_CR_RMODE_SHIFT)
+#define FP_CR_FZ          (1u << 24)
+#define FP_CR_DN          (1u << 25)
+#define FP_CR_AHP         (1u << 26)
+#define FP_CR_ALL         (FP_CR_FZ16 | FP_CR_RMODE | FP_CR_FZ | FP_CR_DN | FP_CR_AHP)
 
 /* FPSR (Arm ARM, C5.2.9): the cumulative exception bits */
-#define FP_SR_IOC 	   (1u << 0)
-#define FP_SR_DZC 	   (1u << 1)
-#define FP_SR_OFC 	   (1u << 2)
-#define FP_SR_UFC 	   (1u << 3)
-#define FP_SR_IXC 	   (1u << 4)
-#define FP_SR_IDC 	   (1u << 7)
-#define FP_SR_ALL 	   (FP_SR_IOC | FP_SR_DZC | FP_SR_OFC | FP_SR_UFC | FP_SR_IXC | FP_SR_IDC)
+#define FP_SR_IOC (1u << 0)
+#define FP_SR_DZC (1u << 1)
+#define FP_SR_OFC (1u << 2)
+#define FP_SR_UFC (1u << 3)
+#define FP_SR_IXC (1u << 4)
+#define FP_SR_IDC (1u << 7)
+#define FP_SR_ALL (FP_SR_IOC | FP_SR_DZC | FP_SR_OFC | FP_SR_UFC | FP_SR_IXC | FP_SR_IDC)
 
 /**
  * struct fp_env - what a floating-point operation reads and accumulates
@@ -94,9 +94,9 @@ static inline enum fp_round fp_rmode(const struct fp_env *env)
 }
 
 /* NZCV of a comparison, as the nibble N:Z:C:V (FPCompare) */
-#define FP_NZCV_LESS	  0x8u
-#define FP_NZCV_EQUAL	  0x6u
-#define FP_NZCV_GREATER	  0x2u
+#define FP_NZCV_LESS      0x8u
+#define FP_NZCV_EQUAL     0x6u
+#define FP_NZCV_GREATER   0x2u
 #define FP_NZCV_UNORDERED 0x3u
 
 /*
@@ -124,45 +124,45 @@ static inline enum fp_round fp_rmode(const struct fp_env *env)
  *                                             FixedToFP of v / 2^fbits, @fbits 0 to 64; @v is the
  *                                             source register's value extended to 64 bits
  */
-#define FP_DECLARE(N)                                                                              \
-	static inline uint##N##_t fp##N##_abs(uint##N##_t a)                                       \
-	{                                                                                          \
-		return (uint##N##_t)(a & ~((uint##N##_t)1 << (N - 1)));                            \
-	}                                                                                          \
-	static inline uint##N##_t fp##N##_neg(uint##N##_t a)                                       \
-	{                                                                                          \
-		return (uint##N##_t)(a ^ ((uint##N##_t)1 << (N - 1)));                             \
-	}                                                                                          \
-	uint##N##_t fp##N##_add(struct fp_env *env, uint##N##_t a, uint##N##_t b);                 \
-	uint##N##_t fp##N##_sub(struct fp_env *env, uint##N##_t a, uint##N##_t b);                 \
-	uint##N##_t fp##N##_mul(struct fp_env *env, uint##N##_t a, uint##N##_t b);                 \
-	uint##N##_t fp##N##_div(struct fp_env *env, uint##N##_t a, uint##N##_t b);                 \
-	uint##N##_t fp##N##_mulx(struct fp_env *env, uint##N##_t a, uint##N##_t b);                \
-	uint##N##_t fp##N##_max(struct fp_env *env, uint##N##_t a, uint##N##_t b);                 \
-	uint##N##_t fp##N##_min(struct fp_env *env, uint##N##_t a, uint##N##_t b);                 \
-	uint##N##_t fp##N##_maxnum(struct fp_env *env, uint##N##_t a, uint##N##_t b);              \
-	uint##N##_t fp##N##_minnum(struct fp_env *env, uint##N##_t a, uint##N##_t b);              \
-	uint##N##_t fp##N##_sqrt(struct fp_env *env, uint##N##_t a);                               \
-	uint##N##_t fp##N##_muladd(struct fp_env *env, uint##N##_t addend, uint##N##_t a,          \
-				   uint##N##_t b);                                                 \
-	uint##N##_t fp##N##_recip_estimate(struct fp_env *env, uint##N##_t a);                     \
-	uint##N##_t fp##N##_rsqrt_estimate(struct fp_env *env, uint##N##_t a);                     \
-	uint##N##_t fp##N##_recip_step(struct fp_env *env, uint##N##_t a, uint##N##_t b);          \
-	uint##N##_t fp##N##_rsqrt_step(struct fp_env *env, uint##N##_t a, uint##N##_t b);          \
-	uint##N##_t fp##N##_recpx(struct fp_env *env, uint##N##_t a);                              \
-	uint##N##_t fp##N##_round_int(struct fp_env *env, uint##N##_t a, enum fp_round round,      \
-				      bool exact);                                                 \
-	unsigned fp##N##_compare(struct fp_env *env, uint##N##_t a, uint##N##_t b, bool signal);   \
-	bool fp##N##_compare_eq(struct fp_env *env, uint##N##_t a, uint##N##_t b);                 \
-	bool fp##N##_compare_ge(struct fp_env *env, uint##N##_t a, uint##N##_t b);                 \
-	bool fp##N##_compare_gt(struct fp_env *env, uint##N##_t a, uint##N##_t b);                 \
-	uint64_t fp##N##_to_sint(struct fp_env *env, uint##N##_t a, unsigned width,                \
-				 unsigned fbits, enum fp_round round);                             \
-	uint64_t fp##N##_to_uint(struct fp_env *env, uint##N##_t a, unsigned width,                \
-				 unsigned fbits, enum fp_round round);                             \
-	uint##N##_t fp##N##_from_sint(struct fp_env *env, int64_t v, unsigned fbits,               \
-				      enum fp_round round);                                        \
-	uint##N##_t fp##N##_from_uint(struct fp_env *env, uint64_t v, unsigned fbits,              \
+#define FP_DECLARE(N)                                                                            \
+	static inline uint##N##_t fp##N##_abs(uint##N##_t a)                                     \
+	{                                                                                        \
+		return (uint##N##_t)(a & ~((uint##N##_t)1 << (N - 1)));                          \
+	}                                                                                        \
+	static inline uint##N##_t fp##N##_neg(uint##N##_t a)                                     \
+	{                                                                                        \
+		return (uint##N##_t)(a ^ ((uint##N##_t)1 << (N - 1)));                           \
+	}                                                                                        \
+	uint##N##_t fp##N##_add(struct fp_env *env, uint##N##_t a, uint##N##_t b);               \
+	uint##N##_t fp##N##_sub(struct fp_env *env, uint##N##_t a, uint##N##_t b);               \
+	uint##N##_t fp##N##_mul(struct fp_env *env, uint##N##_t a, uint##N##_t b);               \
+	uint##N##_t fp##N##_div(struct fp_env *env, uint##N##_t a, uint##N##_t b);               \
+	uint##N##_t fp##N##_mulx(struct fp_env *env, uint##N##_t a, uint##N##_t b);              \
+	uint##N##_t fp##N##_max(struct fp_env *env, uint##N##_t a, uint##N##_t b);               \
+	uint##N##_t fp##N##_min(struct fp_env *env, uint##N##_t a, uint##N##_t b);               \
+	uint##N##_t fp##N##_maxnum(struct fp_env *env, uint##N##_t a, uint##N##_t b);            \
+	uint##N##_t fp##N##_minnum(struct fp_env *env, uint##N##_t a, uint##N##_t b);            \
+	uint##N##_t fp##N##_sqrt(struct fp_env *env, uint##N##_t a);                             \
+	uint##N##_t fp##N##_muladd(struct fp_env *env, uint##N##_t addend, uint##N##_t a,        \
+				   uint##N##_t b);                                               \
+	uint##N##_t fp##N##_recip_estimate(struct fp_env *env, uint##N##_t a);                   \
+	uint##N##_t fp##N##_rsqrt_estimate(struct fp_env *env, uint##N##_t a);                   \
+	uint##N##_t fp##N##_recip_step(struct fp_env *env, uint##N##_t a, uint##N##_t b);        \
+	uint##N##_t fp##N##_rsqrt_step(struct fp_env *env, uint##N##_t a, uint##N##_t b);        \
+	uint##N##_t fp##N##_recpx(struct fp_env *env, uint##N##_t a);                            \
+	uint##N##_t fp##N##_round_int(struct fp_env *env, uint##N##_t a, enum fp_round round,    \
+				      bool exact);                                               \
+	unsigned fp##N##_compare(struct fp_env *env, uint##N##_t a, uint##N##_t b, bool signal); \
+	bool fp##N##_compare_eq(struct fp_env *env, uint##N##_t a, uint##N##_t b);               \
+	bool fp##N##_compare_ge(struct fp_env *env, uint##N##_t a, uint##N##_t b);               \
+	bool fp##N##_compare_gt(struct fp_env *env, uint##N##_t a, uint##N##_t b);               \
+	uint64_t fp##N##_to_sint(struct fp_env *env, uint##N##_t a, unsigned width,              \
+				 unsigned fbits, enum fp_round round);                           \
+	uint64_t fp##N##_to_uint(struct fp_env *env, uint##N##_t a, unsigned width,              \
+				 unsigned fbits, enum fp_round round);                           \
+	uint##N##_t fp##N##_from_sint(struct fp_env *env, int64_t v, unsigned fbits,             \
+				      enum fp_round round);                                      \
+	uint##N##_t fp##N##_from_uint(struct fp_env *env, uint64_t v, unsigned fbits,            \
 				      enum fp_round round)
 
 FP_DECLARE(16);
