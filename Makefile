@@ -1,0 +1,47 @@
+# The commands of README.md. What builds is meson and ninja; see meson.build.
+#
+#   make              build build/armature and the libraries
+#   make demo         from nothing to a Debian arm64 guest's shell
+#   make check        install what the tests need, and run them all (CHECK=all: as CI does)
+#   make check-kvm    the tests that need Linux's own KVM, under an emulated arm64 host
+#   make install      PREFIX (/usr/local) and DESTDIR are honoured
+#   make clean        remove what was built; distclean also what was fetched
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# meson reads each of these once; a folder that gains one changes the build.
+DESCRIPTIONS := $(wildcard meson.build */meson.build */*/meson.build)
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja: $(DESCRIPTIONS) | tools
+	@if [ -e $@ ]; then meson setup --reconfigure $(BUILD) $(MESONFLAGS); \
+	else meson setup --prefix $(PREFIX) $(MESONFLAGS) $(BUILD); fi
+	@touch $@
+
+tools:
+	@scripts/deps --only-ask build
+
+demo:
+	@scripts/demo
+
+check:
+	@scripts/check $(CHECK)
+
+check-kvm:
+	@scripts/check-kvm
+
+install: all
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) build-*
+
+distclean: clean
+	rm -rf .cache
+
+.PHONY: all tools demo check check-kvm install clean distclean
