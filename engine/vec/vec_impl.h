@@ -31,6 +31,16 @@ struct vec_fns {
 #define VEC_INLINE static inline __attribute__((always_inline))
 #define VEC_MAYBE  __attribute__((unused))
 
+/* Whether the host's processor has an extension for which there is a function of its own. Tests define VEC_PORTABLE. */
+#if defined(__x86_64__) && !defined(VEC_PORTABLE)
+#define VEC_HOST_X86		1
+#define VEC_HOST_HAS(extension) __builtin_cpu_supports(extension)
+#define VEC_ON_HOST(call)	call
+#else
+#define VEC_HOST_HAS(extension) 0
+#define VEC_ON_HOST(call)	(void)0
+#endif
+
 /* FPCR and FPSR stand next to each other, as in struct fp_env. */
 _Static_assert(offsetof(struct cpu, fpsr) ==
 		       offsetof(struct cpu, fpcr) + offsetof(struct fp_env, fpsr),
