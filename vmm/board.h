@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The board: where everything is, which device has which interrupt, and the device tree.
+ *
+ * Addresses are those of QEMU's "virt" machine, which every arm64 guest knows.
+ */
+#ifndef VMM_BOARD_H
+#define VMM_BOARD_H
+
+#include "vmm/virtio_blk.h"
+#include "vmm/vm.h"
+
+#define BOARD_GIC_DIST UINT64_C(0x08000000)
+#define BOARD_GIC_CPU  UINT64_C(0x08010000)
+#define BOARD_PL011    UINT64_C(0x09000000)
+#define BOARD_PL031    UINT64_C(0x09010000)
+#define BOARD_VIRTIO   UINT64_C(0x0a000000) /* disk n is 0x200 * n further */
+#define BOARD_RAM      UINT64_C(0x40000000)
+
+/* INTIDs. */
+#define BOARD_PL011_IRQ	 33
+#define BOARD_PL031_IRQ	 34
+#define BOARD_VIRTIO_IRQ 48 /* disk n has 48 + n */
+
+struct vmm_board {
+	struct vmm_device *uart;
+};
+
+/**
+ * vmm_board_create() - Puts the devices into a VM.
+ * @transmit, @room, @opaque: the console's side of the UART
+ * @disks:  become the devices', also when this fails
+ *
+ * Return: 0, or -errno after a message.
+ */
+int vmm_board_create(struct vmm_board *board, struct vmm_vm *vm,
+		     void (*transmit)(void *opaque, uint8_t byte), void (*room)(void *opaque),
+		     void *opaque, const struct vmm_disk *disks, unsigned int nr_disks);
+
+/* What the tree says beside the devices. */
+struct vmm_board_tree {
+	const char *append;		   /* or NULL */
+	uint64_t initrd_start, initrd_end; /* 0 and 0 without one */
+};
+
+/**
+ * vmm_board_fdt() - Makes the device tree.
+ * @buf: receives it
+ *
+ * Return: 0, or a negative libfdt error.
+ */
+int vmm_board_fdt(const struct vmm_vm *vm, const struct vmm_board_tree *tree, void *buf,
+		  size_t size);
+
+/**
+ * vmm_board_patch_fdt() - Makes a tree that the user gave fit this boot: memory, and what /chosen says
+ * of the command line (when one is given), the initrd and the seeds.
+ * @buf: holds the tree
+ *
+ * Return: 0, or a negative libfdt error.
+ */
+int vmm_board_patch_fdt(const struct vmm_vm *vm, const struct vmm_board_tree *tree, void *buf,
+			size_t size);
+
+#endif

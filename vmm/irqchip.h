@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interrupt controller in user space: libarmature-gic between the devices and the KVM.
+ *
+ *	devices of the board ---- vmm_line_set() ----+
+ *	                                             v
+ *	device_irq_level ---- vmm_irqchip_levels() -> GIC --- pins ---> KVM_IRQ_LINE, type CPU
+ *	                                             ^
+ *	KVM_EXIT_MMIO ---- the bus ------------------+
+ *
+ * A pin is driven from within the GIC's lock, so the KVM sees the changes in their order. KVM_IRQ_LINE
+ * never comes back to the GIC, so that is free of deadlock.
+ */
+#ifndef VMM_IRQCHIP_H
+#define VMM_IRQCHIP_H
+
+#include "vmm/bus.h"
+#include "vmm/device.h"
+#include "vmm/kvm.h"
+#include "vmm/trace.h"
+
+#include <armature/gic.h>
+
+#define VMM_IRQCHIP_IRQS 128 /* INTIDs */
+
+/* The devices inside a KVM whose levels it publishes in device_irq_level. */
+enum vmm_level { VMM_LEVEL_VTIMER, VMM_LEVEL_PTIMER, VMM_LEVEL_PMU, VMM_LEVELS };
+
+struct vmm_level_device {
+	const char *name;
+	uint64_t bit;	    /* of device_irq_level */
+	unsigned int intid; /* the PPI that its output is wired to */
+};
+
+extern const struct vmm_level_device vmm_level_devices[VMM_LEVELS];
+
+struct vmm_irqchip {
+	struct vmm_device device;
+	struct armature_gic *gic;
+	const struct vmm_kvm *kvm;
+	int vm_fd;
+	unsigned int nr_cpus;
+	uint64_t dist_base, cpu_base;
+	struct vmm_trace *trace;
+	const char *names[VMM_IRQCHIP_IRQS]; /* of who is wired to an INTID, or NULL */
+	/* Under the GIC's lock. */
+	uint64_t delivered[VMM_IRQCHIP_IRQS]; /* acknowledges */
+	uint64_t pin_changes;
+	int error; /* of the first KVM_IRQ_LINE that failed, or 0 */
+};
+
+/**
+ * vmm_irqchip_create() - Makes the GIC and puts its two frames on the bus.
+ * Return: 0 or -errno.
+ */
+int vmm_irqchip_create(struct vmm_irqchip *irqchip, const struct vmm_kvm *kvm, int vm_fd,
+		       unsigned int nr_cpus, uint64_t dist_base, uint64_t cpu_base,
+		       struct vmm_trace *trace, struct vmm_bus *bus);
+
+/* The input @intid (an SPI), for a device called @name. */
+struct vmm_line vmm_irqchip_line(struct vmm_irqchip *irqchip, unsigned int intid, const char *name);
+
+/**
+ * vmm_irqchip_levels() - The levels that a vCPU's run structure shows have changed.
+ * @levels:  device_irq_level
+ * @changed: the bits that differ from before; those that we do not know are ignored
+ */
+void vmm_irqchip_levels(struct vmm_irqchip *irqchip, unsigned int cpu, uint64_t levels,
+			uint64_t changed);
+
+/* Tells the KVM the level of both pins of a vCPU, after KVM_ARM_VCPU_INIT has lowered them. */
+int vmm_irqchip_drive_pins(struct vmm_irqchip *irqchip, unsigned int cpu);
+
+#endif

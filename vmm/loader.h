@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is put into guest memory before vCPU 0 starts: kernel, initrd, device tree.
+ *
+ *	RAM base + text_offset	the kernel, with image_size bytes of its own
+ *	next 2 MiB boundary	the initrd
+ *	next 2 MiB boundary	the device tree, up to 2 MiB
+ *
+ * That satisfies Linux's Documentation/arm64/booting.rst: the kernel at text_offset from a 2 MiB
+ * boundary, the device tree on 8 bytes within one 2 MiB region, the initrd within 1 GiB-aligned 32 GiB
+ * of the kernel. Files stay open, so that a reboot finds what was there at the start.
+ */
+#ifndef VMM_LOADER_H
+#define VMM_LOADER_H
+
+#include "vmm/memory.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct vmm_boot {
+	const char *kernel, *initrd; /* paths, or NULL */
+	bool flat;
+	int kernel_fd, initrd_fd;
+	uint64_t entry;
+	uint64_t initrd_start, initrd_end; /* 0 and 0 without one */
+	uint64_t dtb;
+};
+
+/**
+ * vmm_boot_open() - Opens the files.
+ * @flat: the kernel is a bare binary without the Image header, loaded where QEMU puts such ones:
+ *        512 KiB into memory
+ *
+ * Return: 0, or -errno after a message; vmm_boot_close() is due in either case.
+ */
+int vmm_boot_open(struct vmm_boot *boot, const char *kernel, bool flat, const char *initrd);
+
+/**
+ * vmm_boot_load() - Puts kernel and initrd into memory, and decides where the device tree goes.
+ *
+ * Return: 0, or -errno after a message that says what is wrong with which file.
+ */
+int vmm_boot_load(struct vmm_boot *boot, const struct vmm_memory *mem);
+
+void vmm_boot_close(struct vmm_boot *boot);
+
+#endif

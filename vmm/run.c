@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm_run(): from what the command line asked for to the end of the guest.
+ *
+ * Everything that can be wrong with what was given is found before the guest's first instruction and
+ * before the terminal is touched; what is made is undone in the opposite order at one place.
+ */
+#include "vmm/board.h"
+#include "vmm/console.h"
+#include "vmm/fdt.h"
+#include "vmm/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libfdt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct run {
+	const struct vmm_config *config;
+	const struct vmm_kvm *kvm;
+	int system_fd, signal_fd;
+	struct vmm_memory memory;
+	struct vmm_boot boot;
+	struct vmm_disk disks[VMM_MAX_DISKS];
+	unsigned int nr_disks; /* open and not yet the board's */
+	struct vmm_loop loop;
+	struct vmm_trace *trace;
+	struct vmm_vm vm;
+	bool has_vm;
+	struct vmm_board board;
+	struct vmm_console console;
+	void *dtb; /* VMM_FDT_MAX bytes */
+	uint64_t started;
+	int signal; /* that asked for the end, or 0 */
+};
+
+/* ---- The device tree -------------------------------------------------------------------- */
+
+static int read_dtb(struct run *run, const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	if (fd >= 0)
+		n = read(fd, run->dtb, VMM_FDT_MAX);
+	if (n < 0) {
+		const int err = -errno;
+
+		vmm_report("dtb '%s': %s", path, strerror(-err));
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	close(fd);
+	if ((size_t)n < sizeof(struct fdt_header) || fdt_check_full(run->dtb, (size_t)n)) {
+		vmm_report("dtb '%s': not a device tree blob", path);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int write_dtb(const struct run *run, const char *path)
+{
+	const size_t size = fdt_totalsize(run->dtb);
+	const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	int err = 0;
+
+	if (fd < 0 || write(fd, run->dtb, size) != (ssize_t)size)
+		err = -errno;
+	if (fd >= 0 && close(fd) && !err)
+		err = -errno;
+	if (err)
+		vmm_report("--dump-dtb '%s': %s", path, strerror(-err));
+	return err;
+}
+
+/* The seeds are new for each boot, so the tree is made for each. */
+static int make_dtb(struct run *run)
+{
+	const struct vmm_board_tree tree = {
+		.append = run->config->append,
+		.initrd_start = run->boot.initrd_start,
+		.initrd_end = run->boot.initrd_end,
+	};
+	int err;
+
+	if (run->config->dtb) {
+		err = read_dtb(run, run->config->dtb);
+		if (err)
+			return err;
+		err = vmm_board_patch_fdt(&run->vm, &tree, run->dtb, VMM_FDT_MAX);
+	} else {
+		err = vmm_board_fdt(&run->vm, &tree, run->dtb, VMM_FDT_SIZE);
+	}
+	if (err) {
+		vmm_report("the device tree cannot be made: %s%s", fdt_strerror(err),
+			   run->config->append ? " (is --append too long?)" : "");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void place_dtb(struct run *run)
+{
+	const size_t size = fdt_totalsize(run->dtb);
+
+	memcpy(vmm_memory_at(&run->memory, run->boot.dtb, size), run->dtb, size);
+	run->vm.entry = run->boot.entry;
+	run->vm.dtb = run->boot.dtb;
+}
+
+/* For a reboot. */
+static int reload(void *opaque)
+{
+	struct run *run = opaque;
+	int err = vmm_boot_load(&run->boot, &run->memory);
+
+	if (!err)
+		err = make_dtb(run);
+	if (!err)
+		place_dtb(run);
+	return err;
+}
+
+/* ---- The user's end, and signals ---------------------------------------------------------------------------- */
+
+static void quit(void *opaque)
+{
+	struct run *run = opaque;
+
+	vmm_console_stop(&run->console);
+	vmm_vm_request(&run->vm, VMM_REQUEST_QUIT);
+}
+
+static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+/* As a shell expects of a program that has changed its terminal. */
+static void stop_and_continue(struct run *run)
+{
+	vmm_terminal_restore();
+	raise(SIGSTOP);
+	if (run->console.terminal)
+		vmm_terminal_raw();
+}
+
+static void signal_ready(void *opaque)
+{
+	struct run *run = opaque;
+	struct signalfd_siginfo info;
+
+	if (read(run->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGTSTP) {
+		stop_and_continue(run);
+		return;
+	}
+	run->signal = (int)info.ssi_signo;
+	quit(run);
+}
+
+/* Before any thread is made, so that none gets a signal but those that ask for it. */
+static int take_signals(struct run *run)
+{
+	sigset_t set;
+	int err;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(ending_signals) / sizeof(ending_signals[0]); i++) {
+		struct sigaction old;
+
+		/* What the parent chose to ignore (nohup) stays ignored. */
+		if (!sigaction(ending_signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaddset(&set, ending_signals[i]);
+	}
+	sigaddset(&set, SIGTSTP);
+	err = -pthread_sigmask(SIG_BLOCK, &set, NULL);
+	if (err)
+		return err;
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
+	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (run->signal_fd < 0)
+		return -errno;
+	err = vmm_loop_add(&run->loop, run->signal_fd, signal_ready, run);
+	return err < 0 ? err : 0;
+}
+
+/* ---- From start to end ------------------------------------------------------------------ */
+
+static int open_files(struct run *run)
+{
+	const struct vmm_config *config = run->config;
+	int err = vmm_boot_open(&run->boot, config->kernel, config->flat, config->initrd);
+
+	if (!err && config->dtb)
+		err = read_dtb(run, config->dtb);
+	while (!err && run->nr_disks < config->nr_disks) {
+		const struct vmm_disk_config *disk = &config->disks[run->nr_disks];
+
+		err = vmm_disk_open(&run->disks[run->nr_disks], disk->path, disk->read_only);
+		run->nr_disks += !err;
+	}
+	if (!err && config->trace) {
+		err = vmm_trace_open(config->trace, run->started, &run->trace);
+		if (err)
+			vmm_report("--trace '%s': %s", config->trace, strerror(-err));
+	}
+	return err;
+}
+
+static int load(struct run *run)
+{
+	const int err = vmm_memory_create(&run->memory, BOARD_RAM, run->config->mem);
+
+	if (err) {
+		vmm_report("--mem: the host does not give %llu MiB: %s",
+			   (unsigned long long)(run->config->mem >> 20), strerror(-err));
+		return err;
+	}
+	return vmm_boot_load(&run->boot, &run->memory);
+}
+
+static int build(struct run *run)
+{
+	const unsigned int nr_disks = run->nr_disks;
+	int err;
+
+	run->kvm = vmm_kvm_choose(run->config->kvm, &run->system_fd);
+	if (!run->kvm)
+		return -ENODEV;
+	run->has_vm = true;
+	err = vmm_vm_create(&run->vm, run->kvm, run->system_fd, &run->memory, run->config->cpus,
+			    &run->loop, run->trace);
+	if (err)
+		return err;
+	run->nr_disks = 0;
+	err = vmm_board_create(&run->board, &run->vm, vmm_console_transmit, vmm_console_room,
+			       &run->console, run->disks, nr_disks);
+	if (err)
+		return err;
+	run->vm.reload = reload;
+	run->vm.reload_opaque = run;
+	err = make_dtb(run);
+	if (!err)
+		place_dtb(run);
+	if (!err && run->config->dump_dtb)
+		err = write_dtb(run, run->config->dump_dtb);
+	return err;
+}
+
+/* Everything up to the point where the guest could start. */
+static int prepare(struct run *run)
+{
+	int err = vmm_loop_init(&run->loop);
+
+	run->dtb = calloc(1, VMM_FDT_MAX);
+	if (!run->dtb)
+		err = -ENOMEM;
+	if (!err)
+		err = take_signals(run);
+	if (err) {
+		vmm_report("%s", strerror(-err));
+		return err;
+	}
+	err = open_files(run);
+	if (!err)
+		err = load(run);
+	return err ? err : build(run);
+}
+
+static enum vmm_request run_guest(struct run *run)
+{
+	enum vmm_request end = VMM_REQUEST_NONE;
+	int err;
+
+	run->console.loop = &run->loop;
+	run->console.uart = run->board.uart;
+	run->console.quit = quit;
+	run->console.opaque = run;
+	err = vmm_console_start(&run->console);
+	if (err)
+		vmm_report("the terminal cannot be used: %s", strerror(-err));
+	else
+		err = vmm_vm_start(&run->vm);
+	if (err)
+		return VMM_REQUEST_ERROR;
+	while (end == VMM_REQUEST_NONE) {
+		vmm_console_serve(&run->console);
+		vmm_loop_once(&run->loop);
+		end = vmm_vm_serve(&run->vm);
+	}
+	return end;
+}
+
+static const char *const endings[] = {
+	[VMM_REQUEST_POWEROFF] = "powered off",
+	[VMM_REQUEST_QUIT] = "ended",
+	[VMM_REQUEST_ERROR] = "stopped by an error",
+};
+
+static void summarise(const struct run *run, enum vmm_request end, uint64_t wall_ns)
+{
+	const struct vmm_vcpu_stats *vcpus[VMM_MAX_CPUS];
+
+	for (unsigned int i = 0; i < run->vm.nr_vcpus; i++)
+		vcpus[i] = &run->vm.vcpus[i].stats;
+	vmm_stats_print(stderr,
+			&(struct vmm_summary){.vcpus = vcpus,
+					      .nr_vcpus = run->vm.nr_vcpus,
+					      .bus = &run->vm.bus,
+					      .irqchip = &run->vm.irqchip,
+					      .wall_ns = wall_ns,
+					      .boots = run->vm.boots,
+					      .ending = endings[end]},
+			run->config->stats);
+}
+
+static void clean_up(struct run *run)
+{
+	if (run->has_vm)
+		vmm_vm_destroy(&run->vm);
+	if (run->kvm && run->system_fd >= 0)
+		run->kvm->close(run->system_fd);
+	while (run->nr_disks)
+		close(run->disks[--run->nr_disks].fd);
+	vmm_boot_close(&run->boot);
+	vmm_memory_destroy(&run->memory);
+	if (run->signal_fd >= 0)
+		close(run->signal_fd);
+	vmm_loop_destroy(&run->loop);
+	free(run->dtb);
+}
+
+int vmm_run(const struct vmm_config *config)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	enum vmm_request end;
+	int status = VMM_USAGE, ended_by, err;
+
+	if (!run) {
+		vmm_report("%s", strerror(ENOMEM));
+		return VMM_USAGE;
+	}
+	*run = (struct run){.config = config, .system_fd = -1, .signal_fd = -1,
+			    .loop.wake_fd = -1, .boot = {.kernel_fd = -1, .initrd_fd = -1},
+			    .vm.fd = -1, .started = vmm_now()};
+	err = prepare(run);
+	if (!err && !config->kernel) {
+		status = VMM_OK; /* only --dump-dtb */
+	} else if (!err) {
+		const uint64_t entered = vmm_now();
+
+		end = run_guest(run);
+		vmm_vm_stop(&run->vm);
+		vmm_terminal_restore();
+		summarise(run, end, vmm_now() - entered);
+		status = end == VMM_REQUEST_ERROR ? VMM_FAILED : VMM_OK;
+	}
+	clean_up(run);
+	err = vmm_trace_close(run->trace);
+	if (err)
+		vmm_report("--trace '%s': %s", config->trace, strerror(-err));
+	ended_by = run->signal;
+	free(run);
+	if (ended_by) {
+		sigset_t set;
+
+		sigemptyset(&set);
+		sigaddset(&set, ended_by);
+		raise(ended_by); /* stays pending until it is let in */
+		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	}
+	return status;
+}

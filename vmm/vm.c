@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* A virtual machine: memory, bus, devices, vCPUs, and who decides that it goes on. */
+#include "vmm/vm.h"
+#include "vmm/board.h"
+#include "vmm/report.h"
+
+#include <armature/kvm_arm64.h>
+#include <errno.h>
+#include <string.h>
+
+#define DEFAULT_IPA_BITS 40 /* of KVM_CREATE_VM's type 0 */
+
+static int vm_ioctl(struct vmm_vm *vm, unsigned long request, const void *arg)
+{
+	return vmm_kvm_ioctl_ptr(vm->kvm, vm->fd, request, arg);
+}
+
+static int check_extension(struct vmm_vm *vm, unsigned long cap)
+{
+	return vmm_kvm_ioctl(vm->kvm, vm->system_fd, KVM_CHECK_EXTENSION, cap);
+}
+
+/* Machines with fewer than 40 bits need to be asked for what they have. */
+static int create_vm(struct vmm_vm *vm)
+{
+	const int bits = check_extension(vm, KVM_CAP_ARM_VM_IPA_SIZE);
+	const bool small = bits > 0 && bits < DEFAULT_IPA_BITS;
+	const uint64_t end = vm->memory->base + vm->memory->size;
+
+	if (small && end > UINT64_C(1) << bits) {
+		vmm_report("--mem: this KVM has guest physical addresses of %d bits only", bits);
+		return -E2BIG;
+	}
+	vm->fd = vmm_kvm_ioctl(vm->kvm, vm->system_fd, KVM_CREATE_VM,
+			       small ? KVM_VM_TYPE_ARM_IPA_SIZE((unsigned int)bits) : 0);
+	if (vm->fd < 0)
+		vmm_report("the KVM cannot create a VM: %s", strerror(-vm->fd));
+	return vm->fd < 0 ? vm->fd : 0;
+}
+
+static int add_memory(struct vmm_vm *vm)
+{
+	const struct kvm_userspace_memory_region region = {
+		.slot = 0,
+		.guest_phys_addr = vm->memory->base,
+		.memory_size = vm->memory->size,
+		.userspace_addr = (uintptr_t)vm->memory->host,
+	};
+	const int err = vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+
+	if (err < 0)
+		vmm_report("the KVM does not take the guest's memory: %s", strerror(-err));
+	return err < 0 ? err : 0;
+}
+
+/* Without an in-kernel irqchip the PMU needs no interrupt, only to be told that all is set up. */
+static int init_pmu(struct vmm_vm *vm)
+{
+	const struct kvm_device_attr attr = {
+		.group = KVM_ARM_VCPU_PMU_V3_CTRL,
+		.attr = KVM_ARM_VCPU_PMU_V3_INIT,
+	};
+
+	for (unsigned int i = 0; vm->has_pmu && i < vm->nr_vcpus; i++) {
+		const int err = vmm_kvm_ioctl_ptr(vm->kvm, vm->vcpus[i].fd, KVM_SET_DEVICE_ATTR,
+						  &attr);
+
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int create_vcpus(struct vmm_vm *vm, unsigned int nr)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < nr; i++) {
+		err = vmm_vcpu_create(&vm->vcpus[i], vm, i);
+		vm->nr_vcpus = i + 1; /* also a half-made one is destroyed */
+		if (!err)
+			err = vmm_vcpu_reset(&vm->vcpus[i], 0, 0);
+	}
+	if (!err)
+		err = init_pmu(vm);
+	if (err)
+		vmm_report("the KVM cannot create vCPU %u: %s", vm->nr_vcpus - 1, strerror(-err));
+	return err;
+}
+
+static int check_cpus(struct vmm_vm *vm, unsigned int nr)
+{
+	int max = check_extension(vm, KVM_CAP_MAX_VCPUS);
+
+	if (max <= 0)
+		max = check_extension(vm, KVM_CAP_NR_VCPUS);
+	if (max <= 0 || nr <= (unsigned int)max)
+		return 0;
+	vmm_report("--cpus %u: this KVM has up to %d", nr, max);
+	return -E2BIG;
+}
+
+int vmm_vm_create(struct vmm_vm *vm, const struct vmm_kvm *kvm, int system_fd,
+		  struct vmm_memory *memory, unsigned int nr_vcpus, struct vmm_loop *loop,
+		  struct vmm_trace *trace)
+{
+	int err;
+
+	vm->kvm = kvm;
+	vm->system_fd = system_fd;
+	vm->fd = -1;
+	vm->memory = memory;
+	vm->loop = loop;
+	vm->trace = trace;
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_cond_init(&vm->changed, NULL);
+	err = check_cpus(vm, nr_vcpus);
+	if (!err)
+		err = create_vm(vm);
+	if (!err)
+		err = add_memory(vm);
+	if (err)
+		return err;
+	vm->has_pmu = check_extension(vm, KVM_CAP_ARM_PMU_V3) > 0;
+	err = vmm_irqchip_create(&vm->irqchip, kvm, vm->fd, nr_vcpus, BOARD_GIC_DIST, BOARD_GIC_CPU,
+				 trace, &vm->bus);
+	if (err) {
+		vmm_report("the interrupt controller cannot be made: %s", strerror(-err));
+		return err;
+	}
+	vmm_vm_add_device(vm, &vm->irqchip.device);
+	return create_vcpus(vm, nr_vcpus);
+}
+
+void vmm_vm_add_device(struct vmm_vm *vm, struct vmm_device *device)
+{
+	struct vmm_device **last = &vm->devices;
+
+	while (*last)
+		last = &(*last)->next;
+	device->next = NULL;
+	*last = device;
+}
+
+static void set_state(struct vmm_vm *vm, enum vmm_state state)
+{
+	__atomic_store_n(&vm->state, state, __ATOMIC_SEQ_CST);
+	pthread_cond_broadcast(&vm->changed);
+}
+
+static void kick_all(struct vmm_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vmm_vcpu_kick(&vm->vcpus[i]);
+}
+
+void vmm_vm_request(struct vmm_vm *vm, enum vmm_request request)
+{
+	pthread_mutex_lock(&vm->lock);
+	if (vm->state != VMM_STOPPED) {
+		if (request > vm->request)
+			vm->request = request;
+		set_state(vm, VMM_PAUSING);
+		kick_all(vm);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	vmm_loop_wake(vm->loop);
+}
+
+bool vmm_vm_may_run(struct vmm_vm *vm, struct vmm_vcpu *vcpu)
+{
+	bool run;
+
+	if (__atomic_load_n(&vm->state, __ATOMIC_SEQ_CST) == VMM_RUNNING)
+		return true;
+	vmm_vcpu_complete_mmio(vcpu);
+	pthread_mutex_lock(&vm->lock);
+	vm->parked++;
+	pthread_cond_broadcast(&vm->changed);
+	while (vm->state == VMM_PAUSING)
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	vm->parked--;
+	run = vm->state == VMM_RUNNING;
+	pthread_mutex_unlock(&vm->lock);
+	return run;
+}
+
+/* No vCPU runs, and none has an MMIO access under way. */
+static int reset_all(struct vmm_vm *vm)
+{
+	int err = 0;
+
+	for (struct vmm_device *d = vm->devices; d; d = d->next)
+		d->reset(d);
+	if (vm->reload)
+		err = vm->reload(vm->reload_opaque);
+	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++) {
+		err = vmm_vcpu_reset(&vm->vcpus[i], vm->entry, vm->dtb);
+		if (!err)
+			err = vmm_irqchip_drive_pins(&vm->irqchip, i);
+	}
+	vm->boots++;
+	return err;
+}
+
+int vmm_vm_start(struct vmm_vm *vm)
+{
+	int err = vmm_vcpu_prepare_kicks();
+
+	vm->boots = 1;
+	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++)
+		err = vmm_vcpu_reset(&vm->vcpus[i], vm->entry, vm->dtb);
+	pthread_mutex_lock(&vm->lock); /* a request kicks only threads that are there */
+	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++)
+		err = vmm_vcpu_start(&vm->vcpus[i]);
+	pthread_mutex_unlock(&vm->lock);
+	if (err)
+		vmm_report("the vCPUs cannot be started: %s", strerror(-err));
+	return err;
+}
+
+static unsigned int running_threads(const struct vmm_vm *vm)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		nr += vm->vcpus[i].has_thread;
+	return nr;
+}
+
+enum vmm_request vmm_vm_serve(struct vmm_vm *vm)
+{
+	enum vmm_request request;
+	int err;
+
+	pthread_mutex_lock(&vm->lock);
+	if (vm->state == VMM_PAUSING) {
+		while (vm->parked < running_threads(vm))
+			pthread_cond_wait(&vm->changed, &vm->lock);
+	}
+	request = vm->request;
+	if (request == VMM_REQUEST_RESET) {
+		vmm_trace(vm->trace, VMM_TRACE_NO_CPU, "reset");
+		vm->request = VMM_REQUEST_NONE;
+		err = reset_all(vm);
+		if (err) {
+			vmm_report("the guest cannot be reset: %s", strerror(-err));
+			vm->request = VMM_REQUEST_ERROR;
+		} else {
+			set_state(vm, VMM_RUNNING);
+		}
+		request = vm->request;
+	}
+	if (request != VMM_REQUEST_NONE)
+		set_state(vm, VMM_STOPPED);
+	pthread_mutex_unlock(&vm->lock);
+	return request;
+}
+
+void vmm_vm_stop(struct vmm_vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	set_state(vm, VMM_STOPPED);
+	kick_all(vm);
+	pthread_mutex_unlock(&vm->lock);
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		if (vm->vcpus[i].has_thread)
+			pthread_join(vm->vcpus[i].thread, NULL);
+		vm->vcpus[i].has_thread = false;
+	}
+}
+
+void vmm_vm_destroy(struct vmm_vm *vm)
+{
+	struct vmm_device *next;
+
+	vmm_vm_stop(vm);
+	for (struct vmm_device *d = vm->devices; d; d = next) {
+		next = d->next;
+		if (d != &vm->irqchip.device)
+			d->destroy(d); /* may still set its line */
+	}
+	if (vm->irqchip.gic)
+		vm->irqchip.device.destroy(&vm->irqchip.device);
+	vm->devices = NULL;
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vmm_vcpu_destroy(&vm->vcpus[i]);
+	vm->nr_vcpus = 0;
+	if (vm->fd >= 0)
+		vm->kvm->close(vm->fd);
+	vm->fd = -1;
+	pthread_cond_destroy(&vm->changed);
+	pthread_mutex_destroy(&vm->lock);
+}
