@@ -1,0 +1,433 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Boot Debian guests and look at what they say.
+
+    guest.py TEST         one of the tests below; prints TAP
+    guest.py --list
+
+The program under test is build/armature, or what ARMATURE names. With ARMATURE=qemu the same
+guests run on qemu-system-aarch64 instead, to tell a fault of a test from one of armature.
+
+A guest's console goes to a pipe, or to a pseudo-terminal where a test types. Every test demands
+that the guest ended by itself in time, with status 0, and that its kernel complained of nothing.
+"""
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ARMATURE = os.environ.get('ARMATURE', os.path.join(TOP, 'build', 'armature'))
+
+# What a sound guest's kernel never says.
+COMPLAINTS = re.compile(r'(?m)(?:WARNING: |BUG: |Oops|Kernel panic|unexpected IRQ|nobody cared|'
+                        r'rcu.*stall|soft lockup|Spurious|I/O error|EXT4-fs error|'
+                        r'Unable to handle|hung_task|clocksource: timekeeping watchdog).*')
+
+PROMPT = 'guest:/root# '
+
+
+class Failed(Exception):
+    """A test's demand that was not met."""
+
+
+def made(*what):
+    """The path of something that scripts/guest makes."""
+    return subprocess.run([os.path.join(TOP, 'scripts', 'guest'), *what], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def qemu(kernel, initramfs, append, cpus, memory, disks):
+    """The command for the same machine on QEMU."""
+    args = ['qemu-system-aarch64', '-M', 'virt', '-cpu', 'max,pauth-impdef=on', '-nic', 'none',
+            '-display', 'none', '-serial', 'mon:stdio', '-m', str(memory), '-smp', str(cpus),
+            '-kernel', kernel, '-initrd', initramfs, '-append', append]
+    for n, disk in reversed(list(enumerate(disks))):
+        name, _, option = disk.partition(',')
+        args += ['-drive', 'file=%s,format=raw,if=none,id=d%d%s' %
+                 (name, n, ',readonly=on' if option == 'ro' else ''),
+                 '-device', 'virtio-blk-device,drive=d%d' % n]
+    return args
+
+
+def command(kind='cloud', run=None, root=None, cpus=1, memory=512, disks=(), options=(),
+            qemu_options=()):
+    """The command that boots a guest of a kind, which runs something and powers off."""
+    kernel, initramfs = made('kernel', kind), made('initramfs', kind)
+    append = 'console=ttyAMA0'
+    if root:
+        append += ' armature.root=' + root
+    if run:
+        append += ' armature.run="%s"' % run
+    if ARMATURE == 'qemu':
+        return qemu(kernel, initramfs, append, cpus, memory, disks) + list(qemu_options)
+    args = [ARMATURE, 'run', '-k', kernel, '-i', initramfs, '-a', append, '-m', str(memory),
+            '-c', str(cpus)]
+    for disk in disks:
+        args += ['-d', disk]
+    return args + list(options)
+
+
+def sound(text, status):
+    """Demand that a guest ended well."""
+    complaint = COMPLAINTS.search(text)
+    if complaint:
+        raise Failed('the kernel complains: ' + complaint[0])
+    if 'reboot: Power down' not in text:
+        raise Failed('the guest did not power off')
+    if status != 0:
+        raise Failed('exit status %d' % status)
+
+
+def boot(timeout=60, **what):
+    """Boot, without a terminal, and return what the guest's console showed."""
+    args = command(**what)
+    p = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT)
+    try:
+        out, _ = p.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        out, _ = p.communicate()
+        show(out)
+        raise Failed('not over after %d s' % timeout)
+    text = show(out)
+    sound(text, p.returncode)
+    return text
+
+
+def show(out):
+    """Put a console into the log, as TAP comments; return it as text."""
+    text = out.decode(errors='replace').replace('\r', '')
+    for line in text.splitlines():
+        print('# | ' + line)
+    sys.stdout.flush()
+    return text
+
+
+def demand(text, *patterns):
+    """Demand that every pattern is found in a line of its own right."""
+    for pattern in patterns:
+        if not re.search(pattern, text, re.M):
+            raise Failed('nothing matches ' + pattern)
+
+
+class Terminal:
+    """A guest on a pseudo-terminal, to type at."""
+
+    def __init__(self, **what):
+        self.master, slave = pty.openpty()
+        self.before = termios.tcgetattr(slave)
+        self.p = subprocess.Popen(command(**what), stdin=slave, stdout=slave, stderr=slave,
+                                  start_new_session=True)
+        self.slave = slave
+        self.text = b''
+        self.seen = 0
+
+    def read(self, seconds):
+        if select.select([self.master], [], [], seconds)[0]:
+            self.text += os.read(self.master, 65536)
+            return True
+        return False
+
+    def expect(self, what, seconds=60):
+        """Wait until something new is shown."""
+        end = time.monotonic() + seconds
+        while True:
+            at = self.text.find(what.encode(), self.seen)
+            if at >= 0:
+                self.seen = at + len(what)
+                return
+            left = end - time.monotonic()
+            if left <= 0 or self.p.poll() is not None and not self.read(0.1):
+                raise Failed('%r is not shown' % what)
+            self.read(min(left, 0.2))
+
+    def type(self, what):
+        os.write(self.master, what.encode())
+
+    def finish(self, seconds=20):
+        """Wait for the end; return the exit status. The terminal must be as it was."""
+        end = time.monotonic() + seconds
+        while self.p.poll() is None:
+            if time.monotonic() > end:
+                raise Failed('still running')
+            self.read(0.1)
+        while self.read(0.1):
+            pass
+        if termios.tcgetattr(self.slave) != self.before:
+            raise Failed('the terminal is not as it was')
+        return self.p.returncode
+
+    def close(self):
+        if self.p.poll() is None:
+            self.p.kill()
+            self.p.wait()
+        show(self.text)
+        os.close(self.master)
+        os.close(self.slave)
+
+
+def interactive(script):
+    """Run a test that types, and show the console in any case."""
+    def test():
+        terminal = Terminal()
+        try:
+            script(terminal)
+        finally:
+            terminal.close()
+    test.__doc__ = script.__doc__
+    return test
+
+
+INTERRUPTS = (r'GIC-0 +27 Level +arch_timer', r'GIC-0 .*arm-pmu', r'GIC-0 .*uart-pl011',
+              r'GIC-0 .*rtc-pl031')
+
+
+def cloud():
+    """Debian's cloud kernel, one CPU: its interrupts come from GIC-0"""
+    text = boot(run='uname -a; cat /proc/interrupts')
+    demand(text, r'^Linux guest 6\..*-cloud-arm64 .*aarch64', *INTERRUPTS)
+    count = re.search(r'^ *\d+: +(\d+) +GIC-0 +27', text, re.M)
+    if int(count[1]) < 50:
+        raise Failed('only %s timer interrupts' % count[1])
+
+
+def generic():
+    """Debian's plain kernel, linux-image-arm64"""
+    text = boot(kind='generic', run='uname -a; cat /proc/interrupts')
+    demand(text, r'^Linux guest 6\.\S*-arm64 .*aarch64', *INTERRUPTS)
+
+
+def backports():
+    """The kernel of Debian's backports"""
+    text = boot(kind='backports', run='uname -a; cat /proc/interrupts')
+    demand(text, r'^Linux guest \d\S*-cloud-arm64 .*aarch64', *INTERRUPTS)
+
+
+def two_cpus():
+    """Two CPUs come up, both work, and they interrupt each other"""
+    text = boot(cpus=2, timeout=90, run='nproc; for c in 0 1; do taskset -c $c sh -c '
+                "'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done $i' & done; wait; "
+                'cat /proc/interrupts')
+    demand(text, '^2$', r'SMP: Total of 2 processors activated')
+    if len(re.findall('^done 20000$', text, re.M)) != 2:
+        raise Failed('not both CPUs did their work')
+    timer = re.search(r'^ *\d+: +(\d+) +(\d+) +GIC-0 +27', text, re.M)
+    if not timer or int(timer[1]) < 20 or int(timer[2]) < 20:
+        raise Failed('the timer does not tick on both')
+    ipi = re.search(r'^IPI0: +(\d+) +(\d+) ', text, re.M)
+    if int(ipi[1]) + int(ipi[2]) == 0:
+        raise Failed('no rescheduling interrupts')
+
+
+def eight_cpus():
+    """Eight CPUs come up"""
+    text = boot(cpus=8, timeout=150, run='nproc; grep -c ^processor /proc/cpuinfo; '
+                'grep GIC-0 /proc/interrupts')
+    demand(text, r'SMP: Total of 8 processors activated', r'^8\n8$')
+    timer = re.search(r'^ *\d+: +((\d+ +){8})GIC-0 +27', text, re.M)
+    if not timer or min(map(int, timer[1].split())) == 0:
+        raise Failed('the timer does not tick on all')
+
+
+def reboot():
+    """A guest reboots, and finds on its disk what it wrote before"""
+    with tempfile.NamedTemporaryFile() as disk:
+        disk.truncate(1 << 20)
+        text = boot(disks=[disk.name], timeout=90, run='if grep -q marked /dev/vda; then '
+                    "echo second time; else echo marked | dd of=/dev/vda conv=fsync; reboot; "
+                    'sleep 60; fi')
+        demand(text, '^second time', 'reboot: Restarting system')
+        if text.count('Booting Linux on physical CPU') != 2:
+            raise Failed('not two boots')
+        with open(disk.name, 'rb') as f:
+            if not f.read().startswith(b'marked\n'):
+                raise Failed('the mark is not in the image')
+
+
+def disks():
+    """Two disks in order, one read-only; what the guest writes is in the image"""
+    with tempfile.TemporaryDirectory() as d:
+        names = [os.path.join(d, n) for n in ('a', 'b')]
+        for n, size in zip(names, (3 << 20, 5 << 20)):
+            with open(n, 'wb') as f:
+                f.write(os.path.basename(n).encode() * size)
+        text = boot(disks=[names[0], names[1] + ',ro'], run='cat /sys/block/vda/size '
+                    '/sys/block/vdb/size /sys/block/vda/ro /sys/block/vdb/ro; '
+                    'yes guest | dd of=/dev/vda bs=4k count=256 conv=fsync iflag=fullblock; '
+                    'echo x | dd of=/dev/vdb || echo refused; md5sum /dev/vda /dev/vdb')
+        demand(text, r'^6144\n10240\n0\n1$', '^refused$')
+        for n, dev in zip(names, ('vda', 'vdb')):
+            with open(n, 'rb') as f:
+                data = f.read()
+            if n == names[0] and data[:1 << 20] != (b'guest\n' * (1 << 20))[:1 << 20]:
+                raise Failed('what was written is not there')
+            sums = subprocess.run(['md5sum', n], capture_output=True, text=True, check=True).stdout
+            demand(text, r'^%s +/dev/%s' % (sums.split()[0], dev))
+
+
+def rootfs():
+    """A Debian root file system on a disk runs its own bash, perl and python3"""
+    with tempfile.TemporaryDirectory() as d:
+        image = os.path.join(d, 'rootfs')
+        subprocess.run(['cp', '--sparse=always', made('rootfs'), image], check=True)
+        text = boot(disks=[image], root='/dev/vda', timeout=120, run='cat /etc/debian_version; '
+                    "bash -c 'a=(1 2 3); echo bash ${#a[@]} $BASH_VERSION'; "
+                    "perl -e 'print join(q(-), map { $_ ** 2 } 1 .. 5), qq(\\n)'; "
+                    "python3 -c 'import math, json, hashlib; print(json.dumps([2 ** 100, math.pi, "
+                    "hashlib.sha256(bytes(1000)).hexdigest()]))'; echo kept > /root/kept")
+        demand(text, r'^\d+\.\d+$', r'^bash 3 5', '^1-4-9-16-25$',
+               r'^\[1267650600228229401496703205376, 3.141592653589793, '
+               '.541b3e9daa09b20bf85fa273e5cbd3e80185aa4ec298e765db87742b70138a53.\\]$')
+        kept = subprocess.run(['debugfs', '-R', 'cat /root/kept', image], capture_output=True,
+                              text=True, env={**os.environ, 'PATH': os.environ['PATH'] + ':/sbin:/usr/sbin'})
+        if kept.stdout != 'kept\n':
+            raise Failed('the file that the guest wrote is not in the image')
+        check = subprocess.run(['/sbin/e2fsck', '-fn', image], capture_output=True, text=True)
+        if check.returncode:
+            raise Failed('e2fsck: ' + check.stdout)
+
+
+def clocks():
+    """The guest's clocks run as the host's: date, and a second's length"""
+    start = time.time()
+    text = boot(run='echo date $(cat /sys/class/rtc/rtc0/since_epoch) $(date +%s); '
+                'read a b < /proc/uptime; sleep 5; read c b < /proc/uptime; echo slept $a $c')
+    end = time.time()
+    rtc, date = map(int, re.search(r'^date (\d+) (\d+)', text, re.M).groups())
+    for t in (rtc, date):
+        if not start - 2 <= t <= end + 2:
+            raise Failed('the guest lives at %d, not between %d and %d' % (t, start, end))
+    a, c = map(float, re.search(r'^slept ([\d.]+) ([\d.]+)', text, re.M).groups())
+    if not 4.9 <= c - a <= 6:
+        raise Failed('five seconds were %.2f' % (c - a))
+
+
+@interactive
+def shell(t):
+    """A shell with job control on the terminal, which is restored at the end"""
+    t.expect(PROMPT)
+    t.type('echo $((6*7))-$(tty)\r')
+    t.expect('42-/dev/ttyAMA0')
+    t.expect(PROMPT)
+    t.type('sleep 1000\r')
+    t.expect('sleep 1000')
+    time.sleep(1)
+    t.type('\x03')
+    t.expect(PROMPT, 5)
+    t.type('sleep 1000\r')
+    t.expect('sleep 1000')
+    time.sleep(1)
+    t.type('\x1a')
+    t.expect('Stopped', 5)
+    t.expect(PROMPT, 5)
+    t.type('kill %1; for i in 1 2 3; do echo x$i; done\r')
+    for i in '123':
+        t.expect('x' + i, 5)
+    t.expect(PROMPT)
+    t.type('poweroff\r')
+    status = t.finish()
+    sound(t.text.decode(errors='replace'), status)
+
+
+@interactive
+def leave(t):
+    """Ctrl-A x leaves a running guest at once, and the terminal as it was"""
+    t.expect(PROMPT)
+    t.type('echo $((6*7))\r')
+    t.expect('42')
+    t.type('\x01x')
+    t.finish(5)
+
+
+@interactive
+def killed(t):
+    """SIGTERM ends it, and the terminal is as it was"""
+    t.expect(PROMPT)
+    os.kill(t.p.pid, signal.SIGTERM)
+    t.finish(5)
+
+
+PERF = r'''
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+# perf_event_attr, type 0 (hardware): size 64; flags: exclude_kernel | exclude_hv
+def event(config, period):
+    attr = struct.pack('<IIQQQQQIIQ', 0, 64, config, period, 0, 0, 1 << 5 | 1 << 6, 0, 0, 0)
+    fd = libc.syscall(241, ctypes.c_char_p(attr.ljust(64, b'\0')), 0, -1, -1, 0)
+    if fd < 0:
+        sys.exit('perf_event_open: ' + os.strerror(ctypes.get_errno()))
+    return fd
+def overflows():
+    with open('/proc/interrupts') as f:
+        return sum(int(l.split()[1]) for l in f if 'arm-pmu' in l)
+fds = [event(0, 0), event(1, 0), event(1, 10000000)]
+before = overflows()
+x = 0
+for i in range(300000):
+    x += i
+values = [struct.unpack('<Q', os.read(fd, 8))[0] for fd in fds]
+print('perf', *values, overflows() - before)
+'''
+
+
+def perf():
+    """perf counts cycles and instructions, and the PMU's overflow interrupt arrives"""
+    with tempfile.TemporaryDirectory() as d:
+        image = os.path.join(d, 'rootfs')
+        subprocess.run(['cp', '--sparse=always', made('rootfs'), image], check=True)
+        program = os.path.join(d, 'perf.py')
+        with open(program, 'w') as f:
+            f.write(PERF)
+        subprocess.run(['/sbin/debugfs', '-w', '-R', 'write %s /perf.py' % program, image], check=True,
+                       capture_output=True)
+        text = boot(disks=[image], root='/dev/vda', timeout=120, run='python3 /perf.py',
+                    qemu_options=['-icount', 'shift=0'])
+    counts = re.search(r'^perf (\d+) (\d+) (\d+) (\d+)', text, re.M)
+    if not counts:
+        raise Failed('no counts')
+    cycles, instructions, sampled, overflows = map(int, counts.groups())
+    if cycles == 0 or instructions < 3000000:
+        raise Failed('too few: ' + counts[0])
+    if not 0.5 <= overflows / (sampled / 10000000) <= 1.5:
+        raise Failed('%d overflows for %d instructions, one expected for ten million' % (overflows, sampled))
+
+
+TESTS = {
+    'cloud': cloud, 'generic': generic, 'backports': backports, 'two-cpus': two_cpus,
+    'eight-cpus': eight_cpus, 'reboot': reboot, 'disks': disks, 'rootfs': rootfs,
+    'clocks': clocks, 'perf': perf, 'shell': shell, 'leave': leave, 'killed': killed,
+}
+
+
+def main():
+    if len(sys.argv) != 2 or sys.argv[1] not in (*TESTS, '--list'):
+        sys.exit(__doc__)
+    if sys.argv[1] == '--list':
+        for name, test in TESTS.items():
+            print('%-12s %s' % (name, test.__doc__))
+        return 0
+    test = TESTS[sys.argv[1]]
+    started = time.monotonic()
+    try:
+        test()
+        problem = None
+    except Failed as e:
+        problem = str(e)
+    print('%s 1 - %s' % ('not ok' if problem else 'ok', test.__doc__))
+    if problem:
+        print('# ' + problem)
+    print('# %.1f s' % (time.monotonic() - started))
+    print('1..1')
+    return 1 if problem else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
