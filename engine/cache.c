@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* The code cache: see cache.h for terms, invariants and locks. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/cache.h"
+#include "engine/exec/exec.h"
+
+static unsigned int page_hash(uint64_t pa)
+{
+	uint64_t p = pa >> MEM_PAGE_SHIFT;
+
+	return (unsigned int)(p ^ (p >> CODE_HASH_BITS)) & ((1u << CODE_HASH_BITS) - 1);
+}
+
+static struct code_page *find_page(struct code_cache *c, uint64_t pa)
+{
+	struct code_page *p = atomic_load_explicit(&c->hash[page_hash(pa)], memory_order_acquire);
+
+	while (p && p->pa != pa)
+		p = p->hash_next;
+	return p;
+}
+
+struct code_page *cache_page(struct code_cache *c, uint64_t pa)
+{
+	struct code_page *p = find_page(c, pa);
+
+	if (p)
+		return p;
+	pthread_mutex_lock(&c->lock);
+	p = find_page(c, pa);
+	if (!p) {
+		p = calloc(1, sizeof(*p));
+		if (p) {
+			_Atomic(struct code_page *) *head = &c->hash[page_hash(pa)];
+
+			p->pa = pa;
+			p->hash_next = atomic_load_explicit(head, memory_order_relaxed);
+			atomic_store_explicit(head, p, memory_order_release);
+			c->bytes += sizeof(*p);
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+	return p;
+}
+
+static void tb_free(struct code_cache *c, struct tb *tb)
+{
+	c->bytes -= sizeof(*tb) + tb->nr_uops * sizeof(union uop);
+	free(tb);
+}
+
+struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb)
+{
+	_Atomic(struct tb *) *head = &p->bucket[cache_bucket(tb->offset)];
+
+	pthread_mutex_lock(&c->lock);
+	struct tb *first = cache_find(p, tb->offset, tb->mode);
+
+	if (first) {
+		pthread_mutex_unlock(&c->lock);
+		free(tb);
+		return first;
+	}
+	atomic_store_explicit(&tb->page, p, memory_order_relaxed);
+	atomic_store_explicit(&tb->next, atomic_load_explicit(head, memory_order_relaxed), memory_order_relaxed);
+	atomic_store_explicit(head, tb, memory_order_release);
+	c->nr_tbs++;
+	c->nr_words += tb->nr_insns;
+	c->bytes += sizeof(*tb) + tb->nr_uops * sizeof(union uop);
+	pthread_mutex_unlock(&c->lock);
+	return tb;
+}
+
+void cache_link(struct code_cache *c, struct tb *from, struct link *l, struct tb *tb)
+{
+	pthread_mutex_lock(&c->lock);
+	if (atomic_load(&from->page) && atomic_load(&tb->page) && !atomic_load(&l->tb)) {
+		l->next_incoming = tb->incoming;
+		tb->incoming = l;
+		atomic_store_explicit(&l->tb, tb, memory_order_release);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Take @l out of the incoming list of where it leads. */
+static void unlink_exit(struct link *l)
+{
+	struct tb *to = atomic_load(&l->tb);
+
+	for (struct link **at = &to->incoming; *at; at = &(*at)->next_incoming) {
+		if (*at == l) {
+			*at = l->next_incoming;
+			break;
+		}
+	}
+	atomic_store(&l->tb, NULL);
+}
+
+static void unlink_all(struct tb *tb)
+{
+	for (struct link *l = tb->incoming; l; l = l->next_incoming)
+		atomic_store(&l->tb, NULL);
+	tb->incoming = NULL;
+	for (unsigned int i = 0; i < tb->nr_links; i++) {
+		struct link *l = &tb->code[tb_links(tb)[i]].link;
+
+		if (atomic_load(&l->tb))
+			unlink_exit(l);
+	}
+}
+
+static void retire(struct code_cache *c, struct tb *tb, uint64_t epoch)
+{
+	unlink_all(tb);
+	atomic_store(&tb->page, NULL);
+	tb->retired_epoch = epoch;
+	tb->retired_next = c->retired;
+	c->retired = tb;
+	c->nr_tbs--;
+	c->nr_words -= tb->nr_insns;
+	c->nr_invalidated++;
+}
+
+/* Has the guest changed any word that @tb was made from? */
+static bool differs(const struct code_cache *c, const struct code_page *p, const struct tb *tb)
+{
+	const struct mem_slot *slot = mem_find(&c->machine->mem, p->pa);
+
+	return !slot || memcmp(mem_slot_host(slot, p->pa) + tb->offset, tb_words(tb), 4u * tb->nr_insns);
+}
+
+static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, uint64_t first, uint64_t last, bool always,
+				    uint64_t epoch)
+{
+	unsigned int dropped = 0;
+
+	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS; i++) {
+		_Atomic(struct tb *) *at = &p->bucket[i];
+
+		for (struct tb *tb = atomic_load(at); tb; tb = atomic_load(at)) {
+			uint64_t start = p->pa + tb->offset, end = start + 4u * tb->nr_insns;
+
+			if (end <= first || start > last || (!always && !differs(c, p, tb))) {
+				at = &tb->next;
+				continue;
+			}
+			/* tb->next stays as it is: another vCPU may be walking the chain through it. */
+			atomic_store(at, atomic_load(&tb->next));
+			retire(c, tb, epoch);
+			dropped++;
+		}
+	}
+	return dropped;
+}
+
+void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool always)
+{
+	uint64_t last = len ? pa + len - 1 : UINT64_MAX;
+	unsigned int dropped = 0;
+
+	if (!len)
+		pa = 0;
+	pthread_mutex_lock(&c->lock);
+	uint64_t epoch = atomic_load(&c->epoch) + 1;
+
+	if (len && (pa ^ last) < MEM_PAGE_SIZE) {
+		struct code_page *p = find_page(c, pa & ~(MEM_PAGE_SIZE - 1));
+
+		if (p)
+			dropped = invalidate_page(c, p, pa, last, always, epoch);
+	} else {
+		for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++)
+			for (struct code_page *p = atomic_load(&c->hash[i]); p; p = p->hash_next)
+				if (p->pa + MEM_PAGE_SIZE > pa && p->pa <= last)
+					dropped += invalidate_page(c, p, pa, last, always, epoch);
+	}
+	if (dropped)
+		atomic_store(&c->epoch, epoch);
+	pthread_mutex_unlock(&c->lock);
+	if (!dropped)
+		return;
+	for (unsigned int i = 0; i < c->machine->nr_cpus; i++)
+		if (c->machine->cpus[i])
+			cpu_request(c->machine->cpus[i], CPU_REQ_SAFE);
+}
+
+void cache_reclaim(struct code_cache *c)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (unsigned int i = 0; i < c->machine->nr_cpus; i++) {
+		struct cpu *cpu = c->machine->cpus[i];
+
+		if (!cpu || !cpu->engine || !atomic_load(&cpu->tlb.in_guest))
+			continue;
+		uint64_t passed = atomic_load(&((struct engine_cpu *)cpu->engine)->epoch);
+
+		if (passed < oldest)
+			oldest = passed;
+	}
+	pthread_mutex_lock(&c->lock);
+	for (struct tb **at = &c->retired; *at;) {
+		struct tb *tb = *at;
+
+		if (tb->retired_epoch > oldest) {
+			at = &tb->retired_next;
+			continue;
+		}
+		*at = tb->retired_next;
+		tb_free(c, tb);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+int cache_init(struct code_cache *c, struct machine *m)
+{
+	c->machine = m;
+	pthread_mutex_init(&c->lock, NULL);
+	return 0;
+}
+
+void cache_destroy(struct code_cache *c)
+{
+	for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++) {
+		for (struct code_page *p = atomic_load(&c->hash[i]), *next; p; p = next) {
+			next = p->hash_next;
+			for (unsigned int k = 0; k < CODE_PAGE_BUCKETS; k++) {
+				for (struct tb *tb = atomic_load(&p->bucket[k]), *after; tb; tb = after) {
+					after = atomic_load(&tb->next);
+					free(tb);
+				}
+			}
+			free(p);
+		}
+	}
+	for (struct tb *tb = c->retired, *after; tb; tb = after) {
+		after = tb->retired_next;
+		free(tb);
+	}
+	pthread_mutex_destroy(&c->lock);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Translations of a machine, shared by its vCPUs.
+ *
+ * Terms: a code page is a physical page that code was fetched from; a translation (struct tb) belongs to one code page and is found by
+ * (page, offset, mode). A link is the cell of an exit that remembers where it leads.
+ *
+ * What must hold:
+ *  - cache.lock guards pages, translations, links' lists; lookups of pages and translations also run without it, over
+ *    atomic pointers to objects that are freed only by epoch.
+ *  - A link or a dispatch line says "this PC of that physical page", never a virtual mapping: whoever follows one to another page
+ *    compares the page with its execute TLB.
+ *  - A translation that was invalidated has page == NULL, is in no table, and no link leads to it. It is freed once every vCPU
+ *    has passed a safe point (or was outside the guest) since.
+ *
+ * Lock order: cache.lock is a leaf but for malloc.
+ */
+#ifndef ENGINE_CACHE_H
+#define ENGINE_CACHE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "cpu/cpu.h"
+#include "engine/exec/uop.h"
+
+#define CODE_PAGE_BUCKETS 32
+#define CODE_HASH_BITS	  12
+
+struct tb {
+	_Atomic(struct code_page *) page;	/* NULL once invalidated */
+	_Atomic(struct tb *) next;		/* in the page's bucket */
+	struct tb *retired_next;
+	uint64_t retired_epoch;
+	struct link *incoming;			/* exits that lead here */
+	uint32_t mode;
+	uint16_t offset;			/* of the first instruction in the page, bytes */
+	uint16_t nr_insns;
+	uint16_t nr_uops;
+	uint16_t nr_rows;
+	uint16_t nr_links;
+	struct tb_row *rows;			/* one for each op that may fault; after the code */
+	union uop code[];			/* then the rows, the words, the links' places */
+};
+
+/* What the slow path of a micro-operation needs. */
+struct tb_row {
+	uint16_t insn;		/* index of the guest instruction: retired count and PC */
+	uint16_t opc;
+	struct mem_desc mem;
+};
+
+/* Copy of the guest words that were translated. */
+static inline uint32_t *tb_words(const struct tb *tb)
+{
+	return (uint32_t *)(tb->rows + tb->nr_rows);
+}
+
+/* Which words of code[] are links. */
+static inline uint16_t *tb_links(const struct tb *tb)
+{
+	return (uint16_t *)(tb_words(tb) + tb->nr_insns);
+}
+
+struct code_page {
+	uint64_t pa;
+	struct code_page *hash_next;
+	_Atomic(struct tb *) bucket[CODE_PAGE_BUCKETS];
+};
+
+struct code_cache {
+	struct machine *machine;
+	pthread_mutex_t lock;
+	_Atomic(struct code_page *) hash[1 << CODE_HASH_BITS];
+	_Atomic uint64_t epoch;			/* counts retirements */
+	struct tb *retired;
+	uint64_t nr_tbs, nr_words, nr_invalidated, bytes;
+};
+
+static inline unsigned int cache_bucket(uint32_t offset)
+{
+	return (offset >> 2) % CODE_PAGE_BUCKETS;
+}
+
+/* The object of physical page @pa, made if need be; NULL when out of memory. Without the lock. */
+struct code_page *cache_page(struct code_cache *c, uint64_t pa);
+
+/* The translation, or NULL. Without the lock. */
+static inline struct tb *cache_find(struct code_page *p, uint32_t offset, uint32_t mode)
+{
+	struct tb *tb = atomic_load_explicit(&p->bucket[cache_bucket(offset)], memory_order_acquire);
+
+	while (tb && (tb->offset != offset || tb->mode != mode))
+		tb = atomic_load_explicit(&tb->next, memory_order_acquire);
+	return tb;
+}
+
+/* Enter @tb (not yet visible) unless another vCPU was first; returns the one that stands. Takes the lock. */
+struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb);
+
+/* Remember that the exit @l leads to @tb, unless @tb or the exit's own translation was invalidated. Takes the lock. */
+void cache_link(struct code_cache *c, struct tb *from, struct link *l, struct tb *tb);
+
+/* Drop translations of [pa, pa+len) whose words differ from memory, or all of them with @always. len 0: everything. */
+void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool always);
+
+/* Free what was retired before every vCPU's last safe point. */
+void cache_reclaim(struct code_cache *c);
+
+int cache_init(struct code_cache *c, struct machine *m);
+void cache_destroy(struct code_cache *c);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Forwarding: within a block, a GET of a slot whose value is already in a temp becomes that temp. */
+#include "engine/a64/a64.h"
+#include "engine/pass/pass.h"
+
+unsigned int pass_props(const struct ir_op *o)
+{
+	return o->opc == IR_CALL ? ir_helpers[o->imm].props : ir_op_info(o->opc)->props;
+}
+
+/* May a GET of @type take the place of temp @v? An I32 operand reads the low half of an I64 temp; the reverse does not hold. */
+static bool compatible(const struct ir_block *b, unsigned int type, ir_val v)
+{
+	unsigned int have = b->op[v].type;
+
+	return type == have || (type == IR_I32 && have == IR_I64);
+}
+
+static void rename_operand(ir_val *v, const ir_val *alias)
+{
+	if (*v != IR_NONE)
+		*v = alias[*v];
+}
+
+void pass_forward(struct translator *t)
+{
+	struct ir_block *b = &t->b;
+	ir_val alias[IR_MAX_OPS];
+
+	t->stamp++;
+	for (unsigned int i = 0; i < b->nr_ops; i++) {
+		struct ir_op *o = &b->op[i];
+
+		alias[i] = (ir_val)i;
+		if (pass_has_k(o))
+			continue;
+		rename_operand(&o->a, alias);
+		rename_operand(&o->b, alias);
+		rename_operand(&o->c, alias);
+		if (o->opc == IR_GET) {
+			ir_val known = slot_note(t, (unsigned int)o->imm, IR_NONE);
+
+			if (known != IR_NONE && compatible(b, o->type, known)) {
+				alias[i] = known;
+				t->dead[i] = true;
+			} else if (known == IR_NONE) {
+				set_slot_note(t, (unsigned int)o->imm, (uint16_t)i);
+			}
+		} else if (o->opc == IR_PUT) {
+			/* An I32 PUT of an I64 temp truncates: what a later GET sees is not the temp. */
+			bool whole = o->type == b->op[o->a].type;
+
+			set_slot_note(t, (unsigned int)o->imm, whole ? o->a : IR_NONE);
+		} else if (pass_props(o) & IRP_WRITES) {
+			t->stamp++;
+		}
+	}
+}

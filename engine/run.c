@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop around the executor: kicks, interrupts, safe points, translation caches of machine and vCPU.
+ *
+ * A kick is a flag that anyone may set; what it asks for is in remote.requests. The vCPU clears the flag before it takes the
+ * requests, so that one which comes in between sets it again: neither is ever lost.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/fp/fp_fast.h"
+#include "engine/engine.h"
+#include "engine/exec/exec.h"
+
+int engine_vm_init(struct machine *m)
+{
+	struct code_cache *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	cache_init(c, m);
+	m->code = c;
+	return 0;
+}
+
+void engine_vm_destroy(struct machine *m)
+{
+	if (!m->code)
+		return;
+	cache_destroy(m->code);
+	free(m->code);
+	m->code = NULL;
+}
+
+int engine_vcpu_init(struct cpu *cpu)
+{
+	struct engine_cpu *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	e->translator = translator_create();
+	if (!e->translator) {
+		free(e);
+		return -ENOMEM;
+	}
+	memset(cpu->scratch, 0, sizeof(cpu->scratch));
+	cpu->engine = e;
+	return 0;
+}
+
+void engine_vcpu_destroy(struct cpu *cpu)
+{
+	struct engine_cpu *e = cpu->engine;
+
+	if (!e)
+		return;
+	translator_destroy(e->translator);
+	free(e);
+	cpu->engine = NULL;
+}
+
+/* What this vCPU remembers of translations is forgotten if any was retired since it last did so. */
+static void pass_safe_point(struct cpu *cpu)
+{
+	struct engine_cpu *e = cpu->engine;
+	struct code_cache *c = cpu->machine->code;
+	uint64_t epoch = atomic_load(&c->epoch);
+
+	if (atomic_load(&e->epoch) == epoch)
+		return;
+	memset(e->lines, 0, sizeof(e->lines));
+	atomic_store(&e->epoch, epoch);
+	cache_reclaim(c);
+}
+
+/* Serve what the kick asked for. True: the KVM wants the vCPU back. */
+static bool serve(struct cpu *cpu)
+{
+	atomic_store_explicit(&cpu->remote.kick, 0, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	uint32_t requests = atomic_exchange(&cpu->remote.requests, 0);
+
+	if (requests & CPU_REQ_TLB)
+		tlb_serve(cpu);
+	if (requests & CPU_REQ_SAFE)
+		pass_safe_point(cpu);
+	return requests & CPU_REQ_EXIT;
+}
+
+enum cpu_exit_reason engine_run(struct cpu *cpu)
+{
+	uint64_t fp = fp_fast_begin();
+	enum cpu_exit_reason reason = CPU_EXIT_KICK;
+
+	tlb_enter_guest(cpu);
+	pass_safe_point(cpu);
+	for (;;) {
+		bool wanted = serve(cpu) || cpu->icount >= cpu->icount_limit;
+
+		if (wanted && reason == CPU_EXIT_KICK)
+			break;
+		if (atomic_load_explicit(&cpu->remote.pins, memory_order_relaxed))
+			cpu_take_interrupt(cpu);
+		reason = exec_run(cpu);
+		if (reason != CPU_EXIT_KICK)
+			break;
+	}
+	cpu_fpsr(cpu);
+	tlb_leave_guest(cpu);
+	fp_fast_end(fp);
+	return reason;
+}
+
+void engine_memory_changed(struct machine *m, uint64_t gpa, uint64_t len)
+{
+	if (!len)
+		return;
+	cache_invalidate(m->code, gpa, len, true);
+	for (unsigned int i = 0; i < m->nr_cpus; i++)
+		if (m->cpus[i])
+			tlb_flush(m->cpus[i]);
+}
+
+void engine_icache_invalidate(struct machine *m, uint64_t pa, uint64_t len)
+{
+	cache_invalidate(m->code, pa, len, false);
+}
+
+void engine_stats(struct machine *m, struct engine_stats *s)
+{
+	struct code_cache *c = m->code;
+
+	pthread_mutex_lock(&c->lock);
+	*s = (struct engine_stats){.translations = c->nr_tbs, .guest_words = c->nr_words, .invalidated = c->nr_invalidated,
+				   .code_bytes = c->bytes};
+	pthread_mutex_unlock(&c->lock);
+}

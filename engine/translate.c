@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From guest words to a translation that runs: the pipeline, one call a pass.
+ *
+ * ARMATURE_DUMP in the environment is a list of letters; each prints the block after its pass on standard error:
+ *   t translate   f forward   k fold   d dead   p place   l lower (counts only)
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/a64/a64.h"
+#include "engine/exec/exec.h"
+#include "engine/pass/pass.h"
+
+struct translator *translator_create(void)
+{
+	struct translator *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->code = calloc(PASS_MAX_UOPS, sizeof(*t->code));
+	t->rows = calloc(IR_MAX_OPS, sizeof(*t->rows));
+	if (!t->code || !t->rows) {
+		translator_destroy(t);
+		return NULL;
+	}
+	return t;
+}
+
+void translator_destroy(struct translator *t)
+{
+	if (!t)
+		return;
+	free(t->code);
+	free(t->rows);
+	free(t);
+}
+
+static void dump(struct translator *t, char letter, const char *pass)
+{
+	const char *letters = getenv("ARMATURE_DUMP");
+
+	if (!letters || !strchr(letters, letter))
+		return;
+	fprintf(stderr, "--- after %s\n", pass);
+	ir_dump(&t->b, stderr);
+	if (letter != 'p')
+		return;
+	for (unsigned int i = 0; i < t->b.nr_ops; i++)
+		fprintf(stderr, "\t%%%u:%s uses %u slot %#x%s\n", i, t->dead[i] ? " dead" : "", t->uses[i], t->loc[i],
+			t->elided[i] ? " elided" : "");
+}
+
+static void check(const struct translator *t)
+{
+	char why[128];
+
+	if (getenv("ARMATURE_VERIFY") && ir_verify(&t->b, why, sizeof(why))) {
+		fprintf(stderr, "armature: IR: %s\n", why);
+		ir_dump(&t->b, stderr);
+		abort();
+	}
+}
+
+/* The whole pipeline. False: the block is too large for a later pass. */
+static bool pipeline(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode, unsigned int max_insns)
+{
+	a64_translate_block(&t->b, host, offset, mode, max_insns);
+	check(t);
+	memset(t->dead, 0, t->b.nr_ops);
+	dump(t, 't', "translate");
+	pass_forward(t);
+	dump(t, 'f', "forward");
+	pass_fold(t);
+	dump(t, 'k', "fold");
+	pass_dead(t);
+	dump(t, 'd', "dead");
+	if (!pass_place(t))
+		return false;
+	dump(t, 'p', "place");
+	return pass_lower(t);
+}
+
+static struct tb *make_tb(const struct translator *t, const uint8_t *host, uint32_t offset)
+{
+	size_t size = sizeof(struct tb) + t->nr_code * sizeof(union uop) + t->nr_rows * sizeof(struct tb_row) +
+		      t->b.nr_insns * sizeof(uint32_t) + t->nr_links * sizeof(uint16_t);
+	struct tb *tb = calloc(1, size);
+
+	if (!tb)
+		return NULL;
+	tb->mode = t->b.mode;
+	tb->offset = (uint16_t)offset;
+	tb->nr_insns = t->b.nr_insns;
+	tb->nr_uops = (uint16_t)t->nr_code;
+	tb->nr_rows = (uint16_t)t->nr_rows;
+	tb->nr_links = (uint16_t)t->nr_links;
+	memcpy(tb->code, t->code, t->nr_code * sizeof(union uop));
+	tb->rows = (struct tb_row *)(tb->code + t->nr_code);
+	memcpy(tb->rows, t->rows, t->nr_rows * sizeof(struct tb_row));
+	memcpy(tb_words(tb), host + offset, t->b.nr_insns * sizeof(uint32_t));
+	memcpy(tb_links(tb), t->links, t->nr_links * sizeof(uint16_t));
+	return tb;
+}
+
+struct tb *translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset, uint32_t mode)
+{
+	struct translator *t = ((struct engine_cpu *)cpu->engine)->translator;
+	_Alignas(4) uint8_t copy[MEM_PAGE_SIZE];
+	struct tb *tb;
+
+	/* The guest may be writing: what is translated and what is remembered must be the same words. */
+	memcpy(copy + offset, host + offset, MEM_PAGE_SIZE - offset);
+	for (unsigned int max = IR_MAX_INSNS; !pipeline(t, copy, offset, mode, max); max /= 2)
+		;
+	tb = make_tb(t, copy, offset);
+	return tb ? cache_insert(cpu->machine->code, page, tb) : NULL;
+}
