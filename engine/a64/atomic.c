@@ -147,6 +147,6 @@ const struct a64_row a64_atomic[] = {
 	{ 0xbfa07c00, 0x08207c00, casp, "CASP" },
 	{ 0x3f208c00, 0x38200000, rmw, "LD<op>" },
 	{ 0x3f20fc00, 0x38208000, rmw, "SWP" },
-	{ 0x3fe0fc00, 0x38a0c000, ldapr, "LDAPR" },
+	{ 0x3ffffc00, 0x38bfc000, ldapr, "LDAPR" },
 	{ 0, 0, NULL, NULL },
 };

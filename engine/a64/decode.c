@@ -132,9 +132,12 @@ static bool is_side_exit(const struct ir_op *op)
 /* Does the side exit that the present instruction ended with, if any, end the block? */
 static bool side_exit_ends(const struct a64 *t, unsigned int *nr)
 {
-	const struct ir_op *last = &t->b->op[t->b->nr_ops - 1];
+	const struct ir_op *last;
 
-	if (!t->b->nr_ops || last->insn != t->index || !is_side_exit(last))
+	if (!t->b->nr_ops)
+		return false;
+	last = &t->b->op[t->b->nr_ops - 1];
+	if (last->insn != t->index || !is_side_exit(last))
 		return false;
 	return last->imm <= 4 * t->index || ++*nr >= A64_MAX_SIDE_EXITS;
 }
