@@ -46,8 +46,8 @@ struct tb {
 
 /* What the slow path of a micro-operation needs. */
 struct tb_row {
-	uint16_t insn;		/* index of the guest instruction: retired count and PC */
-	uint16_t opc;
+	uint16_t insn;		/* index of the guest instruction */
+	uint16_t retired;	/* instructions to count when it is left here */
 	struct mem_desc mem;
 };
 

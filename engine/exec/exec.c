@@ -8,7 +8,7 @@
  * What must hold:
  *  - A handler reads its operands before it writes its result: their slots may be the same.
  *  - cpu->pc is the PC of the present block's start; cpu->icount counts what earlier blocks retired.
- *  - `bank` is cpu->bank; whatever may change the mode reloads it.
+ *  - `bank` is cpu->bank; whatever may change the mode or fill a line reloads it.
  */
 #include <string.h>
 
@@ -142,7 +142,8 @@ static struct xtlb_entry *fetch_line(struct cpu *cpu)
 {
 	struct xtlb_entry *x = &cpu->bank->x[xtlb_index(cpu->pc)];
 
-	if (likely(x->tag == (cpu->pc & ~0xffcull)))
+	/* A pending Software Step exception is found by the fetch. */
+	if (likely(x->tag == (cpu->pc & ~0xffcull) && !(cpu->mode & CPU_MODE_STEP)))
 		return x;
 	if (access_fetch(cpu, &x) == CPU_EXIT_NONE)
 		return x;
@@ -160,7 +161,7 @@ static __attribute__((noinline)) struct tb *find(struct cpu *cpu)
 	if (!x)
 		return NULL;
 	if (!x->page)
-		x->page = cache_page(cache, (uint64_t)(x->info & TLB_PAGE_MASK));
+		x->page = cache_page(cache, x->info & TLB_INFO_PA);
 	if (!x->page)
 		return NULL;
 
@@ -169,7 +170,7 @@ static __attribute__((noinline)) struct tb *find(struct cpu *cpu)
 
 	if (!tb)
 		tb = translate(cpu, x->page, x->host, offset, cpu->mode);
-	if (tb)
+	if (tb && !(cpu->mode & CPU_MODE_STEP))
 		*line = (struct dispatch_line){.pc = cpu->pc, .mode = cpu->mode, .tb = tb};
 	return tb;
 }
@@ -255,7 +256,7 @@ static enum cpu_exit_reason run(struct cpu *cpu, const int32_t **table)
 rewind_u:
 	/* An access left memory or faulted: PC at its instruction, what came before it has retired. */
 	cpu->pc += 4 * (uint64_t)tb->rows[va].insn;
-	cpu->icount += tb->rows[va].insn;
+	cpu->icount += tb->rows[va].retired;
 	if (rc != CPU_FAULT)
 		return (enum cpu_exit_reason)rc;
 	cpu_take_fault(cpu);
@@ -272,7 +273,8 @@ link:
 		bank = cpu->bank;
 		if (!next)
 			goto dispatch;
-		cache_link(cpu->machine->code, from, &u[1].link, next);
+		if (!(cpu->mode & CPU_MODE_STEP))
+			cache_link(cpu->machine->code, from, &u[1].link, next);
 		ENTER(next);
 	}
 

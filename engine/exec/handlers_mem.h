@@ -46,6 +46,7 @@ load_missed:
 	rc = load_slow(cpu, tb, u->d, va, u->c, EXEC_SLOT_DISCARD);
 	if (unlikely(rc))
 		FAIL(u->d);
+	bank = cpu->bank;
 	NEXT;
 
 #define STORE_AT(label, mem_t, address, the_bank)                                                  \
@@ -73,6 +74,7 @@ store_missed:
 	rc = store_slow(cpu, tb, u->d, va, u->c, EXEC_SLOT_ZERO);
 	if (unlikely(rc))
 		FAIL(u->d);
+	bank = cpu->bank;
 	NEXT;
 
 /* Ordered: aligned or the slow path raises the alignment fault. On a host with weaker order the fences are not free. */
@@ -187,6 +189,7 @@ load_pair_missed:
 	rc = load_slow(cpu, tb, u->d, va, u->c, u->b);
 	if (unlikely(rc))
 		FAIL(u->d);
+	bank = cpu->bank;
 	NEXT;
 
 #define STORE_PAIR(n, mem_t)                                                                       \
@@ -211,6 +214,7 @@ store_pair_missed:
 	rc = store_slow(cpu, tb, u->d, va, u->c, u->b);
 	if (unlikely(rc))
 		FAIL(u->d);
+	bank = cpu->bank;
 	NEXT;
 
 	/* Whatever the probe must not serve: big-endian data, exclusives, strict alignment, ordered pairs. */
@@ -247,12 +251,14 @@ do_PROBE_R:
 			  false);
 	if (unlikely(rc))
 		FAIL(u->d);
+	bank = cpu->bank;
 	NEXT;
 do_PROBE_W:
 	rc = access_probe(cpu, X(u->a) + (uint64_t)(int64_t)tb->rows[u->d].mem.offset, (uint64_t)u->imm, &tb->rows[u->d].mem,
 			  true);
 	if (unlikely(rc))
 		FAIL(u->d);
+	bank = cpu->bank;
 	NEXT;
 do_SPCHECK:
 	if (unlikely(X(u->a) & 15)) {
@@ -275,12 +281,16 @@ do_CALL:
 	{
 		uint64_t result = 0;
 
+		cpu->icount += u[1].more[1];
 		rc = ir_helpers[u->imm].fn(cpu, X(u->a), X(u->b), X(u->c), &result);
 		if (unlikely(rc))
 			FAIL(u->d);
 		X(u[1].more[0]) = result;
 	}
 	NEXT2;
+do_STEP:
+	cpu_step_done(cpu, u->imm);
+	NEXT;
 do_COUNT:
 	X(u->a) += (uint64_t)u->imm;
 	NEXT;

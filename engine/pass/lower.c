@@ -95,9 +95,9 @@ static unsigned int width_id(const struct lower_row *r, const struct ir_op *o)
 }
 
 /* Instructions retired when a path is left at @o. */
-static uint16_t retired(const struct ir_op *o)
+static uint16_t retired(const struct translator *t, const struct ir_op *o)
 {
-	return (uint16_t)(o->insn + 1);
+	return (uint16_t)(o->insn + 1 - t->counted);
 }
 
 static uint16_t new_row(struct translator *t, const struct ir_op *o)
@@ -106,7 +106,7 @@ static uint16_t new_row(struct translator *t, const struct ir_op *o)
 
 	memset(row, 0, sizeof(*row));
 	row->insn = o->insn;
-	row->opc = o->opc;
+	row->retired = (uint16_t)(o->insn - t->counted);
 	if (pass_props(o) & IRP_MEM)
 		row->mem = t->b.mem[o->aux];
 	return (uint16_t)t->nr_rows++;
@@ -316,7 +316,7 @@ static bool lower_cmp(struct translator *t, unsigned int i, const struct lower_r
 
 	u->a = a;
 	u->b = b;
-	u->c = retired(br);
+	u->c = retired(t, br);
 	u->imm = br->imm;
 	emit_link(t);
 	t->dead[n] = true;
@@ -590,6 +590,10 @@ static bool lower_call(struct translator *t, unsigned int i, const struct lower_
 	u->d = new_row(t, o);
 	u->imm = o->imm;
 	x->more[0] = t->loc[i] == NO_LOC ? EXEC_SLOT_DISCARD : t->loc[i];
+	/* A helper may look at the count of retired instructions: what came before it in the block is counted first. */
+	x->more[1] = (uint16_t)(o->insn - t->counted);
+	t->counted = o->insn;
+	t->rows[u->d].retired = 0;
 	return true;
 }
 
@@ -615,7 +619,7 @@ static bool lower_side(struct translator *t, unsigned int i, const struct lower_
 
 	u->a = a;
 	u->b = o->opc == IR_BCC ? COND_MASK(o->aux) : o->aux;
-	u->c = retired(o);
+	u->c = retired(t, o);
 	u->imm = o->imm;
 	emit_link(t);
 	return true;
@@ -629,7 +633,7 @@ static bool lower_jump(struct translator *t, unsigned int i, const struct lower_
 		count_branch(t);
 	union uop *u = emit(t, UOP_JUMP);
 
-	u->c = retired(o);
+	u->c = retired(t, o);
 	u->imm = o->imm;
 	emit_link(t);
 	return true;
@@ -644,7 +648,7 @@ static bool lower_jump_ind(struct translator *t, unsigned int i, const struct lo
 	union uop *u = emit(t, UOP_JUMP_IND);
 
 	u->a = a;
-	u->c = retired(o);
+	u->c = retired(t, o);
 	return true;
 }
 
@@ -654,7 +658,7 @@ static bool lower_exception(struct translator *t, unsigned int i, const struct l
 	union uop *u = emit(t, UOP_EXCEPTION);
 
 	u->a = (uint16_t)(4 * (o->insn + (o->aux ? 1 : 0)));
-	u->c = (uint16_t)(o->insn + (o->aux ? 1 : 0));
+	u->c = (uint16_t)(o->insn + (o->aux ? 1 : 0) - t->counted);
 	u->imm = o->imm;
 	return true;
 }
@@ -667,7 +671,7 @@ static bool lower_leave(struct translator *t, unsigned int i, const struct lower
 
 	u->a = o->aux;
 	u->b = (uint16_t)(4 * (o->insn + !stays));
-	u->c = retired(o);
+	u->c = retired(t, o);
 	u->imm = o->imm;
 	return true;
 }
@@ -815,15 +819,35 @@ static bool lower_op(struct translator *t, unsigned int i)
 	return r->fn && r->fn(t, i, r);
 }
 
+/* Under Software Step the block is one instruction; it is done when the first way out is reached. */
+static void mark_step(struct translator *t, const struct ir_op *o)
+{
+	bool leaves = (pass_props(o) & (IRP_SIDE | IRP_END)) && o->opc != IR_EXCEPTION &&
+		      !(o->opc == IR_LEAVE && o->aux == IR_LEAVE_ERET);
+
+	if ((pass_props(o) & IRP_MEM) && t->b.mem[o->aux].excl && o->opc == IR_LD)
+		t->step_excl = true;
+	if (t->stepped || !leaves)
+		return;
+	emit(t, UOP_STEP)->imm = t->step_excl;
+	t->stepped = true;
+}
+
 bool pass_lower(struct translator *t)
 {
 	t->nr_code = 0;
 	t->nr_rows = 0;
 	t->nr_links = 0;
+	t->counted = 0;
+	t->stepped = !(t->b.mode & CPU_MODE_STEP);
+	t->step_excl = false;
 	for (unsigned int i = 0; i < t->b.nr_ops; i++) {
 		if (t->nr_code > PASS_MAX_UOPS - 16 || t->nr_links == PASS_MAX_LINKS)
 			return false;
-		if (!t->dead[i] && !lower_op(t, i))
+		if (t->dead[i])
+			continue;
+		mark_step(t, &t->b.op[i]);
+		if (!lower_op(t, i))
 			return false;
 	}
 	return true;

@@ -36,6 +36,8 @@ struct translator {
 	struct tb_row *rows;
 	uint16_t links[PASS_MAX_LINKS];
 	unsigned int nr_code, nr_rows, nr_links;
+	unsigned int counted;	/* instructions of the block that a CALL before has counted as retired */
+	bool stepped, step_excl;
 
 	/* Per-slot notes, valid when the stamp is the present one. */
 	uint32_t stamp;
