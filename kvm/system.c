@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The three calls of <armature/armature.h>, the tables' dispatcher, and the system descriptor.
+ *
+ * A request is looked up by its number in the table of its descriptor's kind; what the table says
+ * about the argument is done here, once, so that handlers see a structure and not a pointer.
+ */
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <armature/armature.h>
+#include "kvm/kvm.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+long request_dispatch(const struct request *table, size_t rows, unsigned int nr, void *owner,
+		      unsigned long raw)
+{
+	const struct request *r;
+	_Alignas(16) unsigned char arg[REQ_ARG_MAX] = { 0 };
+	long ret;
+
+	for (r = table; r < table + rows; r++)
+		if (r->nr == nr)
+			break;
+	if (r == table + rows)
+		return -EINVAL;
+	if ((r->flags & REQ_IN) && copy_in(arg, raw, _IOC_SIZE(nr)))
+		return -EFAULT;
+	ret = r->handle(owner, arg, raw);
+	if (ret >= 0 && (r->flags & REQ_OUT) && copy_out(raw, arg, _IOC_SIZE(nr)))
+		return -EFAULT;
+	return ret;
+}
+
+static long sys_api_version(void *owner, void *arg, unsigned long raw)
+{
+	return raw ? -EINVAL : KVM_API_VERSION;
+}
+
+static long sys_create_vm(void *owner, void *arg, unsigned long raw)
+{
+	return vm_create(raw);
+}
+
+static long sys_check_extension(void *owner, void *arg, unsigned long raw)
+{
+	return vm_check_extension(NULL, raw);
+}
+
+static long sys_mmap_size(void *owner, void *arg, unsigned long raw)
+{
+	return raw ? -EINVAL : (long)KVM_PAGE_SIZE;
+}
+
+static const struct request system_requests[] = {
+	{ KVM_GET_API_VERSION, 0, sys_api_version },
+	{ KVM_CREATE_VM, 0, sys_create_vm },
+	{ KVM_CHECK_EXTENSION, 0, sys_check_extension },
+	{ KVM_GET_VCPU_MMAP_SIZE, 0, sys_mmap_size },
+};
+
+static void system_release(struct object *o)
+{
+	free(o);
+}
+
+EXPORT int armature_open(void)
+{
+	struct object *o = calloc(1, sizeof(*o));
+	int fd;
+
+	if (!o) {
+		errno = ENOMEM;
+		return -1;
+	}
+	o->kind = OBJECT_SYSTEM;
+	o->release = system_release;
+	fd = object_publish(o, "armature-system");
+	if (fd < 0) {
+		free(o);
+		errno = -fd;
+		return -1;
+	}
+	return fd;
+}
+
+static long serve(struct object *o, unsigned int nr, unsigned long arg, uint64_t mask)
+{
+	/* Linux: a VM belongs to the memory that made it. */
+	if (o->kind != OBJECT_SYSTEM && object_foreign(o))
+		return -EIO;
+	switch (o->kind) {
+	case OBJECT_SYSTEM:
+		return request_dispatch(system_requests, ARRAY_SIZE(system_requests), nr, NULL, arg);
+	case OBJECT_VM:
+		return vm_request((struct vm *)((char *)o - offsetof(struct vm, object)), nr, arg);
+	case OBJECT_VCPU:
+		return vcpu_request((struct vcpu *)((char *)o - offsetof(struct vcpu, object)), nr,
+				    arg, mask);
+	}
+	return -EINVAL;
+}
+
+/* Requests that Linux serves for every file, before it asks the file's driver. */
+static bool any_file(unsigned int nr)
+{
+	return nr == FIOCLEX || nr == FIONCLEX || nr == FIONBIO || nr == FIOASYNC;
+}
+
+EXPORT int armature_ioctl(int fd, unsigned long request, unsigned long arg)
+{
+	unsigned int nr = (unsigned int)request;
+	uint64_t mask = 0;
+	struct object *o;
+	long ret;
+
+	/*
+	 * Signals stay blocked from before the first lock is taken until the last one is free, so
+	 * that handlers run when KVM_RUN is over, and may even jump away.
+	 */
+	if (nr == KVM_RUN)
+		mask = signals_block();
+	o = object_get(fd);
+	if (!o) {
+		ret = lseek(fd, 0, SEEK_CUR) < 0 && errno == EBADF ? -EBADF : -ENOTTY;
+	} else if (any_file(nr)) {
+		ret = ioctl(fd, nr, arg) < 0 ? -errno : 0;
+	} else {
+		ret = serve(o, nr, arg, mask);
+	}
+	if (o)
+		object_put(o);
+	if (nr == KVM_RUN)
+		signals_restore(mask);
+	if (ret < 0) {
+		errno = (int)-ret;
+		return -1;
+	}
+	return (int)ret;
+}
+
+EXPORT int armature_close(int fd)
+{
+	int ret = close(fd);
+	int saved = errno;
+
+	object_reap();
+	errno = saved;
+	return ret;
+}

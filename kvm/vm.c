@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A VM: its life, its capabilities, its requests, and the stop protocol.
+ *
+ * The stop protocol. Memslots and the counter's offset change only while no vCPU is inside the guest.
+ * A vCPU says in_guest before it enters and then looks at vm->stopping; vm_stop() sets stopping and then
+ * looks at each in_guest: both orders are sequentially consistent, so that one of the two sees the
+ * other. A vCPU that leaves while stopping is set signals machine.passed; one that would enter waits for
+ * vm->resumed.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cpu/timer.h"
+#include "engine/engine.h"
+#include "kvm/kvm.h"
+
+/* ---- Capabilities ---- */
+
+struct capability {
+	unsigned int nr;
+	int value;
+};
+
+/* Whatever is not here is 0. */
+static const struct capability capabilities[] = {
+	{ KVM_CAP_USER_MEMORY, 1 },
+	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
+	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
+	{ KVM_CAP_SYNC_MMU, 1 },
+	{ KVM_CAP_READONLY_MEM, 1 },
+	{ KVM_CAP_NR_MEMSLOTS, KVM_NR_SLOTS },
+	{ KVM_CAP_MAX_VCPUS, KVM_MAX_VCPUS },
+	{ KVM_CAP_MAX_VCPU_ID, KVM_MAX_VCPUS },
+	{ KVM_CAP_MP_STATE, 1 },
+	{ KVM_CAP_ONE_REG, 1 },
+	{ KVM_CAP_ARM_PSCI, 1 },
+	{ KVM_CAP_ARM_PSCI_0_2, 1 },
+	{ KVM_CAP_DEVICE_CTRL, 1 },
+	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
+	{ KVM_CAP_VCPU_EVENTS, 1 },
+	{ KVM_CAP_ARM_PMU_V3, 1 },
+	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
+	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
+	{ KVM_CAP_ARM_USER_IRQ, 1 }, /* virtual timer, physical timer, PMU */
+	{ KVM_CAP_ARM_VM_IPA_SIZE, KVM_IPA_LIMIT },
+	{ KVM_CAP_ARM_IRQ_LINE_LAYOUT_2, 1 },
+	{ KVM_CAP_ARM_INJECT_EXT_DABT, 1 },
+	{ KVM_CAP_PTP_KVM, 1 },
+	{ KVM_CAP_SYSTEM_EVENT_DATA, 1 },
+};
+
+long vm_check_extension(struct vm *vm, unsigned long cap)
+{
+	size_t i;
+
+	if (cap == KVM_CAP_NR_VCPUS) {
+		long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+		return n < KVM_MAX_VCPUS ? n : KVM_MAX_VCPUS;
+	}
+	for (i = 0; i < ARRAY_SIZE(capabilities); i++)
+		if (capabilities[i].nr == cap)
+			return capabilities[i].value;
+	return 0;
+}
+
+/* ---- Life ---- */
+
+static void vm_destroy(struct vm *vm)
+{
+	unsigned int i;
+
+	clock_stop(vm);
+	for (i = 0; i < vm->nr_vcpus; i++)
+		vcpu_destroy(vm->vcpus[i]);
+	engine_vm_destroy(&vm->machine);
+	machine_destroy(&vm->machine);
+	memslot_destroy(vm);
+	pthread_cond_destroy(&vm->resumed);
+	pthread_mutex_destroy(&vm->slots_lock);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+}
+
+void vm_put(struct vm *vm)
+{
+	if (atomic_fetch_sub(&vm->refs, 1) == 1)
+		vm_destroy(vm);
+}
+
+static void vm_release(struct object *o)
+{
+	vm_put((struct vm *)((char *)o - offsetof(struct vm, object)));
+}
+
+static bool vtimer_level(struct vcpu *vcpu)
+{
+	return timer_level(vcpu->cpu, TIMER_VIRT);
+}
+
+static bool ptimer_level(struct vcpu *vcpu)
+{
+	return timer_level(vcpu->cpu, TIMER_PHYS);
+}
+
+static bool pmu_line_level(struct vcpu *vcpu)
+{
+	return (vcpu->cpu->features & CPU_FEATURE_PMU) && pmu_level(vcpu->cpu);
+}
+
+/* The devices of version 1 of KVM_CAP_ARM_USER_IRQ. */
+static const struct device_line device_lines[] = {
+	{ KVM_ARM_DEV_EL1_VTIMER, vtimer_level },
+	{ KVM_ARM_DEV_EL1_PTIMER, ptimer_level },
+	{ KVM_ARM_DEV_PMU, pmu_line_level },
+};
+
+static struct vm *vm_alloc(unsigned int ipa_bits)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+
+	if (!vm)
+		return NULL;
+	if (machine_init(&vm->machine, &vcpu_machine_ops))
+		goto free_vm;
+	vm->machine.owner = vm;
+	vm->machine.mem.pa_bits = ipa_bits;
+	if (engine_vm_init(&vm->machine))
+		goto destroy_machine;
+	if (memslot_init(vm))
+		goto destroy_engine;
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_mutex_init(&vm->slots_lock, NULL);
+	pthread_cond_init(&vm->resumed, NULL);
+	firmware_init(&vm->fw);
+	memcpy(vm->lines, device_lines, sizeof(device_lines));
+	vm->nr_lines = ARRAY_SIZE(device_lines);
+	atomic_store(&vm->refs, 1);
+	vm->object.kind = OBJECT_VM;
+	vm->object.release = vm_release;
+	return vm;
+
+destroy_engine:
+	engine_vm_destroy(&vm->machine);
+destroy_machine:
+	machine_destroy(&vm->machine);
+free_vm:
+	free(vm);
+	return NULL;
+}
+
+/**
+ * vm_create() - KVM_CREATE_VM.
+ * @type: bits 7:0 are the IPA size, 0 for 40 bits; other bits are refused
+ *
+ * Return: a VM descriptor or -errno. Source: api.rst 4.2.
+ */
+long vm_create(unsigned long type)
+{
+	unsigned int ipa_bits = KVM_VM_TYPE_ARM_IPA_SIZE(type);
+	struct vm *vm;
+	int fd;
+
+	if (type & ~(unsigned long)KVM_VM_TYPE_ARM_IPA_SIZE_MASK)
+		return -EINVAL;
+	if (!ipa_bits)
+		ipa_bits = KVM_IPA_DEFAULT;
+	if (ipa_bits < KVM_IPA_MIN || ipa_bits > KVM_IPA_LIMIT)
+		return -EINVAL;
+	vm = vm_alloc(ipa_bits);
+	if (!vm)
+		return -ENOMEM;
+	fd = object_publish(&vm->object, "armature-vm");
+	if (fd < 0)
+		vm_put(vm);
+	return fd;
+}
+
+/* ---- The stop protocol ---- */
+
+static bool all_outside(struct vm *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_vcpus; i++) {
+		if (atomic_load(&vm->vcpus[i]->in_guest)) {
+			cpu_request(vm->vcpus[i]->cpu, CPU_REQ_EXIT);
+			return false;
+		}
+	}
+	return true;
+}
+
+void vm_stop(struct vm *vm)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&vm->machine.lock);
+	atomic_fetch_add(&vm->stopping, 1);
+	for (i = 0; i < vm->nr_vcpus; i++)
+		if (atomic_load(&vm->vcpus[i]->in_guest))
+			cpu_request(vm->vcpus[i]->cpu, CPU_REQ_EXIT);
+	while (!all_outside(vm))
+		pthread_cond_wait(&vm->machine.passed, &vm->machine.lock);
+	pthread_mutex_unlock(&vm->machine.lock);
+}
+
+void vm_resume(struct vm *vm)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&vm->machine.lock);
+	if (atomic_fetch_sub(&vm->stopping, 1) == 1)
+		pthread_cond_broadcast(&vm->resumed);
+	pthread_mutex_unlock(&vm->machine.lock);
+	/* Who sleeps in WFI may have to sleep for another time now. */
+	for (i = 0; i < vm->nr_vcpus; i++)
+		vcpu_wake(vm->vcpus[i]);
+}
+
+void vm_rebase_counter(struct vm *vm, struct vcpu *also, uint64_t offset)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&vm->lock);
+	vm_stop(vm);
+	for (i = 0; i < vm->nr_vcpus; i++)
+		__atomic_store_n(&vm->vcpus[i]->cpu->timers.cntvoff, offset, __ATOMIC_RELAXED);
+	also->cpu->timers.cntvoff = offset;
+	vm_resume(vm);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* ---- Requests ---- */
+
+static long vm_create_vcpu(void *owner, void *arg, unsigned long raw)
+{
+	return vcpu_create(owner, raw);
+}
+
+static long vm_set_memory(void *owner, void *arg, unsigned long raw)
+{
+	return memslot_set(owner, arg);
+}
+
+static long vm_get_dirty_log(void *owner, void *arg, unsigned long raw)
+{
+	return memslot_get_dirty_log(owner, arg);
+}
+
+static long vm_ask_extension(void *owner, void *arg, unsigned long raw)
+{
+	return vm_check_extension(owner, raw);
+}
+
+static long vm_preferred_target(void *owner, void *arg, unsigned long raw)
+{
+	struct kvm_vcpu_init *init = arg;
+
+	init->target = KVM_ARM_TARGET_GENERIC_V8;
+	return 0;
+}
+
+static unsigned int irq_field(uint32_t irq, unsigned int shift, unsigned int mask)
+{
+	return (irq >> shift) & mask;
+}
+
+/*
+ * KVM_IRQ_LINE: drive a pin of a vCPU, named by its creation index. Without an in-kernel irqchip the
+ * other types have no one to go to (api.rst 4.25).
+ */
+static long vm_irq_line(void *owner, void *arg, unsigned long raw)
+{
+	static const uint32_t pins[] = {
+		[KVM_ARM_IRQ_CPU_IRQ] = CPU_PIN_IRQ,
+		[KVM_ARM_IRQ_CPU_FIQ] = CPU_PIN_FIQ,
+	};
+	const struct kvm_irq_level *l = arg;
+	struct vm *vm = owner;
+	unsigned int type = irq_field(l->irq, KVM_ARM_IRQ_TYPE_SHIFT, KVM_ARM_IRQ_TYPE_MASK);
+	unsigned int index = irq_field(l->irq, KVM_ARM_IRQ_VCPU_SHIFT, KVM_ARM_IRQ_VCPU_MASK);
+	unsigned int number = irq_field(l->irq, KVM_ARM_IRQ_NUM_SHIFT, KVM_ARM_IRQ_NUM_MASK);
+
+	index += irq_field(l->irq, KVM_ARM_IRQ_VCPU2_SHIFT, KVM_ARM_IRQ_VCPU2_MASK) *
+		 (KVM_ARM_IRQ_VCPU_MASK + 1);
+	if (type == KVM_ARM_IRQ_TYPE_SPI || type == KVM_ARM_IRQ_TYPE_PPI)
+		return -ENXIO;
+	if (type != KVM_ARM_IRQ_TYPE_CPU || index >= vm->nr_vcpus || number >= ARRAY_SIZE(pins))
+		return -EINVAL;
+	vcpu_set_pin(vm->vcpus[index], pins[number], l->level);
+	return 0;
+}
+
+static long vm_no_irqchip(void *owner, void *arg, unsigned long raw)
+{
+	return -ENXIO;
+}
+
+static long vm_no_device(void *owner, void *arg, unsigned long raw)
+{
+	return -ENODEV;
+}
+
+static long vm_set_device_addr(void *owner, void *arg, unsigned long raw)
+{
+	const struct kvm_arm_device_addr *a = arg;
+
+	/* The one device that has such an address is the in-kernel GICv2. */
+	if ((a->id & KVM_ARM_DEVICE_ID_MASK) >> KVM_ARM_DEVICE_ID_SHIFT == KVM_ARM_DEVICE_VGIC_V2)
+		return -ENXIO;
+	return -ENODEV;
+}
+
+static const struct request vm_requests[] = {
+	{ KVM_IRQ_LINE, REQ_IN, vm_irq_line },
+	{ KVM_IRQ_LINE_STATUS, REQ_IN | REQ_OUT, vm_irq_line },
+	{ KVM_CHECK_EXTENSION, 0, vm_ask_extension },
+	{ KVM_CREATE_VCPU, 0, vm_create_vcpu },
+	{ KVM_SET_USER_MEMORY_REGION, REQ_IN, vm_set_memory },
+	{ KVM_GET_DIRTY_LOG, REQ_IN, vm_get_dirty_log },
+	{ KVM_ARM_PREFERRED_TARGET, REQ_OUT, vm_preferred_target },
+	{ KVM_CREATE_IRQCHIP, 0, vm_no_irqchip },
+	{ KVM_CREATE_DEVICE, REQ_IN, vm_no_device },
+	{ KVM_ARM_SET_DEVICE_ADDR, REQ_IN, vm_set_device_addr },
+};
+
+long vm_request(struct vm *vm, unsigned int nr, unsigned long arg)
+{
+	return request_dispatch(vm_requests, ARRAY_SIZE(vm_requests), nr, vm, arg);
+}
