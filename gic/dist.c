@@ -73,10 +73,10 @@ static uint32_t iidr_read(struct armature_gic *gic, unsigned int at)
 static void sgir_write(struct armature_gic *gic, unsigned int cpu, uint32_t value)
 {
 	const unsigned int targets[] = {
-		(value >> SGIR_TARGETS_SHIFT) & gic->all_cpus, /* the list */
-		gic->all_cpus & ~(1u << cpu),                  /* all but the sender */
-		1u << cpu,                                     /* the sender */
-		0,                                             /* reserved */
+		value >> SGIR_TARGETS_SHIFT, /* the list */
+		~(1u << cpu),                /* all but the sender */
+		1u << cpu,                   /* the sender */
+		0,                           /* reserved */
 	};
 
 	agic_irq_send_sgi(gic, cpu, value & SGIR_INTID_MASK,

@@ -388,13 +388,13 @@ static void against_the_model(void **unused)
 	unsigned int rounds = text ? strtoul(text, NULL, 0) : 1, i;
 
 	for (i = 0; i < 32 * rounds; i++)
-		random_run(1 + i % 8, irqs[i / 8 % 4], 12000, seed() + 2 * i);
+		random_run(1 + i % 8, irqs[i / 8 % 4], 8000, seed() + 2 * i);
 }
 
 static void against_the_model_at_full_size(void **unused)
 {
-	random_run(8, 1020, 12000, seed());
-	random_run(1, 1020, 12000, seed() + 2);
+	random_run(8, 1020, 8000, seed());
+	random_run(1, 1020, 8000, seed() + 2);
 }
 
 int main(void)
