@@ -6,7 +6,7 @@
  * when the instruction loads or stores one general register without write-back (D17.2.37, ISS encoding for a Data Abort).
  *
  * Write-back to a register that is also loaded (CONSTRAINED UNPREDICTABLE): the base's new value wins; a store of the base
- * stores its old value; of a load pair to one register the second element stays.
+ * stores its old value; of a load pair to one general register the first element stays, to one SIMD&FP register the second.
  */
 #include "engine/a64/a64.h"
 
@@ -181,8 +181,8 @@ static void load_pair(struct a64 *t, uint32_t insn, const struct ldst *l, ir_val
 		a64_set_v(t, BITS(insn, 4, 0), v);
 		a64_set_v(t, BITS(insn, 14, 10), hi);
 	} else {
-		a64_set_x(t, l->d.reg64, BITS(insn, 4, 0), v);
 		a64_set_x(t, l->d.reg64, BITS(insn, 14, 10), hi);
+		a64_set_x(t, l->d.reg64, BITS(insn, 4, 0), v);
 	}
 }
 
