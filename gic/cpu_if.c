@@ -22,7 +22,7 @@ static void tell(struct armature_gic *gic, unsigned int cpu, enum armature_gic_e
 
 /*
  * The interrupt that GICC_IAR or GICC_HPPIR (@group 0), or their aliases (@group 1) have to do
- * with, or NULL with in *@special what is to be read instead (Tables 4-37 and 4-42, reads by a GIC
+ * with, or NULL with in *@special what is to be read instead (sections 4.4.4 and 4.4.7, reads by a GIC
  * without the Security Extensions).
  */
 static struct irq *visible_pending(struct armature_gic *gic, unsigned int cpu, unsigned int group,
@@ -55,7 +55,7 @@ static uint32_t named(const struct irq *irq)
 	return value;
 }
 
-/* Pending to active, or to active and pending (section 3.2.4, transitions C and D). */
+/* Pending to active, or to active and pending (section 3.2.4). */
 static uint32_t acknowledge(struct armature_gic *gic, unsigned int cpu, unsigned int group)
 {
 	struct cpu_if *c = &gic->cpu[cpu];
@@ -240,7 +240,7 @@ static uint32_t iidr_read(struct armature_gic *gic, unsigned int cpu)
 	return GICC_IIDR_VALUE;
 }
 
-/* Table 4-2. What is read and written most comes first. */
+/* Section 4.1.3. What is read and written most comes first. */
 static const struct cpu_reg {
 	unsigned int offset;
 	uint32_t (*read)(struct armature_gic *gic, unsigned int cpu);

@@ -199,7 +199,7 @@ static void clear_sources(struct armature_gic *gic, struct irq *irq, uint32_t va
 	irq->sources &= ~value;
 }
 
-/* Table 4-1, by offset. */
+/* Section 4.1.2, by offset. */
 static const struct dist_reg dist_regs[] = {
 	{0x000, 0x004, WORD, .read = ctlr_read, .write = ctlr_write}, /* GICD_CTLR */
 	{0x004, 0x004, WORD, .read = typer_read},                     /* GICD_TYPER */

@@ -7,7 +7,7 @@
  * its group changed. The sets make the choice of the highest priority pending interrupt independent
  * of the number of interrupts.
  *
- * A pin is a function of the state (section 3.8's pseudocode, with interrupt grouping). Whoever
+ * A pin is a function of the state (section 3.7's pseudocode, with interrupt grouping). Whoever
  * changes something that it depends on marks the CPU in gic->dirty; agic_update_pins() evaluates
  * the marked ones before the lock is released.
  */
@@ -32,7 +32,7 @@ struct irq *agic_irq(struct armature_gic *gic, unsigned int cpu, unsigned int in
  * @irq: the interrupt
  *
  * A level-sensitive interrupt is pending while its input is asserted or its latch is set; an
- * edge-triggered one while its latch is; an SGI while a source is (section 4.3.8, Figure 4-10).
+ * edge-triggered one while its latch is; an SGI while a source is (section 4.3.8).
  */
 bool agic_irq_pending(const struct irq *irq)
 {
@@ -126,7 +126,7 @@ void agic_irq_send_sgi(struct armature_gic *gic, unsigned int from, unsigned int
 }
 
 /**
- * agic_highest_pending() - HighestPriorityPendingInterrupt() of section 3.8.
+ * agic_highest_pending() - HighestPriorityPendingInterrupt() of section 3.7.
  * @gic: the GIC
  * @cpu: the CPU
  *
@@ -166,7 +166,7 @@ bool agic_enabled_at_cpu(const struct cpu_if *c, const struct irq *irq)
 
 /**
  * agic_group_mask() - The bits of a priority that are the group priority: GIC_PriorityMask() of
- * section 3.8, Tables 3-2 and 3-3.
+ * section 3.7; sections 3.3.3 and 3.5.
  * @c:   the CPU interface
  * @irq: the interrupt whose group decides which binary point counts
  *
@@ -196,7 +196,7 @@ uint8_t agic_running_priority(const struct cpu_if *c)
 
 /**
  * agic_priority_suffices() - Whether a pending interrupt passes the priority mask, and preempts
- * what is running (sections 3.3.2 and 3.3.3).
+ * what is running (sections 3.3.1 to 3.3.3).
  * @c:   the CPU interface
  * @irq: the interrupt
  */
@@ -209,7 +209,7 @@ bool agic_priority_suffices(const struct cpu_if *c, const struct irq *irq)
 	return irq->priority < (agic_running_priority(c) & agic_group_mask(c, irq));
 }
 
-/* The pin that has to be high, or -1: GenerateExceptions() of section 3.8. At most one is. */
+/* The pin that has to be high, or -1: GenerateExceptions() of section 3.7. At most one is. */
 static int wanted_pin(struct armature_gic *gic, unsigned int cpu)
 {
 	const struct cpu_if *c = &gic->cpu[cpu];

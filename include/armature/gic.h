@@ -165,7 +165,7 @@ ARMATURE_GIC_API int armature_gic_create(const struct armature_gic_config *confi
 ARMATURE_GIC_API void armature_gic_destroy(struct armature_gic *gic);
 
 /**
- * armature_gic_reset() - Put all registers in their state after reset (section 4.1.5).
+ * armature_gic_reset() - Put all registers in their state after reset.
  * @gic: the GIC
  *
  * Inputs belong to the devices: their levels stay. Pins that were high go low.

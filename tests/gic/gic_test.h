@@ -15,7 +15,7 @@
 #include <cmocka.h>
 #include <armature/gic.h>
 
-/* Distributor, Table 4-1 */
+/* Distributor, section 4.1.2 */
 #define GICD_CTLR       0x000
 #define GICD_TYPER      0x004
 #define GICD_IIDR       0x008
@@ -38,7 +38,7 @@
 #define GICD_GRP0 0x1
 #define GICD_GRP1 0x2
 
-/* CPU interface, Table 4-2 */
+/* CPU interface, section 4.1.3 */
 #define GICC_CTLR   0x0000
 #define GICC_PMR    0x0004
 #define GICC_BPR    0x0008

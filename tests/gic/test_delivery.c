@@ -49,7 +49,7 @@ static void priority_mask(void **unused)
 	bench_free(&b);
 }
 
-/* How many low bits of a priority are not group priority: Tables 3-2 and 3-3. */
+/* How many low bits of a priority are not group priority: sections 3.3.3 and 3.5. */
 static const unsigned int subpriority_bits[2][8] = {
 	{3, 3, 3, 4, 5, 6, 7, 8}, /* GICC_BPR 0 to 7; less than 2 is 2 */
 	{3, 3, 3, 3, 4, 5, 6, 7}, /* GICC_ABPR 0 to 7; less than 3 is 3 */
@@ -449,7 +449,7 @@ static void sgi_sources(void **unused)
 	bench_free(&b);
 }
 
-/* With EOImode the priority drops at GICC_EOIR, and the state ends at GICC_DIR (section 3.2.2). */
+/* With EOImode the priority drops at GICC_EOIR, and the state ends at GICC_DIR (section 3.2.1). */
 static void split_end_of_interrupt(void **unused)
 {
 	struct bench b;
@@ -512,7 +512,7 @@ static void ignored_ends(void **unused)
 	bench_free(&b);
 }
 
-/* Active priorities belong to software too, which saves and restores them (section 4.4.15). */
+/* Active priorities belong to software too, which saves and restores them (sections 4.4.12, 4.4.13). */
 static void active_priorities(void **unused)
 {
 	struct bench b;

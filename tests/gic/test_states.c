@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Every transition of an interrupt's state machine (ARM IHI 0048B, section 3.2.4 and Figure 4-10).
+ * Every transition of an interrupt's state machine (ARM IHI 0048B, section 3.2.4).
  *
  * A state is written in three letters: the input (H or L), the latch of an edge or of GICD_ISPENDR
  * (+ or -), active (A or .). Level-sensitive: pending is H or +; edge-triggered: pending is +. The
@@ -298,7 +298,7 @@ static void sgi_table(void **unused)
 	}
 }
 
-/* Disabling an interrupt stops its delivery, not its state machine (section 3.2.1). */
+/* Disabling an interrupt stops its delivery, not its state machine (section 3.2.2). */
 static void disabled_keeps_state(void **unused)
 {
 	struct bench b;
