@@ -71,4 +71,7 @@ int access_cache(struct cpu *cpu, uint64_t va, enum cache_op op);
  */
 int access_fetch(struct cpu *cpu, struct xtlb_entry **x);
 
+/* The instruction word at cpu->pc, without any effect. Return: false when it cannot be read. */
+bool access_insn(struct cpu *cpu, uint32_t *insn);
+
 #endif

@@ -73,6 +73,7 @@ struct cpu_mmio {
 	uint8_t size;		/* 1, 2, 4, 8 bytes */
 	uint8_t reg;		/* Xt; 31 is the zero register */
 	bool write, sign_extend, reg64;
+	bool be;		/* the guest's data is big-endian: @data is already in the VMM's order, a read must be reversed */
 };
 
 struct cpu_exit {
@@ -101,6 +102,7 @@ struct cpu_remote {
 
 #define CPU_PIN_IRQ (1u << 0)
 #define CPU_PIN_FIQ (1u << 1)
+#define CPU_PIN_SERROR (1u << 2)	/* a pending SError: an edge, taking it clears the bit */
 
 #define CPU_REQ_TLB	(1u << 0)	/* serve the maintenance queue (cpu/tlb.h) */
 #define CPU_REQ_EXIT	(1u << 1)	/* the KVM wants the vCPU back (signals, immediate_exit, level, stop) */
@@ -144,6 +146,7 @@ struct cpu {
 	uint64_t mpidr;
 	uint32_t features;		/* CPU_FEATURE_* chosen at VCPU_INIT */
 	struct cpu_tlb tlb;		/* all banks and the maintenance queue */
+	bool stepped, stepped_ex;	/* Software Step: an instruction was stepped; it was a load exclusive */
 	void *engine;			/* the engine's per-vCPU part */
 	void *owner;			/* the KVM's vCPU */
 
@@ -163,6 +166,7 @@ struct cpu {
 #define CPU_MODE_ALIGN		(1u << 6)	/* SCTLR_EL1.A */
 #define CPU_MODE_SP_ALIGN	(1u << 7)	/* SCTLR_EL1.SA / SA0 for this EL */
 #define CPU_MODE_PMU_BR		(1u << 8)	/* a PMU counter counts taken branches or memory accesses: count them in blocks */
+#define CPU_MODE_EL1T		(1u << 9)	/* EL1 with SPSel = 0: SP_EL0 is not a system register (UNDEFINED) */
 
 #define CPU_SLOT(field)	    ((uint16_t)offsetof(struct cpu, field))
 #define CPU_SLOT_X(n)	    ((uint16_t)(offsetof(struct cpu, x) + 8 * (n)))
@@ -177,6 +181,8 @@ struct machine_ops {
 	void (*timers_changed)(struct cpu *cpu);
 	/* The PMU's overflow line may have changed. */
 	void (*pmu_changed)(struct cpu *cpu);
+	/* The event register of @cpu was set by SEV of a vCPU of its machine: end its WFE. Any vCPU's thread. May be NULL. */
+	void (*event)(struct cpu *cpu);
 	/* Drop translations of physical range [pa, pa+len) whose code words differ from memory; len 0: everything. */
 	void (*icache_invalidate)(struct machine *m, uint64_t pa, uint64_t len);
 };
@@ -189,6 +195,7 @@ struct machine {
 	unsigned int nr_cpus;
 	struct mem_map mem;		/* guest physical memory */
 	const struct machine_ops *ops;
+	uint8_t csv2, csv3;		/* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
 	void *code;			/* the engine's code cache */
 	void *owner;			/* the KVM's VM */
 };
@@ -246,6 +253,23 @@ void cpu_take_fault(struct cpu *cpu);
  */
 bool cpu_take_interrupt(struct cpu *cpu);
 
+/** cpu_step_pending() - A Software Step exception is due before the next instruction (access_fetch() reports it). */
+bool cpu_step_pending(const struct cpu *cpu);
+
+/**
+ * cpu_step_done() - An instruction was completed while CPU_MODE_STEP is set.
+ * @load_excl: it was a load exclusive
+ *
+ * To be called after each such instruction that took no exception, ERET excepted.
+ */
+void cpu_step_done(struct cpu *cpu, bool load_excl);
+
+/**
+ * cpu_wfx_trap() - Is WFI (or @wfe: WFE) trapped here (EL0, SCTLR_EL1.nTWI/nTWE)?
+ * Return: CPU_EXIT_NONE, or CPU_FAULT with cpu->fault filled in.
+ */
+int cpu_wfx_trap(struct cpu *cpu, bool wfe);
+
 /** cpu_eret() - Exception return from EL1: PSTATE and PC from SPSR_EL1/ELR_EL1; illegal returns set PSTATE.IL. */
 void cpu_eret(struct cpu *cpu);
 
@@ -270,6 +294,9 @@ enum esr_ec {
 	EC_STEP_LOW = 0x32,
 	EC_STEP = 0x33,
 	EC_WATCH_LOW = 0x34,
+	EC_SERROR = 0x2f,
+	EC_BREAK = 0x31,
+	EC_WATCH = 0x35,
 	EC_BRK64 = 0x3c,
 };
 #define ESR_IL		 (1u << 25)

@@ -24,11 +24,16 @@ struct pmu {
 	/* Events that the engine counts only while CPU_MODE_PMU_BR is set, and exceptions taken. */
 	uint64_t br_retired, mem_access, exc_taken;
 	uint64_t base_br, base_mem, base_exc;
+	uint64_t nr_overflows;			/* counts changes of ovs made by counting, for observers */
 	bool initialised;			/* KVM_ARM_VCPU_PMU_V3_INIT was done */
 };
 
 /* Bring counters up to date; call before EL, PSTATE or a PMU register changes. Cheap when nothing is enabled. */
 void pmu_sync(struct cpu *cpu);
+/* Does an enabled counter count events that only generated code can count (CPU_MODE_PMU_BR)? */
+bool pmu_counts_blocks(const struct cpu *cpu);
+/* Set cpu->icount_limit from pmu_horizon(); after EL or a PMU register changed. */
+void pmu_update_limit(struct cpu *cpu);
 /* PMCR.E and (PMOVSSET & PMINTENSET) != 0. */
 bool pmu_level(struct cpu *cpu);
 /* Instructions until the next enabled counter may overflow with its interrupt, UINT64_MAX: none; the engine stops by then. */
@@ -36,5 +41,36 @@ uint64_t pmu_horizon(struct cpu *cpu);
 /* CLOCK_MONOTONIC ns when the cycle counter will overflow with its interrupt enabled, UINT64_MAX: never. */
 uint64_t pmu_deadline(struct cpu *cpu);
 void pmu_reset(struct cpu *cpu);
+
+/*
+ * What PMU registers do. Each folds the counts in first, and tells machine_ops.pmu_changed afterwards.
+ * @n: 0..PMU_COUNTERS-1, or PMU_CYCLE.
+ */
+uint64_t pmu_read_pmcr(struct cpu *cpu);
+void pmu_write_pmcr(struct cpu *cpu, uint64_t value);
+uint64_t pmu_read_counter(struct cpu *cpu, unsigned int n);
+void pmu_write_counter(struct cpu *cpu, unsigned int n, uint64_t value);
+uint64_t pmu_read_type(struct cpu *cpu, unsigned int n);
+void pmu_write_type(struct cpu *cpu, unsigned int n, uint64_t value);
+/* PMCNTENSET/CLR, PMINTENSET/CLR, PMOVSSET/CLR: *@field |= or &= ~ @value. */
+void pmu_write_bits(struct cpu *cpu, uint64_t *field, uint64_t value, bool set);
+void pmu_write_swinc(struct cpu *cpu, uint64_t value);
+
+#define PMU_COUNTER_MASK ((1ull << PMU_CYCLE) | ((1ull << PMU_COUNTERS) - 1))
+
+/* Common events that are counted (D7.11.3); PMCEID0_EL0 and PMCEID1_EL0 list them. */
+enum pmu_event {
+	PMU_SW_INCR = 0x00,
+	PMU_INST_RETIRED = 0x08,
+	PMU_EXC_TAKEN = 0x09,
+	PMU_CPU_CYCLES = 0x11,
+	PMU_MEM_ACCESS = 0x13,
+	PMU_CHAIN = 0x1e,
+	PMU_BR_RETIRED = 0x21,
+};
+#define PMU_PMCEID0                                                                                \
+	((1u << PMU_SW_INCR) | (1u << PMU_INST_RETIRED) | (1u << PMU_EXC_TAKEN) |                  \
+	 (1u << PMU_CPU_CYCLES) | (1u << PMU_MEM_ACCESS) | (1u << PMU_CHAIN))
+#define PMU_PMCEID1 (1u << (PMU_BR_RETIRED - 32))
 
 #endif

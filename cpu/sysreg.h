@@ -26,6 +26,9 @@ struct sysregs {
 	uint64_t csselr, actlr, mdscr, osdlr, oslar, cntkctl;
 	uint64_t mdccint, dbgbvr[16], dbgbcr[16], dbgwvr[16], dbgwcr[16], dbgclaim;
 	uint64_t disr;
+	uint64_t osdtrrx, osdtrtx, oseccr;
+	/* AArch32 state that KVM shows to the VMM although the CPU has none */
+	uint64_t dbgvcr32, dacr32, ifsr32, fpexc32;
 };
 
 enum sysreg_flags {
@@ -33,8 +36,12 @@ enum sysreg_flags {
 	SR_EL0_W = 1 << 1,
 	SR_RO = 1 << 2,		/* MSR is UNDEFINED */
 	SR_WO = 1 << 3,		/* MRS is UNDEFINED */
-	SR_PLAIN = 1 << 4,	/* reads are a GET of the slot, without side effects or traps at EL1 */
-	SR_PLAIN_W = 1 << 5,	/* writes are a PUT of the slot */
+	/*
+	 * Reads are a GET of the slot, without side effects or traps, at EL1 and where EL0_R says so.
+	 * (SP_EL0 is plain unless CPU_MODE_EL1T is set.)
+	 */
+	SR_PLAIN = 1 << 4,
+	SR_PLAIN_W = 1 << 5,	/* writes are a PUT of the slot, likewise */
 	SR_CONTEXT = 1 << 6,	/* a write may change mode word, banks or pending interrupts: ends the block */
 	SR_ONE_REG = 1 << 7,	/* in KVM_GET_REG_LIST */
 	SR_INVARIANT = 1 << 8,	/* ONE_REG: writing anything but the present value is -EINVAL (ID registers) */
@@ -53,6 +60,7 @@ struct sysreg {
 	/* ONE_REG when it differs from the slot: 0 or -errno. */
 	int (*get_user)(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
 	int (*set_user)(struct cpu *cpu, const struct sysreg *r, uint64_t value);
+	uint64_t mask;		/* bits of the slot that MSR can change; 0: all */
 };
 
 /* The row of @enc or NULL: the access is UNDEFINED. O(log n). */
@@ -70,6 +78,23 @@ int sysreg_get_user(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
 int sysreg_set_user(struct cpu *cpu, const struct sysreg *r, uint64_t value);
 
 void sysreg_reset(struct cpu *cpu);
+
+/**
+ * sysreg_write_imm() - MSR (immediate): DAIFSet, DAIFClr, SPSel, PAN, UAO, SSBS.
+ * @op1, @op2: which PSTATE field; @imm: CRm
+ * Return: CPU_EXIT_NONE, or CPU_FAULT (UNDEFINED, or trapped at EL0 by SCTLR_EL1.UMA).
+ */
+int sysreg_write_imm(struct cpu *cpu, unsigned int op1, unsigned int op2, unsigned int imm);
+
+/** sysreg_imm_exists() - Is MSR (immediate) of this field allocated (at EL0, if @el0)? */
+bool sysreg_imm_exists(unsigned int op1, unsigned int op2, bool el0);
+
+/**
+ * sysreg_ccsidr() - CCSIDR_EL1 of a cache, for KVM_REG_ARM_DEMUX_ID_CCSIDR.
+ * @csselr: CSSELR_EL1: level in bits 3:1, instruction cache in bit 0
+ * Return: 0, or -ENOENT if there is no such cache.
+ */
+int sysreg_ccsidr(unsigned int csselr, uint64_t *value);
 
 /* SYS instructions that are not registers (op0 == 1: TLBI, DC, IC, AT): sysinsn.c. CPU_EXIT_NONE, CPU_FAULT…;
  * false from sysinsn_exists() means UNDEFINED. @el0: is it there at EL0 (traps are checked when executed). */

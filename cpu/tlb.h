@@ -30,7 +30,8 @@ struct code_page;
 #define XTLB_BITS     8
 #define XTLB_SIZE     (1u << XTLB_BITS)
 #define TLB_EL0_BANKS 6
-#define TLB_BANKS     (TLB_EL0_BANKS + 2)	/* and EL1 with PAN 0 and PAN 1 */
+#define TLB_EL1_WAYS  2				/* for each PAN: TTBR1 changes back and forth under KPTI */
+#define TLB_BANKS     (TLB_EL0_BANKS + 2 * TLB_EL1_WAYS)
 #define TLB_PAGE_MASK (~0xfffull)
 #define TLB_NO_MATCH  1ull			/* never equals a page address */
 
@@ -49,21 +50,25 @@ struct xtlb_entry {
 	uint8_t *host;		/* host address of the page's first byte, for the translator */
 };
 
+/* What a translation depends on, beside EL and PAN. */
+struct tlb_bank_key {
+	uint64_t ttbr0, ttbr1, tcr, mair, sctlr;
+	uint16_t asid;
+	bool valid;
+};
+
 struct tlb_bank {
 	struct tlb_entry e[TLB_SIZE];
 	struct xtlb_entry x[XTLB_SIZE];
-	/* Private to tlb.c: the key (EL, PAN, ASID, TTBRs, TCR…), LRU stamp, list of non-global lines. */
-	struct tlb_bank_key {
-		uint64_t ttbr0, ttbr1, tcr, mair, sctlr;
-		uint16_t asid;
-		uint8_t el, pan;
-		bool valid;
-	} key;
+	/* Private to tlb.c: the key (EL, PAN, ASID, TTBRs, TCR…), LRU stamp, maps of non-global lines. */
+	struct tlb_bank_key key;
 	uint64_t used;
-	uint32_t nr_ng;
-	uint16_t ng[TLB_SIZE];	/* indices of non-global lines that may be filled; private */
-	bool ng_overflow;
-};
+	/* Lines that hold a non-global or lower-half translation: they go when ASID or TTBR0 change. */
+	uint64_t ng[TLB_SIZE / 64];
+	uint64_t xng[XTLB_SIZE / 64];
+	/* Sizes (bit n: 2^n bytes) above 4 KiB of the mappings behind the lines, for each half of the VA space. */
+	uint64_t large[2];
+} __attribute__((aligned(64)));
 
 /* The index hash mixes in higher bits, so that buffers a power of two apart do not share lines. */
 static inline unsigned int tlb_index(uint64_t va)
@@ -98,8 +103,12 @@ struct tlb_op {
 #define TLB_QUEUE 32
 
 struct cpu_tlb {
-	struct tlb_bank *banks;		/* TLB_BANKS of them */
+	struct tlb_bank *banks;		/* TLB_BANKS of them, then one that stays empty */
 	uint64_t clock;
+	/* The banks of the present registers (EL1: for each PAN), or NULL: not chosen yet. */
+	struct tlb_bank *el0, *el1[2];
+	struct tlb_bank_key now;	/* the registers that tlb_select() saw last */
+	bool unsynced;			/* broadcast since the last tlb_sync() */
 	/* Maintenance from other vCPUs; the lock is a leaf. */
 	pthread_mutex_t lock;
 	struct tlb_op queue[TLB_QUEUE];
@@ -114,6 +123,21 @@ void tlb_destroy(struct cpu *cpu);
 
 /* Choose cpu->bank and cpu->bank_el0 for the present EL, PAN, ASID and translation registers. */
 void tlb_select(struct cpu *cpu);
+
+/*
+ * The bank that lines of an access may be filled into: cpu->bank, or for @unpriv the EL0 bank, which is
+ * chosen (maybe recycled) only now, so that register writes on the way to another process cost no bank.
+ */
+struct tlb_bank *tlb_fill_bank(struct cpu *cpu, bool unpriv);
+
+/* Enter a translation. @va: canonical; @size_shift: log2 of the mapping's size; @read, @write: what may match. */
+void tlb_fill(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host, unsigned int size_shift,
+	      bool ng, bool read, bool write);
+struct xtlb_entry *tlb_fill_exec(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host,
+				 unsigned int size_shift, bool ng);
+
+/* Physical page of a line of either kind. */
+#define TLB_INFO_PA 0xfffffffff000ull
 
 /* Drop everything of this vCPU (its own thread, or while it is outside the guest). */
 void tlb_flush(struct cpu *cpu);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to access.c, access_atomic.c and sysinsn.c: from a virtual address to a place in host memory.
+ */
+#ifndef CPU_ACCESS_PLACE_H
+#define CPU_ACCESS_PLACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/access.h"
+
+struct place_req {
+	bool write, unpriv;
+	bool atomic;		/* WnR is found out when it faults */
+	unsigned int flags;	/* MMU_* */
+	uint32_t iss;		/* WnR and CM of a fault */
+};
+
+struct place {
+	uint8_t *host;		/* NULL: not memory (or read-only memory and a write) */
+	uint64_t pa;
+};
+
+/* Translate, refill the TLB. CPU_EXIT_NONE with @p, or CPU_FAULT. */
+int access_place(struct cpu *cpu, uint64_t va, const struct place_req *q, struct place *p);
+
+int access_data_fault(struct cpu *cpu, uint64_t va, unsigned int fsc, uint32_t iss);
+int access_no_syndrome(struct cpu *cpu, uint64_t va, uint64_t pa, bool write);
+int access_check_align(struct cpu *cpu, uint64_t va, const struct mem_desc *d, bool write);
+
+#endif

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The generic timers (Arm ARM D11.2): counters, levels, and when they will change.
+ *
+ * What must hold: TIMER_FREQ is 1 GHz, so a tick is a nanosecond of CLOCK_MONOTONIC and deadlines need no conversion.
+ */
+#include <time.h>
+
+#include "cpu/arch.h"
+#include "cpu/cpu.h"
+#include "cpu/timer.h"
+
+#define CTL_ENABLE	BIT64(0)
+#define CTL_IMASK	BIT64(1)
+#define CNTKCTL_EVNTEN	BIT64(2)
+#define CNTKCTL_EVNTDIR BIT64(3)
+
+_Static_assert(TIMER_FREQ == 1000000000u, "ticks are nanoseconds");
+
+uint64_t timer_count(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * TIMER_FREQ + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t offset(const struct cpu *cpu, enum timer_id id)
+{
+	return id == TIMER_VIRT ? cpu->timers.cntvoff : 0;
+}
+
+uint64_t timer_now(const struct cpu *cpu, enum timer_id id)
+{
+	return timer_count() - offset(cpu, id);
+}
+
+static bool unmasked(const struct timer *t)
+{
+	return (t->ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE;
+}
+
+bool timer_level(const struct cpu *cpu, enum timer_id id)
+{
+	const struct timer *t = &cpu->timers.t[id];
+
+	return unmasked(t) && timer_now(cpu, id) >= t->cval;
+}
+
+uint64_t timer_deadline(const struct cpu *cpu, enum timer_id id)
+{
+	const struct timer *t = &cpu->timers.t[id];
+	uint64_t count, now, deadline;
+
+	if (!unmasked(t))
+		return UINT64_MAX;
+	count = timer_count();
+	now = count - offset(cpu, id);
+	if (now >= t->cval || __builtin_add_overflow(count, t->cval - now, &deadline))
+		return UINT64_MAX;
+	return deadline;
+}
+
+uint64_t timer_event_deadline(const struct cpu *cpu)
+{
+	uint64_t ctl = cpu->sys.cntkctl, count, now, half, phase;
+
+	if (!(ctl & CNTKCTL_EVNTEN))
+		return UINT64_MAX;
+	/* An event when bit EVNTI of the virtual counter rises (EVNTDIR: falls). */
+	half = BIT64(FIELD64(ctl, 7, 4));
+	count = timer_count();
+	now = count - cpu->timers.cntvoff;
+	phase = (now + (ctl & CNTKCTL_EVNTDIR ? 0 : half)) & (2 * half - 1);
+	return count + (2 * half - phase);
+}
+
+void timer_reset(struct cpu *cpu)
+{
+	for (unsigned int i = 0; i < NR_TIMERS; i++)
+		cpu->timers.t[i] = (struct timer){ 0 };
+	cpu->timers.frq = TIMER_FREQ;
+}
