@@ -22,8 +22,8 @@ static void tell(struct armature_gic *gic, unsigned int cpu, enum armature_gic_e
 
 /*
  * The interrupt that GICC_IAR or GICC_HPPIR (@group 0), or their aliases (@group 1) have to do
- * with, or NULL with in *@special what is to be read instead (sections 4.4.4 and 4.4.7, reads by a GIC
- * without the Security Extensions).
+ * with, or NULL with in *@special what is to be read instead (sections 4.4.4 and 4.4.7, for a
+ * GIC without the Security Extensions).
  */
 static struct irq *visible_pending(struct armature_gic *gic, unsigned int cpu, unsigned int group,
 				   bool prioritised, uint32_t *special)

@@ -512,7 +512,7 @@ static void ignored_ends(void **unused)
 	bench_free(&b);
 }
 
-/* Active priorities belong to software too, which saves and restores them (sections 4.4.12, 4.4.13). */
+/* Active priorities belong to software too, which saves and restores them (section 4.4.12). */
 static void active_priorities(void **unused)
 {
 	struct bench b;
