@@ -7,61 +7,19 @@
  */
 #include "engine/a64/a64.h"
 
-#define SYS_FPCR SYSREG(3, 3, 4, 4, 0)
-#define SYS_FPSR SYSREG(3, 3, 4, 4, 1)
-
-/* Bits that are implemented: AHP DN FZ RMode FZ16, and QC IDC IXC UFC OFC DZC IOC. No exception can be trapped. */
-#define FPCR_MASK 0x07c80000u
-#define FPSR_MASK 0x0800009fu
-
-#define SCTLR_UMA (1ull << 9)
-
-/* ISS of a trapped MSR, MRS or SYS (Arm ARM D17.2.37, EC 0x18). */
-#define ISS_SYS_RT(rt)	       ((uint32_t)(rt) << 5)
-#define ISS_SYS_MSR_IMM(op1, op2, crm) \
-	((uint32_t)(op2) << 17 | (uint32_t)(op1) << 14 | 4u << 10 | ISS_SYS_RT(31) | (uint32_t)(crm) << 1)
-
-static int fault(struct cpu *cpu, uint32_t esr)
+static int h_mrs(struct cpu *cpu, uint64_t enc, uint64_t b, uint64_t c, uint64_t *result)
 {
-	cpu->fault = (struct cpu_fault){ .esr = esr };
-	return CPU_FAULT;
+	return sysreg_read(cpu, sysreg_find((uint16_t)enc), result);
 }
 
-/* The register table does not know which Xt the instruction has: complete the syndrome of a trap. */
-static int trap_rt(struct cpu *cpu, int rc, uint64_t rt)
+static int h_msr(struct cpu *cpu, uint64_t enc, uint64_t value, uint64_t c, uint64_t *result)
 {
-	if (rc == CPU_FAULT && cpu->fault.esr >> 26 == EC_SYSREG)
-		cpu->fault.esr = (cpu->fault.esr & ~ISS_SYS_RT(31)) | ISS_SYS_RT(rt);
-	return rc;
+	return sysreg_write(cpu, sysreg_find((uint16_t)enc), value);
 }
 
-static int h_mrs(struct cpu *cpu, uint64_t enc, uint64_t b, uint64_t rt, uint64_t *result)
+static int h_sys(struct cpu *cpu, uint64_t enc, uint64_t value, uint64_t c, uint64_t *result)
 {
-	if (enc == SYS_FPSR) {
-		*result = cpu_fpsr(cpu);
-		return CPU_EXIT_NONE;
-	}
-	return trap_rt(cpu, sysreg_read(cpu, sysreg_find((uint16_t)enc), result), rt);
-}
-
-static int h_msr(struct cpu *cpu, uint64_t enc, uint64_t value, uint64_t rt, uint64_t *result)
-{
-	switch (enc) {
-	case SYS_FPCR:
-		cpu->fpcr = (uint32_t)value & FPCR_MASK;
-		cpu_update_mode(cpu);
-		return CPU_EXIT_NONE;
-	case SYS_FPSR:
-		cpu_fpsr(cpu);		/* takes the host's sticky flags, which the new value replaces */
-		cpu->fpsr = (uint32_t)value & FPSR_MASK;
-		return CPU_EXIT_NONE;
-	}
-	return trap_rt(cpu, sysreg_write(cpu, sysreg_find((uint16_t)enc), value), rt);
-}
-
-static int h_sys(struct cpu *cpu, uint64_t enc, uint64_t value, uint64_t rt, uint64_t *result)
-{
-	return trap_rt(cpu, sysinsn_execute(cpu, (uint16_t)enc, value), rt);
+	return sysinsn_execute(cpu, (uint16_t)enc, value);
 }
 
 static int h_dsb(struct cpu *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t *result)
@@ -102,46 +60,9 @@ static int h_casp(struct cpu *cpu, uint64_t va, uint64_t insn, uint64_t c, uint6
 	return CPU_EXIT_NONE;
 }
 
-static int msr_daif(struct cpu *cpu, bool set, unsigned int imm)
-{
-	if (!cpu->ps.el && !(cpu->sys.sctlr & SCTLR_UMA))
-		return fault(cpu, ESR(EC_SYSREG, ISS_SYS_MSR_IMM(3, set ? 6 : 7, imm)));
-	if (set)
-		cpu->ps.daif |= imm;
-	else
-		cpu->ps.daif &= ~imm;
-	return CPU_EXIT_NONE;
-}
-
 static int h_msr_imm(struct cpu *cpu, uint64_t field, uint64_t imm, uint64_t c, uint64_t *result)
 {
-	int rc = CPU_EXIT_NONE;
-
-	switch (field) {
-	case 0 << 3 | 3:
-		cpu->ps.uao = imm & 1;
-		break;
-	case 0 << 3 | 4:
-		cpu->ps.pan = imm & 1;
-		break;
-	case 0 << 3 | 5:
-		cpu_set_spsel(cpu, imm & 1);
-		break;
-	case 3 << 3 | 1:
-		cpu->ps.ssbs = imm & 1;
-		return CPU_EXIT_NONE;
-	case 3 << 3 | 6:
-		rc = msr_daif(cpu, true, (unsigned int)imm);
-		if (!(imm & 8))
-			return rc;
-		break;
-	case 3 << 3 | 7:
-		rc = msr_daif(cpu, false, (unsigned int)imm);
-		break;
-	}
-	if (rc == CPU_EXIT_NONE)
-		cpu_update_mode(cpu);
-	return rc;
+	return sysreg_write_imm(cpu, (unsigned int)field >> 3, (unsigned int)field & 7, (unsigned int)imm);
 }
 
 /* What ends WFI at once, masked or not. */

@@ -7,9 +7,8 @@
 #include "engine/a64/a64.h"
 
 #define SYS_SP_EL0 SYSREG(3, 0, 4, 1, 0)
-#define SYS_NZCV SYSREG(3, 3, 4, 2, 0)
-#define SYS_FPCR SYSREG(3, 3, 4, 4, 0)
-#define SYS_FPSR SYSREG(3, 3, 4, 4, 1)
+#define SYS_NZCV   SYSREG(3, 3, 4, 2, 0)
+#define SYS_FPCR   SYSREG(3, 3, 4, 4, 0)
 
 /* CRm:op2 of the hints that do something. */
 #define HINT_YIELD 1
@@ -19,24 +18,19 @@
 #define HINT_SEVL  5
 
 /* CRm of DSB and DMB: domain in bits 3:2, accesses in bits 1:0. */
-#define BARRIER_NSH   1
-#define BARRIER_LOADS 1
+#define BARRIER_NSH    1
+#define BARRIER_LOADS  1
 #define BARRIER_STORES 2
-#define BARRIER_ALL   3
+#define BARRIER_ALL    3
 
 /* op1:op2 of MSR (immediate), as helper msr_imm takes it. */
 #define PSTATE_FIELD(op1, op2) ((op1) << 3 | (op2))
-#define PSTATE_UAO     PSTATE_FIELD(0, 3)
-#define PSTATE_PAN     PSTATE_FIELD(0, 4)
-#define PSTATE_SPSEL   PSTATE_FIELD(0, 5)
-#define PSTATE_SSBS    PSTATE_FIELD(3, 1)
-#define PSTATE_DAIFSET PSTATE_FIELD(3, 6)
-#define PSTATE_DAIFCLR PSTATE_FIELD(3, 7)
-#define DAIF_D	       8
+#define PSTATE_SSBS	       PSTATE_FIELD(3, 1)
+#define PSTATE_DAIFSET	       PSTATE_FIELD(3, 6)
+#define DAIF_D		       8
 
 /* CRn of SYS. */
 #define SYS_CRN_CACHE_AT 7
-#define SYS_CRN_TLBI	 8
 
 static bool el0(const struct a64 *t)
 {
@@ -120,30 +114,13 @@ static bool isb(struct a64 *t, uint32_t insn)
 /* MSR (immediate). DAIFSet only masks more, so the block goes on; D may change stepping. */
 static bool msr_imm(struct a64 *t, uint32_t insn)
 {
-	unsigned int field = PSTATE_FIELD(BITS(insn, 18, 16), BITS(insn, 7, 5));
-	unsigned int imm = BITS(insn, 11, 8);
-	bool leave = true;
+	unsigned int op1 = BITS(insn, 18, 16), op2 = BITS(insn, 7, 5), imm = BITS(insn, 11, 8);
+	unsigned int field = PSTATE_FIELD(op1, op2);
 
-	switch (field) {
-	case PSTATE_UAO:
-	case PSTATE_PAN:
-	case PSTATE_SPSEL:
-		if (el0(t))
-			return false;
-		break;
-	case PSTATE_SSBS:
-		leave = false;
-		break;
-	case PSTATE_DAIFSET:
-		leave = imm & DAIF_D;
-		break;
-	case PSTATE_DAIFCLR:
-		break;
-	default:
+	if (!sysreg_imm_exists(op1, op2, el0(t)))
 		return false;
-	}
 	a64_call(t, A64_H_msr_imm, k64(t, field), k64(t, imm), IR_NONE);
-	if (leave)
+	if (field != PSTATE_SSBS && (field != PSTATE_DAIFSET || (imm & DAIF_D)))
 		a64_leave(t, IR_LEAVE_SYNC, 0);
 	return true;
 }
@@ -157,52 +134,14 @@ static uint16_t sys_enc(uint32_t insn)
 static bool sys(struct a64 *t, uint32_t insn)
 {
 	uint16_t enc = sys_enc(insn);
-	unsigned int crn = BITS(insn, 15, 12), crm = BITS(insn, 11, 8), rt = BITS(insn, 4, 0);
+	unsigned int crn = BITS(insn, 15, 12), crm = BITS(insn, 11, 8);
 
 	if (!sysinsn_exists(enc, el0(t)))
 		return false;
-	a64_call(t, A64_H_sys, k64(t, enc), a64_x(t, true, rt), k64(t, rt));
+	a64_call(t, A64_H_sys, k64(t, enc), a64_x(t, true, BITS(insn, 4, 0)), IR_NONE);
 	if (crn != SYS_CRN_CACHE_AT || crm == 1 || crm == 5)	/* not DC or AT: TLBI, IC IALLU(IS), IC IVAU */
 		a64_leave(t, IR_LEAVE_SYNC, 0);
 	return true;
-}
-
-/* MRS of what the engine keeps in forms of its own. */
-static bool mrs_special(struct a64 *t, uint16_t enc, unsigned int rt)
-{
-	switch (enc) {
-	case SYS_NZCV:
-		a64_set_x(t, false, rt, a64_op1(t, IR_PACK, IR_I32, a64_flags(t)));
-		return true;
-	case SYS_FPCR:
-		if (a64_fp_enabled(t))
-			a64_set_x(t, false, rt, a64_get(t, IR_I32, CPU_SLOT(fpcr)));
-		return true;
-	case SYS_FPSR:
-		if (a64_fp_enabled(t))
-			a64_set_x(t, true, rt,
-				  a64_call(t, A64_H_mrs, k64(t, enc), IR_NONE, k64(t, rt)));
-		return true;
-	}
-	return false;
-}
-
-static bool msr_special(struct a64 *t, uint16_t enc, unsigned int rt)
-{
-	switch (enc) {
-	case SYS_NZCV:
-		a64_set_flags(t, a64_op1(t, IR_NZCV, IR_I32, a64_x(t, false, rt)));
-		return true;
-	case SYS_FPCR:
-	case SYS_FPSR:
-		if (!a64_fp_enabled(t))
-			return true;
-		a64_call(t, A64_H_msr, k64(t, enc), a64_x(t, true, rt), k64(t, rt));
-		if (enc == SYS_FPCR)
-			a64_leave(t, IR_LEAVE_SYNC, 0);
-		return true;
-	}
-	return false;
 }
 
 /* The row of a register that an access at the present EL may reach, or NULL: UNDEFINED. */
@@ -218,44 +157,57 @@ static const struct sysreg *accessible(const struct a64 *t, uint16_t enc, unsign
 	return r;
 }
 
-/* At EL0 even a plain register may be trapped, if it has a function. */
+/* At EL0 even a plain register may be trapped, if it has a function; the vCPU decides whether there is a PMU. */
 static bool mrs(struct a64 *t, uint32_t insn)
 {
 	uint16_t enc = sys_enc(insn);
 	unsigned int rt = BITS(insn, 4, 0);
-	const struct sysreg *r;
+	const struct sysreg *r = accessible(t, enc, SR_EL0_R, SR_WO);
 	ir_val v;
 
-	if (mrs_special(t, enc, rt))
-		return true;
-	r = accessible(t, enc, SR_EL0_R, SR_WO);
 	if (!r)
 		return false;
+	if (enc == SYS_NZCV) {
+		a64_set_x(t, false, rt, a64_op1(t, IR_PACK, IR_I32, a64_flags(t)));
+		return true;
+	}
+	if (enc == SYS_FPCR) {
+		if (a64_fp_enabled(t))
+			a64_set_x(t, false, rt, a64_get(t, IR_I32, CPU_SLOT(fpcr)));
+		return true;
+	}
 	if ((r->flags & SR_PLAIN) && !(r->flags & SR_PMU) && (!el0(t) || !r->read))
 		v = r->slot ? a64_get(t, IR_I64, r->slot) : k64(t, r->reset);
 	else
-		v = a64_call(t, A64_H_mrs, k64(t, enc), IR_NONE, k64(t, rt));
+		v = a64_call(t, A64_H_mrs, k64(t, enc), IR_NONE, IR_NONE);
 	a64_set_x(t, true, rt, v);
 	return true;
+}
+
+static bool plain_write(const struct a64 *t, const struct sysreg *r)
+{
+	return (r->flags & SR_PLAIN_W) && !(r->flags & SR_PMU) && r->slot && !r->mask &&
+	       (!el0(t) || !r->write);
 }
 
 static bool msr(struct a64 *t, uint32_t insn)
 {
 	uint16_t enc = sys_enc(insn);
 	unsigned int rt = BITS(insn, 4, 0);
-	const struct sysreg *r;
+	const struct sysreg *r = accessible(t, enc, SR_EL0_W, SR_RO);
 	ir_val v;
 
-	if (msr_special(t, enc, rt))
-		return true;
-	r = accessible(t, enc, SR_EL0_W, SR_RO);
 	if (!r)
 		return false;
+	if (enc == SYS_NZCV) {
+		a64_set_flags(t, a64_op1(t, IR_NZCV, IR_I32, a64_x(t, false, rt)));
+		return true;
+	}
 	v = a64_x(t, true, rt);
-	if ((r->flags & SR_PLAIN_W) && r->slot && !(r->flags & SR_PMU) && (!el0(t) || !r->write))
+	if (plain_write(t, r))
 		a64_put(t, IR_I64, r->slot, v);
 	else
-		a64_call(t, A64_H_msr, k64(t, enc), v, k64(t, rt));
+		a64_call(t, A64_H_msr, k64(t, enc), v, IR_NONE);
 	if (r->flags & SR_CONTEXT)
 		a64_leave(t, IR_LEAVE_SYNC, 0);
 	return true;
