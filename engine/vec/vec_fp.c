@@ -9,7 +9,7 @@
 #define TRUTH(condition) ((condition) ? ~(U)0 : (U)0)
 
 /* Signs are bits. */
-VEC_OP(LANE1, HSD, FABS, x & (U)(~(U)0 >> 1))
+VEC_OP(LANE1, HSD, FABS, x & ((U)~(U)0 >> 1))
 VEC_OP(LANE1, HSD, FNEG, x ^ (U)((U)1 << (W - 1)))
 
 /* An expression for each width, over fpN_... functions. */
