@@ -22,10 +22,6 @@
 
 #define A64_MAX_SIDE_EXITS 3
 
-/* More than any one instruction emits (the widest are LD4/ST4 and their single-lane forms). */
-#define A64_OPS_RESERVE 160
-#define A64_MEM_RESERVE 72
-
 const struct a64_row *const a64_tables[A64_NR_TABLES] = {
 	a64_dp_imm, a64_dp_reg, a64_branch,	 a64_system,	a64_ldst,   a64_atomic,
 	a64_fp,	    a64_simd,	a64_simd_scalar, a64_simd_ldst, a64_crypto,

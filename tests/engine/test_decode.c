@@ -116,6 +116,26 @@ static void every_row_is_reached(void **state)
 	assert_int_equal(bad, 0);
 }
 
+/* No instruction emits more than what translation keeps free for it. */
+static void instructions_fit(void **state)
+{
+	static const uint32_t modes[] = { EL0, EL1, EL1 | CPU_MODE_BE | CPU_MODE_ALIGN | CPU_MODE_SP_ALIGN };
+	static struct ir_block b;
+	unsigned int ops = 0, mem = 0;
+	uint64_t seed = 3;
+
+	for (unsigned int n = 0; n < 500000; n++) {
+		uint32_t insn = decode_space_word(&seed);
+
+		a64_translate_block(&b, &insn, 0, modes[n % 3], 1);
+		ops = b.nr_ops > ops ? b.nr_ops : ops;
+		mem = b.nr_mem > mem ? b.nr_mem : mem;
+	}
+	print_message("most ops %u, most accesses %u\n", ops, mem);
+	assert_true(ops <= A64_OPS_RESERVE);
+	assert_true(mem <= A64_MEM_RESERVE);
+}
+
 /* Blocks. */
 
 static struct ir_block block;
@@ -312,6 +332,7 @@ int main(void)
 		cmocka_unit_test(logical_immediates),
 		cmocka_unit_test(index_is_the_tables),
 		cmocka_unit_test(every_row_is_reached),
+		cmocka_unit_test(instructions_fit),
 		cmocka_unit_test(blocks_are_cut),
 		cmocka_unit_test(adrp_is_relative_to_its_page),
 		cmocka_unit_test(sp_is_checked_once),
