@@ -6,6 +6,8 @@
  * requests, so that one which comes in between sets it again: neither is ever lost.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +57,8 @@ void engine_vcpu_destroy(struct cpu *cpu)
 
 	if (!e)
 		return;
+	if (translator_dumps('s'))
+		fprintf(stderr, "vCPU %u: %" PRIu64 " instructions\n", cpu->index, cpu->icount);
 	translator_destroy(e->translator);
 	free(e);
 	cpu->engine = NULL;

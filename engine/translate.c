@@ -3,7 +3,7 @@
  * From guest words to a translation that runs: the pipeline, one call a pass.
  *
  * ARMATURE_DUMP in the environment is a list of letters; each prints the block after its pass on standard error:
- *   t translate   f forward   k fold   d dead   p place   l lower (counts only)
+ *   t translate   f forward   k fold   d dead   p place   and at a vCPU's end: s instructions retired
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,11 +38,16 @@ void translator_destroy(struct translator *t)
 	free(t);
 }
 
-static void dump(struct translator *t, char letter, const char *pass)
+bool translator_dumps(char letter)
 {
 	const char *letters = getenv("ARMATURE_DUMP");
 
-	if (!letters || !strchr(letters, letter))
+	return letters && strchr(letters, letter);
+}
+
+static void dump(struct translator *t, char letter, const char *pass)
+{
+	if (!translator_dumps(letter))
 		return;
 	fprintf(stderr, "--- after %s\n", pass);
 	ir_dump(&t->b, stderr);

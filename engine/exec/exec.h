@@ -94,6 +94,9 @@ enum cpu_exit_reason exec_run(struct cpu *cpu);
 /* Translate the block at (@page, @offset) from the page's bytes at @host; NULL: out of memory. */
 struct tb *translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset, uint32_t mode);
 
+/* Is @letter in ARMATURE_DUMP? */
+bool translator_dumps(char letter);
+
 struct translator *translator_create(void);
 void translator_destroy(struct translator *t);
 
