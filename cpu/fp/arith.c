@@ -125,13 +125,14 @@ FP_INLINE uint64_t fp_sqrt(const struct fp_format *f, struct fp_env *env, uint64
 	if (!(n.exp & 1))
 		n.frac >>= 1;
 	for (i = 0; i < digits; i++) {
+		uint64_t trial = root << 2 | 1, digit;
+
 		rem = rem << 2 | n.frac >> 62;
 		n.frac <<= 2;
-		root <<= 1;
-		if (rem >= (root << 1 | 1)) {
-			rem -= root << 1 | 1;
-			root |= 1;
-		}
+		/* Without a branch: digits are as random as can be. */
+		digit = rem >= trial;
+		rem -= trial & -digit;
+		root = root << 1 | digit;
 	}
 	root = root << (64 - digits) | (rem != 0);
 	return fp_round(f, env, false, (n.exp - (n.exp & 1)) / 2, root, fp_rmode(env));

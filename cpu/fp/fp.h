@@ -39,6 +39,11 @@
  *   FRECPE/FRSQRTE    recip_estimate/rsqrt_estimate      FRECPX      recpx
  *   FRECPS/FRSQRTS    recip_step/rsqrt_step
  *   pairwise and across-vector forms are chains of the two-operand calls
+ *
+ * Only scalar instructions: FNMUL, FMADD and its like, FCMP and FCCMP, FJCVTZS, conversions whose
+ * integer and floating-point widths differ. Only Advanced SIMD ones (which have scalar forms of
+ * their own): FABD, FMULX, FCM*, FAC*, estimates and steps, FRECPX, URECPE, URSQRTE, FCVTXN,
+ * 16-bit integers from and to half precision. All else is in both.
  */
 #ifndef CPU_FP_FP_H
 #define CPU_FP_FP_H

@@ -137,8 +137,8 @@ struct fp_reply {
 	      "ucvtf " #k "0, " #r "1" FP_FROM_V0)
 
 /*
- * Half precision to and from 16-bit integers: Advanced SIMD only. QEMU 7.2 leaves copies of the sign
- * above a negative result of the scalar FCVTZS to fixed point; the architecture clears them.
+ * Half precision to and from 16-bit integers: Advanced SIMD only. QEMU 7.2 leaves copies of the
+ * sign above a negative result of the scalar FCVTZS to fixed point; the architecture clears them.
  */
 #define FP_OPS_INT16(mode, round)                                                                  \
 	FP_OP(cvt##mode##s16_16, h, o, o, fp16_to_sint(env, a, 16, 0, round),                      \
@@ -156,7 +156,7 @@ struct fp_reply {
 	FP_OPS_INT16(z, FP_RZ)                                                                     \
 	FP_OPS_INT16(a, FP_RA)                                                                     \
 	FP_OP(cvtzs16_16_7, h, o, o, fp16_to_sint(env, a, 16, 7, FP_RZ),                           \
-	      "fcvtzs h0, h1, #7" FP_FROM_V0 "\n\tand x0, x0, #0xffff")                                                      \
+	      "fcvtzs h0, h1, #7" FP_FROM_V0 "\n\tand x0, x0, #0xffff")                               \
 	FP_OP(cvtzu16_16_16, h, o, o, fp16_to_uint(env, a, 16, 16, FP_RZ),                         \
 	      "fcvtzu h0, h1, #16" FP_FROM_V0)                                                     \
 	FP_OP(scvtf16_16, h, o, o, fp16_from_sint(env, (int16_t)a, 0, fp_rmode(env)),              \
