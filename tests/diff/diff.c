@@ -124,7 +124,8 @@ static void run_case(const struct test_case *c, unsigned int slot, struct state 
 		s->stop |= CASE_STOP_FAULT;
 	else if (cpu->sys.esr >> 26 == EC_UNKNOWN)
 		s->stop |= CASE_STOP_UNDEF;
-	else if (cpu->sys.esr >> 26 == EC_DABT_LOW && (cpu->sys.esr & 0x3f) == DFSC_ALIGNMENT)
+	else if (cpu->sys.esr >> 26 == EC_SP_ALIGN ||
+		 (cpu->sys.esr >> 26 == EC_DABT_LOW && (cpu->sys.esr & 0x3f) == DFSC_ALIGNMENT))
 		s->stop |= CASE_STOP_ALIGN;
 	else if (cpu->sys.esr >> 26 != EC_BRK64)
 		s->stop |= CASE_STOP_FAULT;
@@ -297,7 +298,7 @@ static void show(const struct test_case *c, const struct state *a, const struct 
 
 static bool same(const struct state *a, const struct state *b)
 {
-	/* The oracle does not enforce the alignment that exclusives and atomics need. */
+	/* The oracle does not enforce the alignment that SP, exclusives and atomics need. */
 	if (a->stop & CASE_STOP_ALIGN)
 		return true;
 	if (a->stop != b->stop)
