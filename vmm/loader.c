@@ -218,8 +218,9 @@ static int find_source(const struct vmm_boot *boot, struct source *source)
 	uint64_t offset = 0;
 	bool gzip;
 
-	if (read_at(boot->kernel_fd, start, sizeof(start), 0) == -ENODATA)
-		return complain(boot, "truncated: shorter than an arm64 Image's header", -EINVAL);
+	/* What is too short for a header gives zeros for the rest, and is refused later. */
+	if (pread(boot->kernel_fd, start, sizeof(start), 0) < 0)
+		return complain(boot, strerror(errno), -EIO);
 	memcpy(&zboot, start, sizeof(zboot));
 	gzip = start[0] == 0x1f && start[1] == 0x8b;
 	if ((le32toh(zboot.mz) & 0xffff) == MZ && le32toh(zboot.magic) == ZBOOT_MAGIC) {

@@ -73,7 +73,9 @@ static void arm(struct pl031 *rtc)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	when.it_value.tv_sec = now.tv_sec + (uint32_t)(rtc->match - counter(rtc));
+	/* The counter of the same moment, or a second that begins here would be lost. */
+	when.it_value.tv_sec =
+		now.tv_sec + (uint32_t)(rtc->match - ((uint32_t)now.tv_sec + rtc->offset));
 	if (when.it_value.tv_sec == now.tv_sec) {
 		/* The counter is there already: the comparator is up. */
 		rtc->ris = 1;
