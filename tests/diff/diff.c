@@ -139,6 +139,16 @@ static bool starts(const char *s, const char *with)
 	return !strncmp(s, with, strlen(with));
 }
 
+static bool is_store_exclusive(uint32_t w)
+{
+	return (w & 0x3fc00000) == 0x08000000;
+}
+
+static bool is_branch(uint32_t w)
+{
+	return (w & 0xff000010) == 0x54000000 || (w & 0x7c000000) == 0x34000000;
+}
+
 static bool is_memory(uint32_t w)
 {
 	return (w & 0x0a000000) == 0x08000000;
@@ -239,8 +249,21 @@ static void make_case(struct test_case *c, struct rng *r)
 	uint64_t k = rng_next(r);
 
 	c->fpcr = (k & 1) ? 0 : modes[k >> 8 & 7] | ((uint32_t)(k >> 16) & 3) << 22;
-	for (unsigned int i = 0; i < c->nr; i++)
-		c->word[i] = random_word(r);
+	for (unsigned int i = 0; i < c->nr; i++) {
+		uint32_t w = random_word(r);
+
+		/* Alone it only ever fails; after an exclusive load of another size it is UNPREDICTABLE. */
+		if (is_store_exclusive(w) && c->nr > 1) {
+			bool skipped = i && is_branch(c->word[i - 1]);
+
+			if (i + 1 == c->nr || skipped || (w >> 5 & 31) == (w & 31)) {
+				i--;
+				continue;
+			}
+			c->word[i++] = w | 1 << 22 | 31 << 16;
+		}
+		c->word[i] = w;
+	}
 }
 
 /* --- comparison --- */
@@ -296,8 +319,23 @@ static void show(const struct test_case *c, const struct state *a, const struct 
 	}
 }
 
-static bool same(const struct state *a, const struct state *b)
+/*
+ * Where QEMU 7.2 deviates from the architecture: a positive denormal that FZ flushed was not converted exactly by FJCVTZS
+ * (FPToFixedJS(): Z = 0); FCVTZS to a fixed-point half leaves copies of the sign above it.
+ */
+static bool oracle_is_wrong(const struct test_case *c)
 {
+	for (unsigned int i = 0; i < c->nr; i++)
+		if (((c->word[i] & 0xfffffc00) == 0x1e7e0000 && (c->fpcr & FP_CR_FZ)) ||
+		    (c->word[i] & 0xfff0fc00) == 0x5f10fc00)
+			return true;
+	return false;
+}
+
+static bool same(const struct test_case *c, const struct state *a, const struct state *b)
+{
+	if (oracle_is_wrong(c))
+		return true;
 	/* The oracle does not enforce the alignment that SP, exclusives and atomics need. */
 	if (a->stop & CASE_STOP_ALIGN)
 		return true;
@@ -415,7 +453,7 @@ int main(int argc, char **argv)
 		}
 		for (int i = 0; i < CASE_SLOTS; i++) {
 			done += cases[i].nr;
-			if (same(&ours[i], &theirs[i]))
+			if (same(&cases[i], &ours[i], &theirs[i]))
 				continue;
 			wrong++;
 			blame(&cases[i]);
