@@ -67,10 +67,15 @@ enum pmu_event {
 	PMU_MEM_ACCESS = 0x13,
 	PMU_CHAIN = 0x1e,
 	PMU_BR_RETIRED = 0x21,
+	/* PMUv3 of Armv8.1 must have these two. This CPU has no pipeline that stalls: they stay at 0. */
+	PMU_STALL_FRONTEND = 0x23,
+	PMU_STALL_BACKEND = 0x24,
 };
 #define PMU_PMCEID0                                                                                \
 	((1u << PMU_SW_INCR) | (1u << PMU_INST_RETIRED) | (1u << PMU_EXC_TAKEN) |                  \
 	 (1u << PMU_CPU_CYCLES) | (1u << PMU_MEM_ACCESS) | (1u << PMU_CHAIN))
-#define PMU_PMCEID1 (1u << (PMU_BR_RETIRED - 32))
+#define PMU_PMCEID1                                                                                \
+	((1u << (PMU_BR_RETIRED - 32)) | (1u << (PMU_STALL_FRONTEND - 32)) |                       \
+	 (1u << (PMU_STALL_BACKEND - 32)))
 
 #endif

@@ -48,7 +48,7 @@ static void test_identification(void **state)
 	assert_int_equal(pmcr & 0x47, 0x40); /* LC is RES1 without AArch32 */
 	assert_int_equal(mrs(cpu, R_CEID0), 1u << 0 | 1u << 8 | 1u << 9 | 1u << 0x11 |
 						    1u << 0x13 | 1u << 0x1e);
-	assert_int_equal(mrs(cpu, R_CEID1), 1u << 1);
+	assert_int_equal(mrs(cpu, R_CEID1), 1u << 1 | 1u << 3 | 1u << 4);
 	msr(cpu, R_CNTENSET, ~0ull);
 	assert_int_equal(mrs(cpu, R_CNTENSET), 0x8000003f);
 	msr(cpu, R_CNTENCLR, 1);
