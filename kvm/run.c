@@ -158,9 +158,21 @@ static void complete_mmio(struct vcpu *vcpu)
 
 /* ---- Sleep ---- */
 
+/* A signal waits that interrupts; ignored ones do not end a sleep. */
+static bool signal_waits(struct vcpu *vcpu)
+{
+	if (!(atomic_load(&vcpu->requests) & VCPU_REQ_SIGNAL))
+		return false;
+	if (signals_pending(vcpu))
+		return true;
+	/* What comes after the look above, the signalfd shows. */
+	atomic_fetch_and(&vcpu->requests, ~VCPU_REQ_SIGNAL);
+	return false;
+}
+
 static bool has_request(struct vcpu *vcpu)
 {
-	return atomic_load(&vcpu->requests) != 0;
+	return signal_waits(vcpu) || (atomic_load(&vcpu->requests) & ~VCPU_REQ_SIGNAL);
 }
 
 /* As Linux: whatever PSTATE masks. */
@@ -206,7 +218,7 @@ static void sleep_while_stopped(struct vcpu *vcpu)
 {
 	for (;;) {
 		atomic_store(&vcpu->sleeping, 1);
-		if (!vcpu_stopped(vcpu) || (atomic_load(&vcpu->requests) & VCPU_REQ_SIGNAL))
+		if (!vcpu_stopped(vcpu) || signal_waits(vcpu))
 			break;
 		signals_sleep(vcpu, NEVER);
 	}

@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: MIT */
+/* Levels of in-kernel devices: that changes are told, that what stays is not, and that the field is true. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conform/conform.h"
+
+#define ALL_BITS (KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER | KVM_ARM_DEV_PMU)
+#define SPIN_COUNT 2000000
+#define SHORT_DELAY_US 2000
+#define TICKS(us) (counter_frequency() / 1000000 * (us))
+
+static struct guest *start(const struct device *d, struct prog *p)
+{
+	struct guest *g = guest_new(1, device_features(d));
+
+	guest_load(g, p, 0);
+	guest_start(g, 0, 0);
+	return g;
+}
+
+/* ---- Changes ---- */
+
+static void rise_spinning(unsigned int dev)
+{
+	const struct device *d = &devices[dev];
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+
+	a_movi(&p, ARM_TICKS, TICKS(SHORT_DELAY_US));
+	d->setup(&p);
+	d->arm(&p);
+	p_spin(&p);
+	g = start(d, &p);
+	o = run_to_level(g, 0, d->bit, d->bit);
+	CHECK_EQ(o.level & ALL_BITS, d->bit);
+}
+
+static void rise_in_wfi(unsigned int dev)
+{
+	const struct device *d = &devices[dev];
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+
+	if (!d->counts_asleep && !door->soft)
+		skip("whether this counter runs in WFI is the host's matter");
+	a_movi(&p, ARM_TICKS, TICKS(SHORT_DELAY_US));
+	d->setup(&p);
+	d->arm(&p);
+	a_wfi(&p);
+	p_report_imm(&p, 1);
+	p_spin(&p);
+	g = start(d, &p);
+	o = run_to_level(g, 0, d->bit, d->bit);
+	CHECK_EQ(o.level & ALL_BITS, d->bit);
+	/* WFI is over: the next thing that the guest does is its report. */
+	CHECK_EQ(run_to_report(g, 0), 1);
+}
+
+static void rise_at_once(unsigned int dev)
+{
+	const struct device *d = &devices[dev];
+	struct prog p = { 0 };
+	struct guest *g;
+
+	d->setup(&p);
+	d->raise(&p);
+	p_report_imm(&p, 1);
+	p_spin(&p);
+	g = start(d, &p);
+	/* The exit may be any; the first one that shows the guest past the rise must carry it. */
+	CHECK_EQ(run_to_report(g, 0), 1);
+	CHECK_EQ(g->run[0]->s.regs.device_irq_level & ALL_BITS, d->bit);
+}
+
+static void fall_by_exit(unsigned int dev)
+{
+	const struct device *d = &devices[dev];
+	struct prog p = { 0 };
+	struct guest *g;
+
+	d->setup(&p);
+	d->raise(&p);
+	p_report_imm(&p, 1);
+	d->lower(&p);
+	p_report_imm(&p, 2);
+	p_spin(&p);
+	g = start(d, &p);
+	CHECK_EQ(run_to_report(g, 0), 1);
+	CHECK_EQ(g->run[0]->s.regs.device_irq_level & ALL_BITS, d->bit);
+	CHECK_EQ(run_to_report(g, 0), 2);
+	CHECK_EQ(g->run[0]->s.regs.device_irq_level & ALL_BITS, 0);
+}
+
+static void fall_at_once(unsigned int dev)
+{
+	const struct device *d = &devices[dev];
+	struct prog p = { 0 };
+	struct guest *g;
+
+	d->setup(&p);
+	d->raise(&p);
+	p_report_imm(&p, 1);
+	d->lower(&p);
+	p_spin(&p);
+	g = start(d, &p);
+	CHECK_EQ(run_to_report(g, 0), 1);
+	CHECK_EQ(g->run[0]->s.regs.device_irq_level & ALL_BITS, d->bit);
+	run_to_level(g, 0, d->bit, 0);
+}
+
+static void exit_is_intr(unsigned int dev)
+{
+	const struct device *d = &devices[dev];
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+
+	a_movi(&p, ARM_TICKS, TICKS(SHORT_DELAY_US));
+	d->setup(&p);
+	d->arm(&p);
+	p_spin(&p);
+	g = start(d, &p);
+	o = run_to_level(g, 0, d->bit, d->bit);
+	CHECK_EQ(o.ret, -1);
+	CHECK_EQ(o.err, EINTR);
+	CHECK_EQ(o.reason, KVM_EXIT_INTR);
+}
+
+/* A fall and a new rise while the guest is in user space's hands are a change to what was seen. */
+static void rise_again(unsigned int dev)
+{
+	const struct device *d = &devices[dev];
+	struct prog p = { 0 };
+	struct guest *g;
+	int i;
+
+	d->setup(&p);
+	for (i = 0; i < 20; i++) {
+		d->raise(&p);
+		p_report_imm(&p, 2 * i);
+		d->lower(&p);
+		p_report_imm(&p, 2 * i + 1);
+	}
+	p_spin(&p);
+	g = start(d, &p);
+	for (i = 0; i < 40; i++) {
+		CHECK_EQ(run_to_report(g, 0), i);
+		CHECK_EQ(g->run[0]->s.regs.device_irq_level & ALL_BITS, i % 2 ? 0 : d->bit);
+	}
+}
+
+/* ---- No change, no exit ---- */
+
+static void stays_high(unsigned int dev)
+{
+	const struct device *d = &devices[dev];
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+	unsigned int loop;
+	uint64_t value;
+
+	d->setup(&p);
+	d->raise(&p);
+	p_report_imm(&p, 1);
+	a_movi(&p, 9, SPIN_COUNT);
+	loop = a_here(&p);
+	a_subi(&p, 9, 9, 1);
+	a_cbnz(&p, 9, loop);
+	p_trap(&p);
+	p_report_imm(&p, 2);
+	p_spin(&p);
+	g = start(d, &p);
+	CHECK_EQ(run_to_report(g, 0), 1);
+	o = run(g, 0);
+	CHECK(is_report(g, 0, &o, &value) && value == 2);
+	CHECK_EQ(o.level & ALL_BITS, d->bit);
+}
+
+static void stays_low(unsigned int dev)
+{
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+	unsigned int loop;
+	uint64_t value;
+
+	a_movi(&p, 9, SPIN_COUNT);
+	loop = a_here(&p);
+	a_subi(&p, 9, 9, 1);
+	a_cbnz(&p, 9, loop);
+	p_report_imm(&p, 1);
+	p_spin(&p);
+	g = guest_new(1, 0);
+	guest_load(g, &p, 0);
+	guest_start(g, 0, 0);
+	o = run(g, 0);
+	CHECK(is_report(g, 0, &o, &value) && value == 1);
+	CHECK_EQ(o.level & ALL_BITS, 0);
+}
+
+/* CTL.IMASK makes the output low: no change, so no exit either. */
+static void masked_timer(unsigned int dev)
+{
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+	unsigned int loop, ctl = dev == DEV_VTIMER ? A_CNTV_CTL_EL0 : A_CNTP_CTL_EL0;
+	uint64_t value;
+
+	a_msr(&p, dev == DEV_VTIMER ? A_CNTV_CVAL_EL0 : A_CNTP_CVAL_EL0, A_XZR);
+	a_msri(&p, ctl, 3, 21);
+	a_movi(&p, 9, SPIN_COUNT);
+	loop = a_here(&p);
+	a_subi(&p, 9, 9, 1);
+	a_cbnz(&p, 9, loop);
+	p_report_imm(&p, 1);
+	p_spin(&p);
+	g = guest_new(1, 0);
+	guest_load(g, &p, 0);
+	guest_start(g, 0, 0);
+	o = run(g, 0);
+	CHECK(is_report(g, 0, &o, &value) && value == 1);
+	CHECK_EQ(o.level & ALL_BITS, 0);
+}
+
+/* The guest's own masks do not matter: with I clear and the pin low nothing is taken, and nothing exits. */
+static void unmasked_guest(unsigned int dev)
+{
+	const struct device *d = &devices[dev];
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+	unsigned int loop;
+	uint64_t value;
+
+	d->setup(&p);
+	a_daifclr(&p, A_DAIF_I | A_DAIF_F);
+	d->raise(&p);
+	p_report_imm(&p, 1);
+	a_movi(&p, 9, SPIN_COUNT);
+	loop = a_here(&p);
+	a_subi(&p, 9, 9, 1);
+	a_cbnz(&p, 9, loop);
+	p_report_imm(&p, 2);
+	p_spin(&p);
+	g = start(d, &p);
+	CHECK_EQ(run_to_report(g, 0), 1);
+	CHECK_EQ(g->run[0]->s.regs.device_irq_level & ALL_BITS, d->bit);
+	o = run(g, 0);
+	CHECK(is_report(g, 0, &o, &value) && value == 2);
+}
+
+/* ---- The PMU's formula ---- */
+
+static void pmu_formula(unsigned int arg)
+{
+	struct prog p = { 0 };
+	struct guest *g;
+
+	/* No counter is enabled in PMCNTENSET. */
+	a_msri(&p, A_PMCR_EL0, 0x41, 21);
+	a_msri(&p, A_PMOVSSET_EL0, 1u << 31, 21);
+	p_report_imm(&p, 1); /* overflow without interrupt enable: low */
+	a_msri(&p, A_PMINTENSET_EL1, 1u << 31, 21);
+	p_report_imm(&p, 2); /* high */
+	a_msri(&p, A_PMCR_EL0, 0x40, 21);
+	p_report_imm(&p, 3); /* E off: low */
+	a_msri(&p, A_PMCR_EL0, 0x41, 21);
+	p_report_imm(&p, 4); /* high */
+	a_msri(&p, A_PMINTENCLR_EL1, 1u << 31, 21);
+	p_report_imm(&p, 5); /* low */
+	p_spin(&p);
+	g = start(&devices[DEV_PMU_CYCLE], &p);
+	for (unsigned int i = 1; i <= 5; i++) {
+		CHECK_EQ(run_to_report(g, 0), i);
+		CHECK_EQ(g->run[0]->s.regs.device_irq_level & ALL_BITS,
+			 i == 2 || i == 4 ? KVM_ARM_DEV_PMU : 0);
+	}
+}
+
+/* ---- Two vCPUs ---- */
+
+struct other {
+	struct guest *g;
+	int returns;
+	uint64_t seen;
+};
+
+static void *run_other(void *arg)
+{
+	struct other *t = arg;
+	struct outcome o;
+	bool late;
+
+	do {
+		o = run_for(t->g, 1, 200, &late);
+		t->seen |= o.level & ALL_BITS;
+		if (!late)
+			t->returns++;
+	} while (!late);
+	return NULL;
+}
+
+static void no_cross_talk(unsigned int dev)
+{
+	const struct device *d = &devices[dev];
+	struct prog p = { 0 }, idle = { 0 };
+	struct guest *g = guest_new(2, device_features(d));
+	struct other t = { .g = g };
+	pthread_t thread;
+
+	a_movi(&p, ARM_TICKS, TICKS(20000));
+	d->setup(&p);
+	d->arm(&p);
+	p_spin(&p);
+	p_spin(&idle);
+	guest_load(g, &p, 0);
+	guest_load(g, &idle, 0x10000);
+	guest_start(g, 0, 0);
+	guest_start(g, 1, 0x10000);
+	CHECK(!pthread_create(&thread, NULL, run_other, &t));
+	run_to_level(g, 0, ALL_BITS, d->bit);
+	pthread_join(thread, NULL);
+	CHECK_EQ(t.returns, 0);
+	CHECK_EQ(t.seen, 0);
+	CHECK_EQ(g->run[1]->s.regs.device_irq_level & ALL_BITS, 0);
+}
+
+struct both {
+	struct guest *g;
+	int i;
+	uint64_t bit;
+};
+
+static void *run_one_of_both(void *arg)
+{
+	struct both *b = arg;
+	int n;
+
+	for (n = 0; n < 200; n++) {
+		CHECK_EQ(run_to_report(b->g, b->i), 1);
+		CHECK_EQ(b->g->run[b->i]->s.regs.device_irq_level & ALL_BITS, b->bit);
+		CHECK_EQ(run_to_report(b->g, b->i), 2);
+		CHECK_EQ(b->g->run[b->i]->s.regs.device_irq_level & ALL_BITS, 0);
+	}
+	return NULL;
+}
+
+/* Each vCPU works its own device; each sees its own only. */
+static void two_at_work(unsigned int arg)
+{
+	static const int dev[2] = { DEV_VTIMER, DEV_PTIMER };
+	struct guest *g = guest_new(2, 0);
+	struct both b[2];
+	pthread_t thread[2];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		const struct device *d = &devices[dev[i]];
+		struct prog p = { 0 };
+		unsigned int loop = a_here(&p);
+
+		d->raise(&p);
+		p_report_imm(&p, 1);
+		d->lower(&p);
+		p_report_imm(&p, 2);
+		a_b(&p, loop);
+		guest_load(g, &p, 0x10000u * (unsigned int)i);
+		guest_start(g, i, 0x10000u * (unsigned int)i);
+		b[i] = (struct both){ g, i, d->bit };
+		CHECK(!pthread_create(&thread[i], NULL, run_one_of_both, &b[i]));
+	}
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+}
+
+/* ---- None lost ---- */
+
+#define DEADLINES 100000
+
+/*
+ * The guest lowers the timer, traps (so that KVM sees the fall), arms it for a random moment around the
+ * next entry, and spins until it is told that the rise was seen: user space then skips the spin.
+ */
+static void none_lost(unsigned int dev)
+{
+	const struct device *d = &devices[dev];
+	uint64_t max = TICKS(20), seed = 0x853c49e6748fea9b;
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+	unsigned int loop, spin, i;
+	bool late;
+
+	loop = a_here(&p);
+	d->lower(&p);
+	p_trap(&p);
+	p_report_imm(&p, 1);
+	d->arm(&p);
+	spin = a_here(&p);
+	p_spin(&p);
+	a_b(&p, loop); /* here user space lets it go on */
+	g = start(d, &p);
+	for (i = 0; i < DEADLINES; i++) {
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		CHECK_EQ(run_to_report(g, 0), 1);
+		if (g->run[0]->s.regs.device_irq_level & d->bit)
+			FAIL("round %u: still high after it was lowered", i);
+		set_reg(g, 0, X_REG(ARM_TICKS), (seed >> 33) % max);
+		do {
+			o = run_for(g, 0, 2000, &late);
+			if (late)
+				FAIL("round %u: the rise was lost", i);
+			if (o.ret != -1 || o.err != EINTR)
+				FAIL("round %u: %d, errno %d", i, o.ret, o.err);
+		} while (!(o.level & d->bit));
+		set_reg(g, 0, PC_REG, RAM_BASE + 4 * (spin + 1));
+	}
+}
+
+/* ---- The field as such ---- */
+
+static void sync_regs(unsigned int value)
+{
+	const struct device *d = &devices[DEV_VTIMER];
+	uint64_t bits = value ? ~0ull : 0;
+	struct prog p = { 0 };
+	struct guest *g;
+
+	d->raise(&p);
+	p_report_imm(&p, 1);
+	d->lower(&p);
+	p_report_imm(&p, 2);
+	p_spin(&p);
+	g = start(d, &p);
+	g->run[0]->kvm_valid_regs = bits;
+	g->run[0]->kvm_dirty_regs = bits;
+	CHECK_EQ(run_to_report(g, 0), 1);
+	CHECK_EQ(g->run[0]->s.regs.device_irq_level & ALL_BITS, d->bit);
+	g->run[0]->kvm_valid_regs = bits;
+	g->run[0]->kvm_dirty_regs = bits;
+	CHECK_EQ(run_to_report(g, 0), 2);
+	CHECK_EQ(g->run[0]->s.regs.device_irq_level & ALL_BITS, 0);
+}
+
+/* The comparison is with the field: what the VMM writes there is what it "has seen". */
+static void scribble_set(unsigned int arg)
+{
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+
+	p_report_imm(&p, 1);
+	p_spin(&p);
+	g = start(&devices[DEV_VTIMER], &p);
+	g->run[0]->s.regs.device_irq_level = KVM_ARM_DEV_EL1_VTIMER;
+	o = run(g, 0);
+	CHECK_EQ(o.ret, -1);
+	CHECK_EQ(o.err, EINTR);
+	CHECK_EQ(o.level & ALL_BITS, 0);
+	CHECK_EQ(run_to_report(g, 0), 1);
+}
+
+static void scribble_clear(unsigned int arg)
+{
+	const struct device *d = &devices[DEV_VTIMER];
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+
+	d->raise(&p);
+	p_report_imm(&p, 1);
+	p_report_imm(&p, 2);
+	p_spin(&p);
+	g = start(d, &p);
+	CHECK_EQ(run_to_report(g, 0), 1);
+	g->run[0]->s.regs.device_irq_level = 0;
+	o = run(g, 0);
+	CHECK_EQ(o.ret, -1);
+	CHECK_EQ(o.err, EINTR);
+	CHECK_EQ(o.level & ALL_BITS, d->bit);
+	CHECK_EQ(run_to_report(g, 0), 2);
+}
+
+static void unknown_bits(unsigned int arg)
+{
+	const uint64_t unknown = 0xabcd000000000ff0;
+	const struct device *d = &devices[DEV_VTIMER];
+	struct prog p = { 0 };
+	struct guest *g;
+
+	d->raise(&p);
+	p_report_imm(&p, 1);
+	p_spin(&p);
+	g = start(d, &p);
+	g->run[0]->s.regs.device_irq_level = unknown;
+	CHECK_EQ(run_to_report(g, 0), 1);
+	CHECK_EQ(g->run[0]->s.regs.device_irq_level, unknown | d->bit);
+}
+
+/* A level that the VMM made by ONE_REG is told before the guest runs one instruction. */
+static void one_reg_level(unsigned int arg)
+{
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+
+	p_report_imm(&p, 1);
+	p_report_imm(&p, 2);
+	p_spin(&p);
+	g = start(&devices[DEV_VTIMER], &p);
+	CHECK_EQ(run_to_report(g, 0), 1);
+	set_reg(g, 0, KVM_REG_ARM_TIMER_CVAL, 0);
+	set_reg(g, 0, KVM_REG_ARM_TIMER_CTL, 1);
+	o = run(g, 0);
+	CHECK_EQ(o.ret, -1);
+	CHECK_EQ(o.err, EINTR);
+	CHECK_EQ(o.level & ALL_BITS, KVM_ARM_DEV_EL1_VTIMER);
+	CHECK_EQ(run_to_report(g, 0), 2);
+}
+
+/* ---- WFI with a level that was told already ---- */
+
+static void wfi_published(unsigned int arg)
+{
+	const struct device *v = &devices[DEV_VTIMER], *h = &devices[DEV_PTIMER];
+	struct prog p = { 0 };
+	struct guest *g;
+	struct outcome o;
+	uint64_t begin;
+
+	v->raise(&p);
+	p_report_imm(&p, 1);
+	a_movi(&p, ARM_TICKS, TICKS(50000));
+	h->arm(&p);
+	a_wfi(&p);
+	p_report_imm(&p, 2);
+	p_spin(&p);
+	g = start(v, &p);
+	CHECK_EQ(run_to_report(g, 0), 1);
+	begin = now_us();
+	/* The high timer was told; the other one ends the sleep, and it alone. */
+	o = run_to_level(g, 0, ALL_BITS, v->bit | h->bit);
+	CHECK(now_us() - begin > 40000);
+	CHECK_EQ(o.err, EINTR);
+	CHECK_EQ(run_to_report(g, 0), 2);
+}
+
+static const struct conform_test tests[] = {
+	DEVICE_ROWS("rise-spinning", rise_spinning,
+		    "a change of level causes a return before the guest runs on: a rise while it spins",
+		    0, NULL),
+	DEVICE_ROWS("rise-in-wfi", rise_in_wfi,
+		    "a change of level causes a return before the guest runs on: a rise while it waits",
+		    0, NULL),
+	DEVICE_ROWS("rise-by-guest", rise_at_once,
+		    "the exit may be any: the return after the guest raised the level carries it", 0,
+		    NULL),
+	DEVICE_ROWS("fall", fall_by_exit,
+		    "on every return the field is the actual level: a fall is in the next exit", 0, NULL),
+	DEVICE_ROWS("fall-at-once", fall_at_once, "a fall is detected at once", SOFT_ONLY, NULL),
+	DEVICE_ROWS("exit-is-intr", exit_is_intr,
+		    "a level-change exit is -1/EINTR with exit_reason INTR", 0, NULL),
+	DEVICE_ROWS("rise-again", rise_again, "each rise and each fall is told, again and again", 0,
+		    NULL),
+	DEVICE_ROWS("stays-high", stays_high,
+		    "a level that stays as last published causes no exit: the guest makes progress", 0,
+		    NULL),
+	{ "stays-low", "without a change there is no exit", stays_low, 0, 0, NULL },
+	{ "imask/vtimer", "a timer with IMASK set is low, whatever it counts", masked_timer, DEV_VTIMER,
+	  0, NULL },
+	{ "imask/ptimer", "a timer with IMASK set is low, whatever it counts", masked_timer, DEV_PTIMER,
+	  0, NULL },
+	DEVICE_ROWS("unmasked", unmasked_guest,
+		    "the guest's interrupt masks do not matter to the published level", 0, NULL),
+	{ "pmu-formula", "the PMU's level is PMCR.E and (PMOVSSET & PMINTENSET), without PMCNTENSET",
+	  pmu_formula, 0, NEEDS_PMU, NULL },
+	DEVICE_ROWS("cross-talk", no_cross_talk, "each vCPU has levels of its own: the other sees none",
+		    0, NULL),
+	{ "two-at-work", "two vCPUs that change levels at the same time each see their own",
+	  two_at_work, 0, 0, NULL },
+	{ "none-lost/vtimer", "no rise is lost: 100,000 random deadlines around the moment of entry",
+	  none_lost, DEV_VTIMER, 0, NULL },
+	{ "none-lost/ptimer", "no rise is lost: 100,000 random deadlines around the moment of entry",
+	  none_lost, DEV_PTIMER, 0, NULL },
+	{ "sync-regs/zero", "the field is there whatever kvm_valid_regs and kvm_dirty_regs say: 0",
+	  sync_regs, 0, 0, NULL },
+	{ "sync-regs/ones", "the field is there whatever kvm_valid_regs and kvm_dirty_regs say: all ones",
+	  sync_regs, 1, 0, NULL },
+	{ "scribble/set", "a bit that the VMM set in the field causes an extra exit that corrects it",
+	  scribble_set, 0, 0, NULL },
+	{ "scribble/clear", "a bit that the VMM cleared in the field causes an extra exit",
+	  scribble_clear, 0, 0, NULL },
+	{ "unknown-bits", "bits that the version does not define are preserved", unknown_bits, 0, 0,
+	  NULL },
+	{ "one-reg-level", "a level made by ONE_REG shows at the next KVM_RUN, before any instruction",
+	  one_reg_level, 0, 0, NULL },
+	{ "wfi-published", "WFI sleeps with a published-high timer, and the other timer still wakes it",
+	  wfi_published, 0, SOFT_ONLY, NULL },
+};
+
+const struct conform_group group_level = { tests, ARRAY_SIZE(tests) };
