@@ -52,6 +52,14 @@ static void tb_free(struct code_cache *c, struct tb *tb)
 	free(tb);
 }
 
+/* Has the guest changed any word that @tb was made from? */
+static bool differs(const struct code_cache *c, const struct code_page *p, const struct tb *tb)
+{
+	const struct mem_slot *slot = mem_find(&c->machine->mem, p->pa);
+
+	return !slot || memcmp(mem_slot_host(slot, p->pa) + tb->offset, tb_words(tb), 4u * tb->nr_insns);
+}
+
 struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb)
 {
 	_Atomic(struct tb *) *head = &p->bucket[cache_bucket(tb->offset)];
@@ -63,6 +71,12 @@ struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb
 		pthread_mutex_unlock(&c->lock);
 		free(tb);
 		return first;
+	}
+	/* Maintenance that came while it was made found nothing to drop. */
+	if (differs(c, p, tb)) {
+		pthread_mutex_unlock(&c->lock);
+		free(tb);
+		return NULL;
 	}
 	atomic_store_explicit(&tb->page, p, memory_order_relaxed);
 	atomic_store_explicit(&tb->next, atomic_load_explicit(head, memory_order_relaxed), memory_order_relaxed);
@@ -122,14 +136,6 @@ static void retire(struct code_cache *c, struct tb *tb, uint64_t epoch)
 	c->nr_tbs--;
 	c->nr_words -= tb->nr_insns;
 	c->nr_invalidated++;
-}
-
-/* Has the guest changed any word that @tb was made from? */
-static bool differs(const struct code_cache *c, const struct code_page *p, const struct tb *tb)
-{
-	const struct mem_slot *slot = mem_find(&c->machine->mem, p->pa);
-
-	return !slot || memcmp(mem_slot_host(slot, p->pa) + tb->offset, tb_words(tb), 4u * tb->nr_insns);
 }
 
 static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, uint64_t first, uint64_t last, bool always,

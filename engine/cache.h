@@ -96,7 +96,10 @@ static inline struct tb *cache_find(struct code_page *p, uint32_t offset, uint32
 	return tb;
 }
 
-/* Enter @tb (not yet visible) unless another vCPU was first; returns the one that stands. Takes the lock. */
+/*
+ * Enter @tb (not yet visible) unless another vCPU was first; returns the one that stands. NULL, and @tb is freed, when the guest
+ * has changed its words since they were read. Takes the lock.
+ */
 struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb);
 
 /* Remember that the exit @l leads to @tb, unless @tb or the exit's own translation was invalidated. Takes the lock. */
