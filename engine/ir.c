@@ -109,7 +109,7 @@ static const char *complain(char *why, size_t size, unsigned int i, const struct
 }
 
 /* The type of what an op defines; for flag producers o->type is the width of their operands instead. */
-static unsigned int result_type(const struct ir_op *o)
+unsigned int ir_result_type(const struct ir_op *o)
 {
 	return ir_op_info(o->opc)->operands[4] == 'f' ? IR_FLAGS : o->type;
 }
@@ -152,7 +152,7 @@ static const char *verify_operands(const struct ir_block *b, unsigned int i, con
 
 		if (def->operands[4] == '-')
 			return "an operand is an op without result";
-		if (!kind_matches(want, result_type(&b->op[v[k]])))
+		if (!kind_matches(want, ir_result_type(&b->op[v[k]])))
 			return "an operand is of the wrong type";
 	}
 	return NULL;
@@ -181,7 +181,7 @@ const char *ir_verify(const struct ir_block *b, char *why, size_t size)
 		wrong = verify_operands(b, i, info);
 		if (wrong)
 			return complain(why, size, i, info, wrong);
-		if (!kind_matches(info->operands[4], result_type(o)))
+		if (!kind_matches(info->operands[4], ir_result_type(o)))
 			return complain(why, size, i, info, "result of the wrong type");
 		unsigned int props = o->opc == IR_CALL ? ir_helpers[o->imm].props : info->props;
 

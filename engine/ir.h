@@ -109,6 +109,9 @@ struct ir_op_info {
 };
 const struct ir_op_info *ir_op_info(unsigned int opc);
 
+/* Type of the temp that @o defines: a flag producer's type is that of its operands. */
+unsigned int ir_result_type(const struct ir_op *o);
+
 /*
  * Vector ops of vec/vec_ops.def: one C function for each (op, lane, shape), which is the op's meaning for every executor.
  * @d may be the same register as an operand. imm is the op's. Writes all 16 bytes of @d.

@@ -3,7 +3,8 @@
  * From guest words to a translation that runs: the pipeline, one call a pass.
  *
  * ARMATURE_DUMP in the environment is a list of letters; each prints the block after its pass on standard error:
- *   t translate   f forward   k fold   d dead   p place   and at a vCPU's end: s instructions retired
+ *   t translate   f forward   k fold   d dead   p place    l lower
+ * and s instructions retired, at a vCPU's end; h addresses of the executor's handlers, to read a profile with
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -58,6 +59,20 @@ static void dump(struct translator *t, char letter, const char *pass)
 			t->elided[i] ? " elided" : "");
 }
 
+/* An extension word is printed as a micro-operation if it happens to look like one. */
+static void dump_code(const struct translator *t)
+{
+	if (!translator_dumps('l'))
+		return;
+	fprintf(stderr, "--- after lower\n");
+	for (unsigned int i = 0; i < t->nr_code; i++) {
+		const union uop *u = &t->code[i];
+		const char *name = exec_uop_name(u->handler);
+
+		fprintf(stderr, "\t%-10s a %#x b %#x c %#x d %#x imm %d\n", name ? name : "", u->a, u->b, u->c, u->d, u->imm);
+	}
+}
+
 static void check(const struct translator *t)
 {
 	char why[128];
@@ -85,7 +100,10 @@ static bool pipeline(struct translator *t, const uint8_t *host, uint32_t offset,
 	if (!pass_place(t))
 		return false;
 	dump(t, 'p', "place");
-	return pass_lower(t);
+	if (!pass_lower(t))
+		return false;
+	dump_code(t);
+	return true;
 }
 
 static struct tb *make_tb(const struct translator *t, const uint8_t *host, uint32_t offset)

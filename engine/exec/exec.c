@@ -10,6 +10,7 @@
  *  - cpu->pc is the PC of the present block's start; cpu->icount counts what earlier blocks retired.
  *  - `bank` is cpu->bank; whatever may change the mode or fill a line reloads it.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "cpu/fp/fp.h"
@@ -223,6 +224,12 @@ static inline union vreg lane_dup(uint64_t x, unsigned int lane, unsigned int sh
 	return (union vreg){.d = {shape == IR_SCALAR ? x & low[lane] : d, shape == IR_FULL ? d : 0}};
 }
 
+static const char *const uop_names[NR_UOPS] = {
+#define UOP(n) #n,
+#include "engine/exec/uops.def"
+#undef UOP
+};
+
 static enum cpu_exit_reason run(struct cpu *cpu, const int32_t **table)
 {
 	static const int32_t handlers[NR_UOPS] = {
@@ -233,6 +240,10 @@ static enum cpu_exit_reason run(struct cpu *cpu, const int32_t **table)
 
 	if (!cpu) {
 		*table = handlers;
+		if (translator_dumps('h'))
+			for (unsigned int i = 0; i < NR_UOPS; i++)
+				fprintf(stderr, "handler %p %s\n", (const void *)((const char *)&&do_ADD32 + handlers[i]),
+					uop_names[i]);
 		return CPU_EXIT_NONE;
 	}
 
@@ -315,6 +326,16 @@ lookup:
 
 kicked:
 	return CPU_EXIT_KICK;
+}
+
+const char *exec_uop_name(int32_t handler)
+{
+	const int32_t *handlers = exec_handlers();
+
+	for (unsigned int i = 0; i < NR_UOPS; i++)
+		if (handlers[i] == handler)
+			return uop_names[i];
+	return NULL;
 }
 
 const int32_t *exec_handlers(void)

@@ -88,6 +88,9 @@ struct engine_cpu {
 /* Offset of each micro-operation's handler. */
 const int32_t *exec_handlers(void);
 
+/* The micro-operation of a handler, or NULL: an extension word. For dumps. */
+const char *exec_uop_name(int32_t handler);
+
 /* Run from cpu->pc until an exit. */
 enum cpu_exit_reason exec_run(struct cpu *cpu);
 

@@ -11,7 +11,7 @@ unsigned int pass_props(const struct ir_op *o)
 /* May a GET of @type take the place of temp @v? An I32 operand reads the low half of an I64 temp; the reverse does not hold. */
 static bool compatible(const struct ir_block *b, unsigned int type, ir_val v)
 {
-	unsigned int have = b->op[v].type;
+	unsigned int have = ir_result_type(&b->op[v]);
 
 	return type == have || (type == IR_I32 && have == IR_I64);
 }
@@ -48,7 +48,7 @@ void pass_forward(struct translator *t)
 			}
 		} else if (o->opc == IR_PUT) {
 			/* An I32 PUT of an I64 temp truncates: what a later GET sees is not the temp. */
-			bool whole = o->type == b->op[o->a].type;
+			bool whole = o->type == ir_result_type(&b->op[o->a]);
 
 			set_slot_note(t, (unsigned int)o->imm, whole ? o->a : IR_NONE);
 		} else if (pass_props(o) & IRP_WRITES) {

@@ -82,7 +82,7 @@ static bool place_put(struct translator *t, unsigned int v)
 	/* MOV Wn, Wn: the GET and the PUT are of one slot, and yet the PUT clears the upper half. */
 	if (p && o->opc == IR_GET && o->type == IR_I32 && o->imm == t->b.op[p].imm)
 		return false;
-	if (!p || t->b.op[p].type != t->b.op[v].type || !early_put_ok(t, v, p, t->b.op[p].imm))
+	if (!p || t->b.op[p].type != ir_result_type(&t->b.op[v]) || !early_put_ok(t, v, p, t->b.op[p].imm))
 		return false;
 	occupy(t, v, (unsigned int)t->b.op[p].imm);
 	t->elided[p] = true;

@@ -15,6 +15,7 @@
 #define ENGINE_VEC_VEC_IMPL_H
 
 #include <stddef.h>
+#include <string.h>
 
 #include "cpu/cpu.h"
 #include "cpu/fp/fp.h"
@@ -159,30 +160,39 @@ VEC_INLINE enum fp_round vec_rounding(const struct fp_env *env, int32_t imm)
 	VEC_HEAD(op, lane, shape)                                                                  \
 	{                                                                                          \
 		VEC_PROLOGUE(lane, VEC_COUNT_##shape(lane))                                        \
+		U both[2 * N] __attribute__((aligned(16)));                                        \
+                                                                                                   \
+		memcpy(both, a, sizeof(both) / 2);                                                 \
+		memcpy(both + N, b, sizeof(both) / 2);                                             \
 		for (unsigned int i = 0; i < N; i++) {                                             \
-			const union vreg *from = 2 * i < N ? a : b;                                \
-			U x = from->VEC_F_##lane[2 * i % N];                                       \
-			U y = from->VEC_F_##lane[(2 * i + 1) % N];                                 \
+			U x = both[2 * i], y = both[2 * i + 1];                                    \
                                                                                                    \
 			r.VEC_F_##lane[i] = (U)(expr);                                             \
 		}                                                                                  \
 		VEC_EPILOGUE                                                                       \
 	}
 
-/* Across: y is what the expression gave for the lanes before, of type UU if the result is wide. */
-#define VEC_ACROSS(op, lane, shape, expr, type, field)                                             \
+/* Across: of an operation that is associative and commutative; halves, then halves of what they give. */
+#define VEC_ACROSS(op, lane, shape, expr)                                                          \
 	VEC_HEAD(op, lane, shape)                                                                  \
 	{                                                                                          \
 		VEC_PROLOGUE(lane, VEC_COUNT_##shape(lane))                                        \
-		type y = (type)(S)a->VEC_F_##lane[0];                                              \
+		U all[N] __attribute__((aligned(16)));                                             \
                                                                                                    \
-		for (unsigned int i = 1; i < N; i++) {                                             \
-			U x = a->VEC_F_##lane[i];                                                  \
-                                                                                                   \
-			y = (type)(expr);                                                          \
-		}                                                                                  \
-		r.field[0] = y;                                                                    \
+		memcpy(all, a, sizeof(all));                                                       \
+		VEC_HALVE(N / 2, expr)                                                             \
+		VEC_HALVE(N / 4, expr)                                                             \
+		VEC_HALVE(N / 8, expr)                                                             \
+		VEC_HALVE(N / 16, expr)                                                            \
+		r.VEC_F_##lane[0] = all[0];                                                        \
 		VEC_EPILOGUE                                                                       \
+	}
+
+#define VEC_HALVE(nr, expr)                                                                        \
+	for (unsigned int i = 0; i < (nr); i++) {                                                  \
+		U x = all[i], y = all[i + (nr)];                                                   \
+                                                                                                   \
+		all[i] = (U)(expr);                                                                \
 	}
 
 #define VEC_LOAD1(type, field, i) type x = a->field[i];
@@ -217,8 +227,8 @@ VEC_INLINE enum fp_round vec_rounding(const struct fp_env *env, int32_t imm)
 	VEC_PAIRWISE(op, lane, HALF, expr)                                                         \
 	VEC_PAIRWISE(op, lane, FULL, expr)
 #define VEC_FOLD(op, lane, expr)                                                                   \
-	VEC_ACROSS(op, lane, HALF, expr, U, VEC_F_##lane)                                          \
-	VEC_ACROSS(op, lane, FULL, expr, U, VEC_F_##lane)
+	VEC_ACROSS(op, lane, HALF, expr)                                                           \
+	VEC_ACROSS(op, lane, FULL, expr)
 
 /* What a table has for one lane. */
 #define VEC_ROW_SHF(op, lane)                                                                      \
