@@ -4,6 +4,7 @@
 #   make demo         from nothing to a Debian arm64 guest's shell
 #   make check        install what the tests need, and run them all (CHECK=all: as CI does)
 #   make check-kvm    the tests that need Linux's own KVM, under an emulated arm64 host
+#   make bench        figures, side by side with QEMU and the bare host
 #   make install      PREFIX (/usr/local) and DESTDIR are honoured
 #   make clean        remove what was built; distclean also what was fetched
 
@@ -34,6 +35,9 @@ check:
 check-kvm:
 	@scripts/check-kvm
 
+bench:
+	@bench/run
+
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
@@ -44,4 +48,4 @@ clean:
 distclean: clean
 	rm -rf .cache
 
-.PHONY: all tools demo check check-kvm install clean distclean
+.PHONY: all tools demo check check-kvm bench install clean distclean
