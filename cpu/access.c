@@ -18,6 +18,7 @@
 #include "cpu/access_place.h"
 #include "cpu/arch.h"
 #include "cpu/cpu.h"
+#include "cpu/debug.h"
 #include "cpu/mmu.h"
 #include "cpu/sysreg_rows.h"
 
@@ -54,14 +55,16 @@ static void fill(struct cpu *cpu, const struct place_req *q, uint64_t cva, const
 		 const struct mem_slot *slot, const struct mmu_result *r)
 {
 	bool write = r->write && !r->clean && !slot->readonly;
+	struct tlb_bank *bank;
 
 	/* The first write to a page must come here for the dirty log. */
 	if (slot->dirty && !q->write)
 		write = false;
 	if (r->device && (cpu->sys.sctlr & SCTLR_M))
 		return;
-	tlb_fill(tlb_fill_bank(cpu, q->unpriv), cva, p->pa, p->host, r->size_shift, r->ng, r->read,
-		 write);
+	bank = tlb_fill_bank(cpu, q->unpriv);
+	if (bank)
+		tlb_fill(bank, cva, p->pa, p->host, r->size_shift, r->ng, r->read, write);
 }
 
 int access_place(struct cpu *cpu, uint64_t va, const struct place_req *q, struct place *p)
@@ -96,6 +99,19 @@ int access_place(struct cpu *cpu, uint64_t va, const struct place_req *q, struct
 		mem_mark_dirty(slot, r.pa);
 	fill(cpu, q, cva, p, slot, &r);
 	return CPU_EXIT_NONE;
+}
+
+int access_watch(struct cpu *cpu, uint64_t va, uint64_t len, const struct mem_desc *d, bool write)
+{
+	if (!cpu->watching || !debug_watchpoint(cpu, mmu_canonical(cpu, va), len,
+						d->unpriv ? 0 : cpu->ps.el, write))
+		return CPU_EXIT_NONE;
+	cpu->fault = (struct cpu_fault){
+		.esr = ESR(cpu->ps.el ? EC_WATCH : EC_WATCH_LOW, FSC_DEBUG | (write ? ISS_WNR : 0)),
+		.far = va,
+		.far_valid = true,
+	};
+	return CPU_FAULT;
 }
 
 int access_no_syndrome(struct cpu *cpu, uint64_t va, uint64_t pa, bool write)
@@ -164,6 +180,8 @@ static int place_crossing(struct cpu *cpu, uint64_t va, const struct mem_desc *d
 
 	if (!err)
 		err = access_place(cpu, second, &q, &p[1]);
+	if (!err)
+		err = access_watch(cpu, va, (1ull << d->size_log2) << d->pair, d, write);
 	if (err)
 		return err;
 	if (!p[0].host)
@@ -311,6 +329,8 @@ int access_load(struct cpu *cpu, uint64_t va, const struct mem_desc *d, uint64_t
 		struct place_req q = request(va, d, false);
 
 		err = access_place(cpu, va, &q, &p[0]);
+		if (!err)
+			err = access_watch(cpu, va, total, d, false);
 		if (err)
 			return err;
 		if (!p[0].host)
@@ -343,6 +363,8 @@ int access_store(struct cpu *cpu, uint64_t va, const struct mem_desc *d, const u
 		struct place_req q = request(va, d, true);
 
 		err = access_place(cpu, va, &q, &p[0]);
+		if (!err)
+			err = access_watch(cpu, va, total, d, true);
 		if (err)
 			return err;
 		if (!p[0].host)
@@ -374,7 +396,7 @@ int access_probe(struct cpu *cpu, uint64_t va, uint64_t len, const struct mem_de
 			return access_no_syndrome(cpu, va + done, p.pa, write);
 		done += PAGE_LEFT(va + done);
 	}
-	return CPU_EXIT_NONE;
+	return access_watch(cpu, va, len, d, write);
 }
 
 int access_dc_zva(struct cpu *cpu, uint64_t va)
@@ -390,6 +412,8 @@ int access_dc_zva(struct cpu *cpu, uint64_t va)
 	if (!(cpu->sys.sctlr & SCTLR_M))
 		return access_data_fault(cpu, va, FSC_ALIGNMENT, ISS_WNR);
 	err = access_place(cpu, block, &q, &p);
+	if (!err)
+		err = access_watch(cpu, block, BLOCK_ZVA, &(struct mem_desc){ 0 }, true);
 	if (err) {
 		cpu->fault.far = va;
 		return err;
@@ -451,7 +475,9 @@ static int step_fault(struct cpu *cpu)
 int access_fetch(struct cpu *cpu, struct xtlb_entry **x)
 {
 	const struct mem_slot *slot;
+	struct tlb_bank *bank;
 	struct mmu_result r;
+	uint8_t *host;
 
 	/* In the order of their priority (D1.12.4). */
 	if (cpu_step_pending(cpu))
@@ -466,9 +492,22 @@ int access_fetch(struct cpu *cpu, struct xtlb_entry **x)
 	slot = mem_find(&cpu->machine->mem, r.pa);
 	if (!slot)
 		return fetch_fault(cpu, FSC_EXTERNAL);
+	if ((cpu->mode & CPU_MODE_STEP) && debug_breaking(cpu) && debug_breakpoint(cpu))
+		return plain_fault(cpu, ESR(cpu->ps.el ? EC_BREAK : EC_BREAK_LOW, FSC_DEBUG));
 	if (cpu->ps.il)
 		return plain_fault(cpu, ESR(EC_ILLEGAL_STATE, 0));
-	*x = tlb_fill_exec(cpu->bank, cpu->pc, r.pa, mem_slot_host(slot, r.pa), r.size_shift, r.ng);
+	host = mem_slot_host(slot, r.pa);
+	bank = tlb_fill_bank(cpu, false);
+	if (bank) {
+		*x = tlb_fill_exec(bank, cpu->pc, r.pa, host, r.size_shift, r.ng);
+		return CPU_EXIT_NONE;
+	}
+	cpu->tlb.watched = (struct xtlb_entry){
+		.tag = cpu->pc & TLB_PAGE_MASK,
+		.info = r.pa & TLB_INFO_PA,
+		.host = host - (cpu->pc & ~TLB_PAGE_MASK),
+	};
+	*x = &cpu->tlb.watched;
 	return CPU_EXIT_NONE;
 }
 

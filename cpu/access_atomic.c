@@ -118,6 +118,8 @@ static int place_atomic(struct cpu *cpu, uint64_t va, const struct mem_desc *d, 
 	if (!d->atomic)
 		q.iss = ISS_WNR;
 	err = access_place(cpu, va, &q, p);
+	if (!err)
+		err = access_watch(cpu, va, (1ull << d->size_log2) << d->pair, d, true);
 	if (!err && !p->host)
 		err = access_no_syndrome(cpu, va, p->pa, true);
 	return err;

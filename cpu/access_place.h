@@ -26,6 +26,8 @@ struct place {
 int access_place(struct cpu *cpu, uint64_t va, const struct place_req *q, struct place *p);
 
 int access_data_fault(struct cpu *cpu, uint64_t va, unsigned int fsc, uint32_t iss);
+/* CPU_FAULT if a watchpoint matches an access that is otherwise fine. */
+int access_watch(struct cpu *cpu, uint64_t va, uint64_t len, const struct mem_desc *d, bool write);
 int access_no_syndrome(struct cpu *cpu, uint64_t va, uint64_t pa, bool write);
 int access_check_align(struct cpu *cpu, uint64_t va, const struct mem_desc *d, bool write);
 

@@ -10,6 +10,7 @@
 
 #include "cpu/arch.h"
 #include "cpu/cpu.h"
+#include "cpu/debug.h"
 #include "cpu/fp/fp_fast.h"
 
 _Static_assert(offsetof(struct cpu, machine) <= CPU_SLOT_LIMIT, "slots fit in 16 bits");
@@ -84,9 +85,7 @@ uint32_t cpu_fpsr(struct cpu *cpu)
 /* Software Step is switched on for the present EL (D2.12.3). */
 static bool stepping(const struct cpu *cpu)
 {
-	if (!(cpu->sys.mdscr & MDSCR_SS) || (cpu->sys.oslar & 1))
-		return false;
-	return cpu->ps.el == 0 || ((cpu->sys.mdscr & MDSCR_KDE) && !(cpu->ps.daif & PSTATE_D));
+	return (cpu->sys.mdscr & MDSCR_SS) && debug_exceptions_enabled(cpu);
 }
 
 bool cpu_step_pending(const struct cpu *cpu)
@@ -96,6 +95,9 @@ bool cpu_step_pending(const struct cpu *cpu)
 
 void cpu_step_done(struct cpu *cpu, bool load_excl)
 {
+	/* The bit also means one instruction a block for breakpoints: nothing is stepped then. */
+	if (!stepping(cpu))
+		return;
 	cpu->ps.ss = 0;
 	cpu->stepped = true;
 	cpu->stepped_ex = load_excl;
@@ -126,7 +128,7 @@ void cpu_update_mode(struct cpu *cpu)
 		mode |= CPU_MODE_FP_DYNAMIC;
 	if (sctlr & (el ? SCTLR_EE : SCTLR_E0E))
 		mode |= CPU_MODE_BE;
-	if (stepping(cpu))
+	if (stepping(cpu) || debug_breaking(cpu))
 		mode |= CPU_MODE_STEP;
 	/* With the MMU off all data is Device memory, which wants the same alignment. */
 	if ((sctlr & SCTLR_A) || !(sctlr & SCTLR_M))
@@ -138,6 +140,7 @@ void cpu_update_mode(struct cpu *cpu)
 	if (el && !cpu->ps.spsel)
 		mode |= CPU_MODE_EL1T;
 	cpu->mode = mode;
+	cpu->watching = debug_watching(cpu);
 	pmu_update_limit(cpu);
 	tlb_select(cpu);
 }

@@ -146,6 +146,7 @@ struct cpu {
 	uint64_t mpidr;
 	uint32_t features;		/* CPU_FEATURE_* chosen at VCPU_INIT */
 	struct cpu_tlb tlb;		/* all banks and the maintenance queue */
+	bool watching;			/* a watchpoint may match: accesses go through their slow paths */
 	bool stepped, stepped_ex;	/* Software Step: an instruction was stepped; it was a load exclusive */
 	void *engine;			/* the engine's per-vCPU part */
 	void *owner;			/* the KVM's vCPU */
@@ -162,7 +163,7 @@ struct cpu {
 #define CPU_MODE_FP		(1u << 2)	/* FP/SIMD is not trapped at this EL */
 #define CPU_MODE_FP_DYNAMIC	(1u << 3)	/* FPCR is not 0 in RMode, FZ, DN, AHP, FZ16: no host fast paths */
 #define CPU_MODE_BE		(1u << 4)	/* data accesses are big-endian */
-#define CPU_MODE_STEP		(1u << 5)	/* software step: one instruction a block */
+#define CPU_MODE_STEP		(1u << 5)	/* software step or breakpoints: one instruction a block, each through access_fetch() */
 #define CPU_MODE_ALIGN		(1u << 6)	/* SCTLR_EL1.A */
 #define CPU_MODE_SP_ALIGN	(1u << 7)	/* SCTLR_EL1.SA / SA0 for this EL */
 #define CPU_MODE_PMU_BR		(1u << 8)	/* a PMU counter counts taken branches or memory accesses: count them in blocks */

@@ -8,6 +8,7 @@
 #include "cpu/access.h"
 #include "cpu/arch.h"
 #include "cpu/cpu.h"
+#include "cpu/debug.h"
 
 enum vector { VECTOR_SYNC = 0x000, VECTOR_IRQ = 0x080, VECTOR_FIQ = 0x100, VECTOR_SERROR = 0x180 };
 #define VECTOR_EL1H	 0x200	/* from EL1 with SP_EL1 */
@@ -113,7 +114,7 @@ static bool return_ss(const struct cpu *cpu, uint64_t spsr)
 
 	if (!(cpu->sys.mdscr & MDSCR_SS) || (cpu->sys.oslar & 1))
 		return false;
-	source = kde && !(cpu->ps.daif & PSTATE_D);
+	source = debug_exceptions_enabled(cpu);
 	dest = el == 0 || (kde && !(spsr & (PSTATE_D << SPSR_DAIF_SHIFT)));
 	return !source && dest && (spsr & SPSR_SS);
 }

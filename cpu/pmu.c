@@ -248,6 +248,8 @@ void pmu_update_limit(struct cpu *cpu)
 
 bool pmu_counts_blocks(const struct cpu *cpu)
 {
+	if (!(cpu->pmu.pmcr & PMCR_E) || !cpu->pmu.cnten)
+		return false;
 	for (unsigned int n = 0; n < PMU_COUNTERS; n++) {
 		uint64_t event = cpu->pmu.evtyper[n] & TYPE_EVENT;
 

@@ -182,11 +182,16 @@ int sysreg_write_imm(struct cpu *cpu, unsigned int op1, unsigned int op2, unsign
 		return CPU_EXIT_NONE;
 	case IMM_DAIFSET:
 		ps->daif |= imm & 15;
+		if (!(imm & PSTATE_D))
+			return CPU_EXIT_NONE;
 		break;
 	default:
 		ps->daif &= ~imm & 15;
+		if (!(imm & PSTATE_D))
+			return CPU_EXIT_NONE;
 		break;
 	}
+	/* PSTATE.D decides on Software Step. */
 	cpu_update_mode(cpu);
 	return CPU_EXIT_NONE;
 }

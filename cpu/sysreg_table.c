@@ -7,6 +7,7 @@
  */
 #include "cpu/arch.h"
 #include "cpu/cpu.h"
+#include "cpu/debug.h"
 #include "cpu/sysreg_rows.h"
 
 #define SLOT(f)	  ((uint16_t)offsetof(struct cpu, f))
@@ -29,8 +30,8 @@
 #define PFR0  (F(1, 0) /* EL0: AArch64 only */ | F(1, 4) /* EL1 */ | F(1, 16) /* FP, FP16 */ |     \
 	       F(1, 20) /* AdvSIMD, FP16 */) /* CSV2 and CSV3: read_pfr0() */
 #define PFR1  F(2, 4) /* SSBS, with MRS and MSR */
-#define DFR0  (F(6, 0) /* Armv8 debug */ | F(1, 12) /* 2 breakpoints */ |                          \
-	       F(1, 20) /* 2 watchpoints */) /* PMUVer: read_dfr0() */
+#define DFR0  (F(6, 0) /* Armv8 debug */ | F(DEBUG_BREAKPOINTS - 1, 12) |                          \
+	       F(DEBUG_WATCHPOINTS - 1, 20) | F(DEBUG_CONTEXT - 1, 28)) /* PMUVer: read_dfr0() */
 #define ISAR0 (F(2, 4) /* AES, PMULL */ | F(1, 8) /* SHA1 */ | F(1, 12) /* SHA256 */ |             \
 	       F(1, 16) /* CRC32 */ | F(2, 20) /* LSE */ | F(1, 28) /* RDM */ |                    \
 	       F(1, 44) /* DotProd */ | F(2, 56) /* TLB: OS and range */)
@@ -65,10 +66,10 @@
 #define RESERVED0(op2) CONST(SYSREG(3, 0, 0, 0, op2), "ID_RES_0_" #op2, 0, SR_RO)
 
 #define DEBUG(n)                                                                                   \
-	PLAIN(SYSREG(2, 0, 0, n, 4), dbgbvr[n], "DBGBVR" #n "_EL1", USER),                         \
-	PLAIN(SYSREG(2, 0, 0, n, 5), dbgbcr[n], "DBGBCR" #n "_EL1", USER),                         \
-	PLAIN(SYSREG(2, 0, 0, n, 6), dbgwvr[n], "DBGWVR" #n "_EL1", USER),                         \
-	PLAIN(SYSREG(2, 0, 0, n, 7), dbgwcr[n], "DBGWCR" #n "_EL1", USER)
+	CONTEXT(SYSREG(2, 0, 0, n, 4), dbgbvr[n], "DBGBVR" #n "_EL1", 0, 0),                       \
+	CONTEXT(SYSREG(2, 0, 0, n, 5), dbgbcr[n], "DBGBCR" #n "_EL1", 0, 0),                       \
+	CONTEXT(SYSREG(2, 0, 0, n, 6), dbgwvr[n], "DBGWVR" #n "_EL1", 0, 0),                       \
+	CONTEXT(SYSREG(2, 0, 0, n, 7), dbgwcr[n], "DBGWCR" #n "_EL1", 0, 0)
 
 #define PMU(enc, name, flags)                                                                      \
 	{ enc, 0, SR_PMU | (flags), name, 0, read_pmu, write_pmu, get_pmu, set_pmu, 0 }

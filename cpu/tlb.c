@@ -8,7 +8,7 @@
  *   bank 10         never filled: every probe misses
  *
  * The empty bank is cpu->bank while the next fetch must reach access_fetch() for an exception (Illegal State,
- * Software Step), and cpu->bank_el0 while nobody has needed the EL0 bank of the present registers.
+ * Software Step) or accesses are watched, and cpu->bank_el0 while nobody has needed the EL0 bank of the present registers.
  *
  * What must hold:
  *  - A bank whose key is not valid is reset before it is used again.
@@ -220,12 +220,16 @@ void tlb_select(struct cpu *cpu)
 		cpu->bank = t->el1[cpu->ps.pan];
 		cpu->bank_el0 = t->el0 ? t->el0 : empty;
 	}
-	if (cpu->ps.il || cpu_step_pending(cpu))
+	if (cpu->ps.il || cpu->watching || cpu_step_pending(cpu))
 		cpu->bank = empty;
+	if (cpu->watching)
+		cpu->bank_el0 = empty;
 }
 
 struct tlb_bank *tlb_fill_bank(struct cpu *cpu, bool unpriv)
 {
+	if (cpu->watching)
+		return NULL;
 	if (!unpriv)
 		return cpu->bank;
 	cpu->bank_el0 = choose_el0(cpu);

@@ -108,6 +108,7 @@ struct cpu_tlb {
 	/* The banks of the present registers (EL1: for each PAN), or NULL: not chosen yet. */
 	struct tlb_bank *el0, *el1[2];
 	struct tlb_bank_key now;	/* the registers that tlb_select() saw last */
+	struct xtlb_entry watched;	/* the line of a fetch while nothing may be filled */
 	bool unsynced;			/* broadcast since the last tlb_sync() */
 	/* Maintenance from other vCPUs; the lock is a leaf. */
 	pthread_mutex_t lock;
@@ -127,6 +128,7 @@ void tlb_select(struct cpu *cpu);
 /*
  * The bank that lines of an access may be filled into: cpu->bank, or for @unpriv the EL0 bank, which is
  * chosen (maybe recycled) only now, so that register writes on the way to another process cost no bank.
+ * NULL: nothing may be filled, accesses are being watched.
  */
 struct tlb_bank *tlb_fill_bank(struct cpu *cpu, bool unpriv);
 

@@ -102,7 +102,8 @@ static void test_identification(void **state)
 		/* EL0, EL1 AArch64 only; FP16; CSV2, CSV3 */
 		{ SYSREG(3, 0, 0, 4, 0), 0x1100000000110011 },
 		{ SYSREG(3, 0, 0, 4, 1), 0x20 },
-		{ SYSREG(3, 0, 0, 5, 0), 0x101406 },
+		/* 6 breakpoints, 2 context-aware, 4 watchpoints; PMUv3p1 */
+		{ SYSREG(3, 0, 0, 5, 0), 0x10305406 },
 		/* TLB range, DotProd, RDM, LSE, CRC32, SHA256, SHA1, AES and PMULL */
 		{ SYSREG(3, 0, 0, 6, 0), 0x0200100010211120 },
 		/* LRCPC, FCMA, JSCVT, DPB */
