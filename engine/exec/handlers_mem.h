@@ -145,6 +145,8 @@ store_missed:
 ORDERED_KINDS(ORDERED)
 #undef ORDERED
 
+do_RMW_ANY:
+	va = X(u->a);
 rmw_missed:
 	{
 		uint64_t old = 0;
@@ -156,6 +158,8 @@ rmw_missed:
 	}
 	NEXT;
 
+do_CAS_ANY:
+	va = X(u->a);
 cas_missed:
 	{
 		uint64_t expect[2] = {X(u->b)}, value[2] = {X(u->c)}, old[2] = {0};

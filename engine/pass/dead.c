@@ -52,7 +52,8 @@ void pass_dead(struct translator *t)
 {
 	struct ir_block *b = &t->b;
 
-	dead_puts(t);
+	if (!t->plain)
+		dead_puts(t);
 	memset(t->uses, 0, b->nr_ops * sizeof(t->uses[0]));
 	memset(t->last_use, 0, b->nr_ops * sizeof(t->last_use[0]));
 	/* Uses come after definitions: one walk backwards sees all uses of a temp before the temp. */
@@ -61,7 +62,7 @@ void pass_dead(struct translator *t)
 
 		if (t->dead[i])
 			continue;
-		if (removable(o) && !t->uses[i]) {
+		if (removable(o) && !t->uses[i] && !t->plain) {
 			t->dead[i] = true;
 			continue;
 		}

@@ -36,7 +36,10 @@ static void fold_op(struct ir_block *b, struct ir_op *o)
 	} else if (a && c && int2[o->opc][0]) {
 		set_const(o, int2[o->opc][o->type == IR_I64](a->k, c->k));
 	} else if (a && c && o->opc == IR_BFI) {
-		set_const(o, op_bfi(a->k, c->k, o->imm & 0xff, (unsigned int)o->imm >> 8));
+		uint64_t k = op_bfi(a->k, c->k, o->imm & 0xff, (unsigned int)o->imm >> 8);
+
+		/* @a may be an I64 constant of which an I32 operation takes the low half. */
+		set_const(o, o->type == IR_I32 ? (uint32_t)k : k);
 	} else if (a && o->opc == IR_MOV) {
 		set_const(o, o->type == IR_I32 || b->op[o->a].type == IR_I32 ? (uint32_t)a->k : a->k);
 	}

@@ -51,7 +51,7 @@ static bool is_const(const struct translator *t, ir_val v)
 /* Is @v a constant that an immediate field can hold (sign-extended from 32 bits)? */
 static bool immediate(const struct translator *t, ir_val v, unsigned int type, int32_t *imm)
 {
-	if (!is_const(t, v))
+	if (!is_const(t, v) || t->plain)
 		return false;
 	uint64_t k = t->b.op[v].k;
 
@@ -81,6 +81,7 @@ static uint16_t slot_of(struct translator *t, ir_val v)
 	if (t->loc[v] != NO_LOC)
 		return t->loc[v];
 	if (t->b.op[v].k == 0 || t->scratch_used >= CPU_SCRATCH_SLOTS) {
+		t->full |= t->b.op[v].k != 0;
 		t->loc[v] = EXEC_SLOT_ZERO;
 		return EXEC_SLOT_ZERO;
 	}
@@ -112,9 +113,11 @@ static uint16_t new_row(struct translator *t, const struct ir_op *o)
 	return (uint16_t)t->nr_rows++;
 }
 
-/* The next op after @i that emits something, or nr_ops. */
+/* The next op after @i that emits something, or nr_ops. Whatever is fused is found by this, so that a plain block has none. */
 static unsigned int next_emitting(const struct translator *t, unsigned int i)
 {
+	if (t->plain)
+		return t->b.nr_ops;
 	for (i++; i < t->b.nr_ops; i++) {
 		const struct ir_op *o = &t->b.op[i];
 
@@ -288,7 +291,15 @@ static bool lower_extend(struct translator *t, unsigned int i, const struct lowe
 
 /* --- flags --- */
 
-static bool lower_side(struct translator *t, unsigned int i, const struct lower_row *r);
+static void count_branch(struct translator *t)
+{
+	if (t->b.mode & CPU_MODE_PMU_BR) {
+		union uop *u = emit(t, UOP_COUNT);
+
+		u->a = CPU_SLOT(pmu.br_retired);
+		u->imm = 1;
+	}
+}
 
 static const struct {
 	uint16_t rr[2], ri[2];
@@ -310,6 +321,7 @@ static bool lower_cmp(struct translator *t, unsigned int i, const struct lower_r
 	if (n == t->b.nr_ops || br->opc != IR_BCC || br->a != i || t->loc[i] != CPU_SLOT(nzcv) ||
 	    !cmp_branch[br->aux].rr[0] || (has_imm && (imm < 0 || imm > UINT16_MAX)))
 		return lower_int2(t, i, r);
+	count_branch(t);
 	bool wide = o->type == IR_I64;
 	uint16_t a = slot_of(t, o->a), b = has_imm ? (uint16_t)imm : slot_of(t, o->b);
 	union uop *u = emit(t, has_imm ? cmp_branch[br->aux].ri[wide] : cmp_branch[br->aux].rr[wide]);
@@ -548,7 +560,9 @@ static bool lower_rmw(struct translator *t, unsigned int i, const struct lower_r
 	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b), c = slot_of(t, o->c);
 
 	count_access(t, 1);
-	union uop *u = emit(t, (cas ? cas_ids : rmw_ids)[t->b.mem[o->aux].size_log2]);
+	const struct mem_desc *d = &t->b.mem[o->aux];
+	unsigned int any = cas ? UOP_CAS_ANY : UOP_RMW_ANY;
+	union uop *u = emit(t, d->be ? any : (cas ? cas_ids : rmw_ids)[d->size_log2]);
 
 	u->a = a;
 	u->b = cas ? b : t->loc[i];
@@ -598,16 +612,6 @@ static bool lower_call(struct translator *t, unsigned int i, const struct lower_
 }
 
 /* --- ways out --- */
-
-static void count_branch(struct translator *t)
-{
-	if (t->b.mode & CPU_MODE_PMU_BR) {
-		union uop *u = emit(t, UOP_COUNT);
-
-		u->a = CPU_SLOT(pmu.br_retired);
-		u->imm = 1;
-	}
-}
 
 static bool lower_side(struct translator *t, unsigned int i, const struct lower_row *r)
 {
@@ -841,13 +845,14 @@ bool pass_lower(struct translator *t)
 	t->counted = 0;
 	t->stepped = !(t->b.mode & CPU_MODE_STEP);
 	t->step_excl = false;
+	t->full = false;
 	for (unsigned int i = 0; i < t->b.nr_ops; i++) {
 		if (t->nr_code > PASS_MAX_UOPS - 16 || t->nr_links == PASS_MAX_LINKS)
 			return false;
 		if (t->dead[i])
 			continue;
 		mark_step(t, &t->b.op[i]);
-		if (!lower_op(t, i))
+		if (!lower_op(t, i) || t->full)
 			return false;
 	}
 	return true;

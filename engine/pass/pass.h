@@ -19,6 +19,13 @@ struct tb_row;
 union uop;
 
 struct translator {
+	/*
+	 * Lockstep's reference: every op is done by itself and every PUT is executed at its place. A pass may not drop,
+	 * delay, advance or join anything in a plain block.
+	 */
+	bool plain;
+	unsigned int max_insns;		/* of a block, 1..IR_MAX_INSNS */
+
 	struct ir_block b;
 	bool dead[IR_MAX_OPS];
 
@@ -38,6 +45,7 @@ struct translator {
 	unsigned int nr_code, nr_rows, nr_links;
 	unsigned int counted;	/* instructions of the block that a CALL before has counted as retired */
 	bool stepped, step_excl;
+	bool full;		/* no scratch slot was left for a constant */
 
 	/* Per-slot notes, valid when the stamp is the present one. */
 	uint32_t stamp;

@@ -117,14 +117,15 @@ bool pass_place(struct translator *t)
 			continue;
 		if (o->opc == IR_CONST && !t->uses[i])
 			continue;
-		if (o->opc == IR_GET && place_get(t, i))
+		if (o->opc == IR_GET && !t->plain && place_get(t, i))
 			continue;
 		if (o->opc == IR_CONST) {
 			/* Mostly folded into its users; written into a PUT's slot, or materialised on demand. */
-			place_put(t, i);
+			if (!t->plain)
+				place_put(t, i);
 			continue;
 		}
-		if (t->uses[i] && place_put(t, i))
+		if (t->uses[i] && !t->plain && place_put(t, i))
 			continue;
 		if (!place_scratch(t, i, busy))
 			return false;
