@@ -73,7 +73,7 @@ static void can_be_set(void **state)
 
 static void identification(void **state)
 {
-	static const uint8_t id[] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+	static const uint8_t id[] = {0x31, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
 	for (uint32_t i = 0; i < 8; i++)
 		assert_int_equal(rd(BASE + 0xfe0 + 4 * i), id[i]);
