@@ -40,8 +40,15 @@ static int drive_pin(struct vmm_irqchip *irqchip, unsigned int cpu, enum armatur
 static void set_pin(void *opaque, unsigned int cpu, enum armature_gic_pin pin, bool level)
 {
 	struct vmm_irqchip *irqchip = opaque;
-	const int err = drive_pin(irqchip, cpu, pin, level);
+	struct vmm_pins *pins = &irqchip->pins[cpu];
+	int err;
 
+	pthread_mutex_lock(&pins->lock);
+	pins->level[pin] = level;
+	err = drive_pin(irqchip, cpu, pin, level);
+	if (irqchip->driven)
+		irqchip->driven(irqchip->driven_opaque, cpu, level);
+	pthread_mutex_unlock(&pins->lock);
 	if (err < 0 && !irqchip->error)
 		irqchip->error = err;
 	irqchip->pin_changes++;
@@ -59,12 +66,14 @@ static void gic_event(void *opaque, unsigned int cpu, enum armature_gic_event ev
 
 int vmm_irqchip_drive_pins(struct vmm_irqchip *irqchip, unsigned int cpu)
 {
-	int err = drive_pin(irqchip, cpu, ARMATURE_GIC_IRQ,
-			    armature_gic_pin(irqchip->gic, cpu, ARMATURE_GIC_IRQ));
+	struct vmm_pins *pins = &irqchip->pins[cpu];
+	int err;
 
+	pthread_mutex_lock(&pins->lock);
+	err = drive_pin(irqchip, cpu, ARMATURE_GIC_IRQ, pins->level[ARMATURE_GIC_IRQ]);
 	if (err >= 0)
-		err = drive_pin(irqchip, cpu, ARMATURE_GIC_FIQ,
-				armature_gic_pin(irqchip->gic, cpu, ARMATURE_GIC_FIQ));
+		err = drive_pin(irqchip, cpu, ARMATURE_GIC_FIQ, pins->level[ARMATURE_GIC_FIQ]);
+	pthread_mutex_unlock(&pins->lock);
 	return err < 0 ? err : 0;
 }
 
@@ -150,6 +159,8 @@ static void irqchip_destroy(struct vmm_device *device)
 
 	armature_gic_destroy(irqchip->gic);
 	irqchip->gic = NULL;
+	for (unsigned int i = 0; i < VMM_IRQCHIP_CPUS; i++)
+		pthread_mutex_destroy(&irqchip->pins[i].lock);
 }
 
 int vmm_irqchip_create(struct vmm_irqchip *irqchip, const struct vmm_kvm *kvm, int vm_fd,
@@ -173,6 +184,8 @@ int vmm_irqchip_create(struct vmm_irqchip *irqchip, const struct vmm_kvm *kvm, i
 	irqchip->dist_base = dist_base;
 	irqchip->cpu_base = cpu_base;
 	irqchip->trace = trace;
+	for (unsigned int i = 0; i < VMM_IRQCHIP_CPUS; i++)
+		pthread_mutex_init(&irqchip->pins[i].lock, NULL);
 	for (unsigned int i = 0; i < VMM_LEVELS; i++)
 		irqchip->names[vmm_level_devices[i].intid] = vmm_level_devices[i].name;
 	err = armature_gic_create(&(struct armature_gic_config){.nr_cpus = nr_cpus,

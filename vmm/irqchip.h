@@ -9,7 +9,8 @@
  *	KVM_EXIT_MMIO ---- the bus ------------------+
  *
  * A pin is driven from within the GIC's lock, so the KVM sees the changes in their order. KVM_IRQ_LINE
- * never comes back to the GIC, so that is free of deadlock.
+ * never comes back to the GIC, so that is free of deadlock. Within the GIC's lock is one more for each
+ * vCPU's pins, so that they can be driven again without the GIC.
  */
 #ifndef VMM_IRQCHIP_H
 #define VMM_IRQCHIP_H
@@ -20,7 +21,9 @@
 #include "vmm/trace.h"
 
 #include <armature/gic.h>
+#include <pthread.h>
 
+#define VMM_IRQCHIP_CPUS ARMATURE_GIC_MAX_CPUS
 #define VMM_IRQCHIP_IRQS 128 /* INTIDs */
 
 /* The devices inside a KVM whose levels it publishes in device_irq_level. */
@@ -43,6 +46,13 @@ struct vmm_irqchip {
 	uint64_t dist_base, cpu_base;
 	struct vmm_trace *trace;
 	const char *names[VMM_IRQCHIP_IRQS]; /* of who is wired to an INTID, or NULL */
+	/* A pin was driven. Called with the GIC's lock and the pins' lock held; may be NULL. */
+	void (*driven)(void *opaque, unsigned int cpu, bool level);
+	void *driven_opaque;
+	struct vmm_pins {
+		pthread_mutex_t lock;
+		bool level[2]; /* by enum armature_gic_pin */
+	} pins[VMM_IRQCHIP_CPUS];
 	/* Under the GIC's lock. */
 	uint64_t delivered[VMM_IRQCHIP_IRQS]; /* acknowledges */
 	uint64_t pin_changes;
@@ -68,7 +78,13 @@ struct vmm_line vmm_irqchip_line(struct vmm_irqchip *irqchip, unsigned int intid
 void vmm_irqchip_levels(struct vmm_irqchip *irqchip, unsigned int cpu, uint64_t levels,
 			uint64_t changed);
 
-/* Tells the KVM the level of both pins of a vCPU, after KVM_ARM_VCPU_INIT has lowered them. */
+/**
+ * vmm_irqchip_drive_pins() - Tells the KVM the level of both pins of a vCPU once more.
+ *
+ * After KVM_ARM_VCPU_INIT, which has lowered them, and where a change may have been lost.
+ *
+ * Return: 0 or -errno.
+ */
 int vmm_irqchip_drive_pins(struct vmm_irqchip *irqchip, unsigned int cpu);
 
 #endif

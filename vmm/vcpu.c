@@ -19,16 +19,16 @@
 #define CORE_REG(field) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
 			 KVM_REG_ARM_CORE_REG(field))
 
-/* The run structure of the calling thread's vCPU; a signal handler has no other way to it. */
-static _Thread_local struct kvm_run *volatile own_run;
+/* The calling thread's vCPU; a signal handler has no other way to it. */
+static _Thread_local struct vmm_vcpu *volatile own_vcpu;
 
 /* Also when the signal comes just before KVM_RUN, that does not wait. */
 static void kicked(int sig)
 {
-	struct kvm_run *run = own_run;
+	struct vmm_vcpu *vcpu = own_vcpu;
 
-	if (run)
-		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_RELAXED);
+	if (vcpu)
+		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELAXED);
 }
 
 int vmm_vcpu_prepare_kicks(void)
@@ -301,10 +301,42 @@ static const struct exit_handler {
 	{0, VMM_RETURN_OTHER, handle_other},
 };
 
+/* See "Pins and other threads": either this finds the change, or the changer finds in_run, and kicks. */
+static int enter(struct vmm_vcpu *vcpu)
+{
+	int ret;
+
+	__atomic_store_n(&vcpu->in_run, true, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&vcpu->redrive, __ATOMIC_SEQ_CST) != VMM_REDRIVE_NONE) {
+		__atomic_store_n(&vcpu->redrive, VMM_REDRIVE_NONE, __ATOMIC_SEQ_CST);
+		vmm_irqchip_drive_pins(&vcpu->vm->irqchip, vcpu->index);
+	}
+	ret = vmm_kvm_ioctl(vcpu->vm->kvm, vcpu->fd, KVM_RUN, 0);
+	__atomic_store_n(&vcpu->in_run, false, __ATOMIC_SEQ_CST);
+	return ret;
+}
+
+void vmm_vcpu_pin_driven(struct vmm_vcpu *vcpu, bool level)
+{
+	int none = VMM_REDRIVE_NONE;
+
+	if (vcpu == own_vcpu)
+		return;
+	if (!level) {
+		__atomic_compare_exchange_n(&vcpu->redrive, &none, VMM_REDRIVE_FALL, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		return;
+	}
+	if (__atomic_exchange_n(&vcpu->redrive, VMM_REDRIVE_RISE, __ATOMIC_SEQ_CST) !=
+		    VMM_REDRIVE_RISE &&
+	    __atomic_load_n(&vcpu->in_run, __ATOMIC_SEQ_CST))
+		vmm_vcpu_kick(vcpu);
+}
+
 bool vmm_vcpu_step(struct vmm_vcpu *vcpu)
 {
 	const struct exit_handler *handler = exit_handlers;
-	const int ret = vmm_kvm_ioctl(vcpu->vm->kvm, vcpu->fd, KVM_RUN, 0);
+	const int ret = enter(vcpu);
 	const bool changed = sample_levels(vcpu); /* always, and always first */
 
 	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELAXED);
@@ -340,7 +372,9 @@ static void *vcpu_thread(void *opaque)
 	struct vmm_vcpu *vcpu = opaque;
 	sigset_t kick;
 
-	own_run = vcpu->run;
+	pthread_mutex_lock(&vcpu->vm->lock); /* until all threads are there to be kicked */
+	pthread_mutex_unlock(&vcpu->vm->lock);
+	own_vcpu = vcpu;
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);

@@ -6,6 +6,13 @@
  * before the exit is handled, device_irq_level is sampled and its changes go to the GIC. (The exit of
  * the guest's write to GICC_EOIR may carry the fall of the level; handled first, the PPI would be
  * made pending once more.) After a failed KVM_RUN exit_reason is stale and is not looked at.
+ *
+ * Pins and other threads: Linux (6.1, arch/arm64/kvm) keeps a vCPU's pins in a word, HCR_EL2, that
+ * KVM_IRQ_LINE changes atomically, but the loading of the vCPU in KVM_RUN does not: a change made by
+ * another thread just then is lost, and a guest that waits for it waits for ever. So a change by
+ * another thread (an SGI, an SPI) is told to the vCPU's own thread, which drives its pins again before
+ * its next entry, and is kicked when the pin rose while it was in KVM_RUN. A pin that stays high by
+ * the loss of a fall only makes the guest look, and then it is put right.
  */
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
@@ -16,6 +23,8 @@
 
 struct kvm_run;
 struct vmm_vm;
+
+enum vmm_redrive { VMM_REDRIVE_NONE, VMM_REDRIVE_FALL, VMM_REDRIVE_RISE };
 
 struct vmm_vcpu {
 	struct vmm_vm *vm;
@@ -28,6 +37,8 @@ struct vmm_vcpu {
 	bool has_thread;
 	uint64_t levels;   /* as last sampled */
 	bool mmio_pending; /* an MMIO exit was handled and the KVM has not been entered since */
+	bool in_run;	   /* atomic: within KVM_RUN, or about to be */
+	int redrive;	   /* atomic, enum vmm_redrive: what other threads did to the pins */
 	struct vmm_vcpu_stats stats;
 };
 
@@ -56,6 +67,9 @@ bool vmm_vcpu_step(struct vmm_vcpu *vcpu);
 
 /* Lets the KVM finish an MMIO access that was handled, without running the guest. */
 void vmm_vcpu_complete_mmio(struct vmm_vcpu *vcpu);
+
+/* A pin of the vCPU was driven, by whatever thread. */
+void vmm_vcpu_pin_driven(struct vmm_vcpu *vcpu, bool level);
 
 /* Starts the thread. Return: 0 or -errno. */
 int vmm_vcpu_start(struct vmm_vcpu *vcpu);

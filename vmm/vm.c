@@ -53,6 +53,11 @@ static int add_memory(struct vmm_vm *vm)
 	return err < 0 ? err : 0;
 }
 
+static void pin_driven(void *opaque, unsigned int cpu, bool level)
+{
+	vmm_vcpu_pin_driven(&((struct vmm_vm *)opaque)->vcpus[cpu], level);
+}
+
 /* Without an in-kernel irqchip the PMU needs no interrupt, only to be told that all is set up. */
 static int init_pmu(struct vmm_vm *vm)
 {
@@ -128,6 +133,8 @@ int vmm_vm_create(struct vmm_vm *vm, const struct vmm_kvm *kvm, int system_fd,
 		vmm_report("the interrupt controller cannot be made: %s", strerror(-err));
 		return err;
 	}
+	vm->irqchip.driven = pin_driven;
+	vm->irqchip.driven_opaque = vm;
 	vmm_vm_add_device(vm, &vm->irqchip.device);
 	return create_vcpus(vm, nr_vcpus);
 }
@@ -210,7 +217,7 @@ int vmm_vm_start(struct vmm_vm *vm)
 	vm->boots = 1;
 	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++)
 		err = vmm_vcpu_reset(&vm->vcpus[i], vm->entry, vm->dtb);
-	pthread_mutex_lock(&vm->lock); /* a request kicks only threads that are there */
+	pthread_mutex_lock(&vm->lock); /* all wait for it, so that none kicks one that is not there */
 	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++)
 		err = vmm_vcpu_start(&vm->vcpus[i]);
 	pthread_mutex_unlock(&vm->lock);

@@ -101,6 +101,10 @@ static int irq_line(const struct kvm_irq_level *line)
 	    cpu >= fake.nr_cpus || pin > 1)
 		return fail(EINVAL);
 	log_entry(FAKE_PIN, cpu, pin, line->level);
+	if (fake.lose_pins_of_others && __atomic_load_n(&fake.running[cpu], __ATOMIC_ACQUIRE)) {
+		fake.lost_pins++;
+		return 0;
+	}
 	pthread_mutex_lock(&fake.lock);
 	fake.pin_changes[cpu][pin] += fake.pins[cpu][pin] != (int)line->level;
 	fake.pins[cpu][pin] = (int)line->level;
@@ -177,20 +181,22 @@ static int run_vcpu(unsigned int cpu)
 	finish_mmio(cpu);
 	if (__atomic_load_n(&run->immediate_exit, __ATOMIC_RELAXED))
 		return fail(EINTR);
-	fake.running[cpu] = true;
+	__atomic_store_n(&fake.running[cpu], true, __ATOMIC_RELEASE);
 	if (fake.next[cpu] < fake.nr_rows[cpu]) {
 		const struct fake_row *row = &fake.rows[cpu][fake.next[cpu]];
 
 		__atomic_store_n(&fake.next[cpu], fake.next[cpu] + 1, __ATOMIC_RELEASE);
-		if (row->after_others)
+		if (row->after_others || row->after_sleep)
 			wait_for_others(cpu);
+		while (row->after_sleep && !__atomic_load_n(&fake.running[!cpu], __ATOMIC_ACQUIRE))
+			nanosleep(&nap, NULL);
 		ret = play(cpu, row);
 	} else {
 		while (!__atomic_load_n(&run->immediate_exit, __ATOMIC_RELAXED))
 			nanosleep(&nap, NULL);
 		ret = fail(EINTR);
 	}
-	fake.running[cpu] = false;
+	__atomic_store_n(&fake.running[cpu], false, __ATOMIC_RELEASE);
 	return ret;
 }
 

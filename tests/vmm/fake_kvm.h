@@ -30,6 +30,7 @@ struct fake_row {
 	bool is_write;
 	uint32_t event; /* of a system event */
 	bool after_others; /* only when the others' scripts are at their end */
+	bool after_sleep;  /* only when the others sleep */
 };
 
 enum fake_what { FAKE_INIT, FAKE_SET_PC, FAKE_PIN, FAKE_RUN, FAKE_FINISH };
@@ -54,6 +55,8 @@ struct fake_kvm {
 	unsigned int nr_cpus;
 	bool running[FAKE_CPUS];
 	int init_while_running; /* KVM_ARM_VCPU_INIT of one that runs, or with an open MMIO access */
+	bool lose_pins_of_others; /* KVM_IRQ_LINE for a vCPU that is in KVM_RUN has no effect */
+	unsigned int lost_pins;
 	/* How it answers a probe. */
 	int open_errno, api_version, user_irq, psci, ipa_bits, max_vcpus;
 };

@@ -424,6 +424,27 @@ static void kicks_sleepers(void **state)
 	serve_until_end(VMM_REQUEST_QUIT);
 }
 
+/*
+ * A KVM that loses what another thread does to a pin while the vCPU is being loaded, as Linux does:
+ * vCPU 1 sleeps, vCPU 0 sends it an SGI, the pin's rise is lost. vCPU 1 must be brought to drive it
+ * again.
+ */
+static void lost_pin_is_driven_again(void **state)
+{
+	fake.lose_pins_of_others = true;
+	fake_add(0, mmio_write(0, GICD(0xf00), 1u << 17 | 5)); /* GICD_SGIR: SGI 5 to CPU 1 */
+	fake.rows[0][0].after_sleep = true;
+	fake_add(0, failed(0, EINTR));
+	armature_gic_dist_write(f.vm.irqchip.gic, 1, 0x100, 4, 0xffff);
+	assert_int_equal(vmm_vm_start(&f.vm), 0);
+	for (unsigned int i = 0; i < 5000 && !__atomic_load_n(&fake.pins[1][0], __ATOMIC_ACQUIRE); i++)
+		usleep(1000);
+	assert_int_equal(fake.pins[1][0], 1);
+	assert_true(fake.lost_pins > 0);
+	vmm_vm_request(&f.vm, VMM_REQUEST_QUIT);
+	serve_until_end(VMM_REQUEST_QUIT);
+}
+
 /* Again and again, so that the kick meets every point between the check and the sleep. */
 static void kick_is_never_lost(void **state)
 {
@@ -526,6 +547,7 @@ int main(void)
 		ONE(open_access_is_completed),
 		TWO(kicks_sleepers),
 		TWO(kick_is_never_lost),
+		TWO(lost_pin_is_driven_again),
 		ONE(the_greatest_request_wins),
 		cmocka_unit_test(probes),
 		ONE(limits_of_the_kvm),
