@@ -137,7 +137,9 @@ static void trng_random(struct vcpu *vcpu, uint64_t v[4], unsigned int width)
 			v[0] = TRNG_NO_ENTROPY;
 			return;
 		}
-		v[TRNG_WORDS - i] = here >= 64 ? r : r & ((1ull << (here < width ? here : width)) - 1);
+		if (here > width)
+			here = width;
+		v[TRNG_WORDS - i] = r >> (64 - here);
 	}
 	v[0] = TRNG_SUCCESS;
 }

@@ -30,13 +30,16 @@ union value {
 
 /* ---- Core registers ---- */
 
-#define CORE(name) KVM_REG_ARM_CORE_REG(name)
+#define CORE(name)  KVM_REG_ARM_CORE_REG(name)
+#define CORE_64_END (CORE(spsr) + 2 * KVM_NR_SPSR)
 
 /* Bytes of the core register that begins at word @off of struct kvm_regs; 0: none does. */
 static unsigned int core_size(uint64_t off)
 {
-	if (off < CORE(fp_regs.vregs))
+	if (off < CORE_64_END)
 		return off % 2 ? 0 : 8;
+	if (off < CORE(fp_regs.vregs))
+		return 0; /* padding */
 	if (off < CORE(fp_regs.fpsr))
 		return (off - CORE(fp_regs.vregs)) % 4 ? 0 : 16;
 	return off <= CORE(fp_regs.fpcr) ? 4 : 0;
