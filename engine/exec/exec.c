@@ -10,6 +10,7 @@
  *  - cpu->pc is the PC of the present block's start; cpu->icount counts what earlier blocks retired.
  *  - `bank` is cpu->bank; whatever may change the mode or fill a line reloads it.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -152,7 +153,15 @@ static struct xtlb_entry *fetch_line(struct cpu *cpu)
 	return NULL;
 }
 
-/* The translation at cpu->pc in the present mode. NULL: an abort was taken, try again. */
+/* The code at PC cannot be entered; engine_run() will see why, at the kick that is asked for here. */
+static struct tb *fail(struct cpu *cpu, int error)
+{
+	engine_of(cpu)->error = error;
+	cpu_request(cpu, CPU_REQ_SAFE);
+	return NULL;
+}
+
+/* The translation at cpu->pc in the present mode. NULL: an abort was taken, or it failed: go to dispatch. */
 static __attribute__((noinline)) struct tb *find(struct cpu *cpu)
 {
 	struct code_cache *cache = cpu->machine->code;
@@ -164,14 +173,19 @@ static __attribute__((noinline)) struct tb *find(struct cpu *cpu)
 	if (!x->page)
 		x->page = cache_page(cache, x->info & TLB_INFO_PA);
 	if (!x->page)
-		return NULL;
+		return fail(cpu, -ENOMEM);
 
 	struct tb *tb = cache_find(x->page, offset, cpu->mode);
 	struct dispatch_line *line = &engine_of(cpu)->lines[(cpu->pc >> 2) & ((1 << JUMP_CACHE_BITS) - 1)];
 
-	if (!tb)
-		tb = translate(cpu, x->page, x->host, offset, cpu->mode);
-	if (tb && !(cpu->mode & CPU_MODE_STEP))
+	if (!tb) {
+		int error = translate(cpu, x->page, x->host, offset, cpu->mode, &tb);
+
+		if (error)
+			return fail(cpu, error);
+		engine_of(cpu)->failures = 0;
+	}
+	if (!(cpu->mode & CPU_MODE_STEP))
 		*line = (struct dispatch_line){.pc = cpu->pc, .mode = cpu->mode, .tb = tb};
 	return tb;
 }
@@ -230,7 +244,14 @@ static const char *const uop_names[NR_UOPS] = {
 #undef UOP
 };
 
-static enum cpu_exit_reason run(struct cpu *cpu, const int32_t **table)
+/* clang's sanitizers take minutes over a function with hundreds of computed gotos. */
+#ifdef __clang__
+#define UNCHECKED __attribute__((no_sanitize("address", "undefined", "thread")))
+#else
+#define UNCHECKED
+#endif
+
+static UNCHECKED enum cpu_exit_reason run(struct cpu *cpu, const int32_t **table)
 {
 	static const int32_t handlers[NR_UOPS] = {
 #define UOP(n) [UOP_##n] = (int32_t)((const char *)&&do_##n - (const char *)&&do_ADD32),
