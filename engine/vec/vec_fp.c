@@ -20,10 +20,11 @@ VEC_OP(LANE1, HSD, FNEG, x ^ (U)((U)1 << (W - 1)))
 #define FP_UNARY(op, name) FP_EACH(LANE1, op, fp16_##name(env, x), fp32_##name(env, x), fp64_##name(env, x))
 #define FP_BINARY(op, name)                                                                        \
 	FP_EACH(LANE2, op, fp16_##name(env, x, y), fp32_##name(env, x, y), fp64_##name(env, x, y))
-#define FP_BINARY_FAST(op, name)                                                                   \
-	FP_EACH(LANE2, op, fp16_##name(env, x, y),                                                 \
+#define FP_BINARY_LANES(fp_each, op, name)                                                         \
+	fp_each(LANE2, op, fp16_##name(env, x, y),                                                 \
 		fast ? fp_fast32_##name(env, x, y) : fp32_##name(env, x, y),                       \
 		fast ? fp_fast64_##name(env, x, y) : fp64_##name(env, x, y))
+#define FP_BINARY_FAST(op, name) FP_BINARY_LANES(FP_EACH, op, name)
 #define FP_COMPARE(op, name, p, q)                                                                 \
 	FP_EACH(LANE2, op, TRUTH(fp16_##name(env, p(16, x), q(16, y))),                            \
 		TRUTH(fast ? fp_fast32_##name(env, p(32, x), q(32, y))                             \
@@ -33,10 +34,6 @@ VEC_OP(LANE1, HSD, FNEG, x ^ (U)((U)1 << (W - 1)))
 #define PLAIN(width, v)	    (v)
 #define MAGNITUDE(width, v) fp##width##_abs(v)
 
-FP_BINARY_FAST(FADD, add)
-FP_BINARY_FAST(FSUB, sub)
-FP_BINARY_FAST(FMUL, mul)
-FP_BINARY_FAST(FDIV, div)
 FP_BINARY_FAST(FMAX, max)
 FP_BINARY_FAST(FMIN, min)
 FP_BINARY_FAST(FMAXNM, maxnum)
@@ -54,19 +51,121 @@ FP_COMPARE(FCMGT, compare_gt, PLAIN, PLAIN)
 FP_COMPARE(FACGE, compare_ge, MAGNITUDE, MAGNITUDE)
 FP_COMPARE(FACGT, compare_gt, MAGNITUDE, MAGNITUDE)
 
-FP_EACH(LANE1, FSQRT, fp16_sqrt(env, x), fast ? fp_fast32_sqrt(env, x) : fp32_sqrt(env, x),
-	fast ? fp_fast64_sqrt(env, x) : fp64_sqrt(env, x))
 FP_EACH(LANE2, FABD, fp16_abs(fp16_sub(env, x, y)),
 	fp32_abs(fast ? fp_fast32_sub(env, x, y) : fp32_sub(env, x, y)),
 	fp64_abs(fast ? fp_fast64_sub(env, x, y) : fp64_sub(env, x, y)))
+
+/*
+ * What the host does on whole registers: tried at once, and lane by lane if a lane's result needs a second look (as in fp_fast.h: a
+ * NaN, or of what rounds a tiny number, the smallest normal one).
+ */
+#define FP_EACH_PACKED(kind, op, e16, e32, e64)                                                    \
+	static vec_fn vec_##op##_S_FULL __attribute__((noinline));                                 \
+	static vec_fn vec_##op##_D_FULL __attribute__((noinline));                                 \
+	VEC_##kind(op, H, e16) VEC_##kind(op, S, e32) VEC_##kind(op, D, e64)
 
 #define FUSED32(p, q, s)                                                                           \
 	(fast ? fp_fast32_muladd(env, p, q, s, fp_fast_has_fma()) : fp32_muladd(env, p, q, s))
 #define FUSED64(p, q, s)                                                                           \
 	(fast ? fp_fast64_muladd(env, p, q, s, fp_fast_has_fma()) : fp64_muladd(env, p, q, s))
-FP_EACH(LANE3, FMLA, fp16_muladd(env, x, y, z), FUSED32(x, y, z), FUSED64(x, y, z))
-FP_EACH(LANE3, FMLS, fp16_muladd(env, x, fp16_neg(y), z), FUSED32(x, fp32_neg(y), z),
-	FUSED64(x, fp64_neg(y), z))
+
+FP_BINARY_LANES(FP_EACH_PACKED, FADD, add)
+FP_BINARY_LANES(FP_EACH_PACKED, FSUB, sub)
+FP_BINARY_LANES(FP_EACH_PACKED, FMUL, mul)
+FP_BINARY_LANES(FP_EACH_PACKED, FDIV, div)
+FP_EACH_PACKED(LANE1, FSQRT, fp16_sqrt(env, x), fast ? fp_fast32_sqrt(env, x) : fp32_sqrt(env, x),
+	       fast ? fp_fast64_sqrt(env, x) : fp64_sqrt(env, x))
+FP_EACH_PACKED(LANE3, FMLA, fp16_muladd(env, x, y, z), FUSED32(x, y, z), FUSED64(x, y, z))
+FP_EACH_PACKED(LANE3, FMLS, fp16_muladd(env, x, fp16_neg(y), z), FUSED32(x, fp32_neg(y), z),
+	       FUSED64(x, fp64_neg(y), z))
+
+#ifdef VEC_HOST_X86
+VEC_INLINE bool has_nan32(__m128 r)
+{
+	return _mm_movemask_ps(_mm_cmpunord_ps(r, r));
+}
+
+VEC_INLINE bool has_nan64(__m128d r)
+{
+	return _mm_movemask_pd(_mm_cmpunord_pd(r, r));
+}
+
+VEC_INLINE bool has_nan_or_min32(__m128 r)
+{
+	__m128 min = _mm_cmpeq_ps(_mm_andnot_ps(_mm_set1_ps(-0.0f), r), _mm_set1_ps(FLT_MIN));
+
+	return _mm_movemask_ps(_mm_or_ps(min, _mm_cmpunord_ps(r, r)));
+}
+
+VEC_INLINE bool has_nan_or_min64(__m128d r)
+{
+	__m128d min = _mm_cmpeq_pd(_mm_andnot_pd(_mm_set1_pd(-0.0), r), _mm_set1_pd(DBL_MIN));
+
+	return _mm_movemask_pd(_mm_or_pd(min, _mm_cmpunord_pd(r, r)));
+}
+
+#define REG32(v)      _mm_load_ps((v)->f)
+#define REG64(v)      _mm_load_pd((v)->df)
+#define PUT32(v, r)   _mm_store_ps((v)->f, r)
+#define PUT64(v, r)   _mm_store_pd((v)->df, r)
+
+/* @expr is in registers of @type; @bad says which results need the second look. Only try_ is compiled for @target. */
+#define PACKED(target, op, lane, type, put, bad, condition, expr)                                  \
+	target static bool try_##op##_##lane(union vreg *d, const union vreg *a,                   \
+					     const union vreg *b, const union vreg *c)             \
+	{                                                                                          \
+		type r = expr;                                                                     \
+                                                                                                   \
+		if (FP_FAST_RARE(bad(r)))                                                          \
+			return false;                                                              \
+		put(d, r);                                                                         \
+		return true;                                                                       \
+	}                                                                                          \
+	static void packed_##op##_##lane(struct cpu *cpu, union vreg *d, const union vreg *a,      \
+					 const union vreg *b, const union vreg *c, int32_t imm)    \
+	{                                                                                          \
+		if (!(vec_fast(cpu) && (condition) && try_##op##_##lane(d, a, b, c)))              \
+			vec_##op##_##lane##_FULL(cpu, d, a, b, c, imm);                            \
+	}
+#define PACKED_PAIR(target, op, bad, condition, expr32, expr64)                                    \
+	PACKED(target, op, S, __m128, PUT32, bad##32, condition, expr32)                           \
+	PACKED(target, op, D, __m128d, PUT64, bad##64, condition, expr64)
+#define ANY_HOST
+#define FMA_HOST __attribute__((target("fma")))
+
+PACKED_PAIR(ANY_HOST, FADD, has_nan, true, _mm_add_ps(REG32(a), REG32(b)),
+	    _mm_add_pd(REG64(a), REG64(b)))
+PACKED_PAIR(ANY_HOST, FSUB, has_nan, true, _mm_sub_ps(REG32(a), REG32(b)),
+	    _mm_sub_pd(REG64(a), REG64(b)))
+PACKED_PAIR(ANY_HOST, FMUL, has_nan_or_min, true, _mm_mul_ps(REG32(a), REG32(b)),
+	    _mm_mul_pd(REG64(a), REG64(b)))
+PACKED_PAIR(ANY_HOST, FDIV, has_nan_or_min, true, _mm_div_ps(REG32(a), REG32(b)),
+	    _mm_div_pd(REG64(a), REG64(b)))
+PACKED_PAIR(ANY_HOST, FSQRT, has_nan, true, _mm_sqrt_ps(REG32(a)), _mm_sqrt_pd(REG64(a)))
+PACKED_PAIR(FMA_HOST, FMLA, has_nan_or_min, fp_fast_has_fma(),
+	    _mm_fmadd_ps(REG32(b), REG32(c), REG32(a)), _mm_fmadd_pd(REG64(b), REG64(c), REG64(a)))
+PACKED_PAIR(FMA_HOST, FMLS, has_nan_or_min, fp_fast_has_fma(),
+	    _mm_fnmadd_ps(REG32(b), REG32(c), REG32(a)),
+	    _mm_fnmadd_pd(REG64(b), REG64(c), REG64(a)))
+
+#define PACKED_FULL(op, lane) packed_##op##_##lane
+#else
+#define PACKED_FULL(op, lane) vec_##op##_##lane##_FULL
+#endif
+
+#define PACKED_ROW(op, lane)                                                                       \
+	[IR_##lane] = {vec_##op##_##lane##_SCALAR, vec_##op##_##lane##_HALF, PACKED_FULL(op, lane)},
+#define PACKED_TABLE(op)                                                                           \
+	const struct vec_fns vec_fns_##op = {                                                      \
+		{VEC_ROW_SHF(op, H) PACKED_ROW(op, S) PACKED_ROW(op, D)}};
+
+PACKED_TABLE(FADD)
+PACKED_TABLE(FSUB)
+PACKED_TABLE(FMUL)
+PACKED_TABLE(FDIV)
+PACKED_TABLE(FSQRT)
+PACKED_TABLE(FMLA)
+PACKED_TABLE(FMLS)
 
 /* To integers and integral numbers. */
 #define EXACT (imm & VEC_IMM_EXACT)

@@ -189,7 +189,7 @@ VEC_INLINE enum fp_round vec_rounding(const struct fp_env *env, int32_t imm)
 	}
 
 #define VEC_HALVE(nr, expr)                                                                        \
-	for (unsigned int i = 0; i < (nr); i++) {                                                  \
+	for (int i = 0; i < (int)(nr); i++) {                                                      \
 		U x = all[i], y = all[i + (nr)];                                                   \
                                                                                                    \
 		all[i] = (U)(expr);                                                                \

@@ -38,7 +38,10 @@ VEC_OP(LANE2, BHSD, CMHS, TRUTH(x >= y))
 VEC_OP(LANE2, BHSD, CMHI, TRUTH(x > y))
 VEC_OP(LANE2, BHSD, CMTST, TRUTH((x & y) != 0))
 
-VEC_OP(PAIR, BHSD, ADDP, x + y)
+/* There is no vector of one D. */
+VEC_EACH_BHS(VEC_PAIR, ADDP, x + y)
+VEC_PAIRWISE(ADDP, D, FULL, x + y)
+const struct vec_fns vec_fns_ADDP = {{VEC_ROWS_BHS(VEC_ROW_HF, ADDP) VEC_ROW_F(ADDP, D)}};
 VEC_OP(PAIR, BHS, SMAXP, SX > SY ? x : y)
 VEC_OP(PAIR, BHS, SMINP, SX < SY ? x : y)
 VEC_OP(PAIR, BHS, UMAXP, x > y ? x : y)

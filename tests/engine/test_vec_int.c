@@ -318,7 +318,7 @@ static const struct row rows[] = {
 	{IR_V_SQXTN, NARROWING, L_BHS, S_SH, ref_sqxtn},
 	{IR_V_UQXTN, NARROWING, L_BHS, S_SH, ref_uqxtn},
 	{IR_V_SQXTUN, NARROWING, L_BHS, S_SH, ref_sqxtun},
-	{IR_V_ADDP, NEIGHBOURS, L_BHSD, S_HF, ref_add},
+	{IR_V_ADDP, NEIGHBOURS, L_BHSD, S_HF, ref_add},	/* D: FULL only */
 	{IR_V_SMAXP, NEIGHBOURS, L_BHS, S_HF, ref_smax},
 	{IR_V_SMINP, NEIGHBOURS, L_BHS, S_HF, ref_smin},
 	{IR_V_UMAXP, NEIGHBOURS, L_BHS, S_HF, ref_umax},
@@ -416,6 +416,8 @@ static void test_rows(void **state)
 			for (unsigned int shape = IR_SCALAR; shape <= IR_FULL; shape++) {
 				bool there = (r->lanes >> lane & 1) && (r->shapes >> shape & 1);
 
+				if (r->kind == NEIGHBOURS && test_count(lane, shape) == 1)
+					there = false;
 				assert_int_equal(vec_function(r->opc, lane, shape) != NULL, there);
 				for (int n = 0; there && n < NR_RANDOM; n++)
 					assert_true(one_case(&test_cpu, r, lane, shape, &seed));
@@ -508,8 +510,10 @@ static void test_permute(void **state)
 		unsigned int bits = 8u << lane, nr = test_count(lane, shape);
 		union vreg in[3], want = {.d = {0, 0}};
 
-		if (nr == 1)
+		if (nr == 1) {
+			assert_null(vec_function(opc, lane, shape));
 			continue;
+		}
 		for (int i = 0; i < 3; i++)
 			test_random_vreg(&seed, &in[i], IR_B);
 		for (unsigned int i = 0; i < nr; i++) {
