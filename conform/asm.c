@@ -1,48 +1,49 @@
 /* SPDX-License-Identifier: MIT */
-/* A small A64 assembler: see asm.h. One function an instruction; encodings from the Arm ARM, C4.1. */
+/* A small A64 assembler: see asm.h. One function an instruction; encodings from the Arm ARM, C4.1.
+ */
 #include <assert.h>
 
 #include "conform/asm.h"
 
-#define NOP	    0xd503201fu
-#define MOVZ_X	    0xd2800000u
-#define MOVK_X	    0xf2800000u
-#define ORR_X	    0xaa000000u
-#define ADD_X	    0x8b000000u
-#define SUB_X	    0xcb000000u
-#define SUBS_X	    0xeb000000u
+#define NOP         0xd503201fu
+#define MOVZ_X      0xd2800000u
+#define MOVK_X      0xf2800000u
+#define ORR_X       0xaa000000u
+#define ADD_X       0x8b000000u
+#define SUB_X       0xcb000000u
+#define SUBS_X      0xeb000000u
 #define ADD_IMM_X   0x91000000u
 #define SUB_IMM_X   0xd1000000u
 #define LDR_UIMM    0x39400000u
 #define STR_UIMM    0x39000000u
 #define LDRS64_UIMM 0x39800000u
 #define LDRS32_UIMM 0x39c00000u
-#define B	    0x14000000u
-#define B_COND	    0x54000000u
-#define CBZ_X	    0xb4000000u
-#define CBNZ_X	    0xb5000000u
-#define BR	    0xd61f0000u
-#define MRS	    0xd5200000u
-#define MSR	    0xd5000000u
-#define DAIFSET	    0xd50340dfu
-#define DAIFCLR	    0xd50340ffu
-#define HVC	    0xd4000002u
-#define SMC	    0xd4000003u
-#define WFE	    0xd503205fu
-#define WFI	    0xd503207fu
-#define SEV	    0xd503209fu
-#define ISB	    0xd5033fdfu
-#define DSB_SY	    0xd5033f9fu
-#define ERET	    0xd69f03e0u
+#define B           0x14000000u
+#define B_COND      0x54000000u
+#define CBZ_X       0xb4000000u
+#define CBNZ_X      0xb5000000u
+#define BR          0xd61f0000u
+#define MRS         0xd5200000u
+#define MSR         0xd5000000u
+#define DAIFSET     0xd50340dfu
+#define DAIFCLR     0xd50340ffu
+#define HVC         0xd4000002u
+#define SMC         0xd4000003u
+#define WFE         0xd503205fu
+#define WFI         0xd503207fu
+#define SEV         0xd503209fu
+#define ISB         0xd5033fdfu
+#define DSB_SY      0xd5033f9fu
+#define ERET        0xd69f03e0u
 
-#define RN(r)	    ((uint32_t)(r) << 5)
-#define RM(r)	    ((uint32_t)(r) << 16)
-#define IMM12(i)    ((uint32_t)((i)&0xfff) << 10)
-#define IMM16(i)    ((uint32_t)((i)&0xffff) << 5)
-#define SIZE(s)	    ((uint32_t)(s) << 30)
-#define IMM19_MASK  (0x7ffffu << 5)
-#define IMM26_MASK  0x3ffffffu
-#define IS_B(w)	    (((w) & 0xfc000000u) == B)
+#define RN(r)      ((uint32_t)(r) << 5)
+#define RM(r)      ((uint32_t)(r) << 16)
+#define IMM12(i)   ((uint32_t)((i)&0xfff) << 10)
+#define IMM16(i)   ((uint32_t)((i)&0xffff) << 5)
+#define SIZE(s)    ((uint32_t)(s) << 30)
+#define IMM19_MASK (0x7ffffu << 5)
+#define IMM26_MASK 0x3ffffffu
+#define IS_B(w)    (((w)&0xfc000000u) == B)
 
 void a_emit(struct prog *p, uint32_t word)
 {

@@ -8,8 +8,8 @@
  *	a_subi(&p, 0, 0, 1);
  *	a_cbnz(&p, 0, loop);
  *
- * Each function emits one instruction (a_movi: up to four). Labels are word indices; a forward branch
- * is emitted with a_…_fwd() and aimed with a_aim(). Encodings: Arm ARM, C4 and C6.
+ * Each function emits one instruction (a_movi: up to four). Labels are word indices; a forward
+ *branch is emitted with a_…_fwd() and aimed with a_aim(). Encodings: Arm ARM, C4 and C6.
  */
 #ifndef CONFORM_ASM_H
 #define CONFORM_ASM_H
@@ -28,38 +28,38 @@ struct prog {
 /* System registers, as MRS and MSR name them. */
 #define A_SYSREG(op0, op1, crn, crm, op2) \
 	(((op0) << 14) | ((op1) << 11) | ((crn) << 7) | ((crm) << 3) | (op2))
-#define A_VBAR_EL1	 A_SYSREG(3, 0, 12, 0, 0)
-#define A_ELR_EL1	 A_SYSREG(3, 0, 4, 0, 1)
-#define A_ESR_EL1	 A_SYSREG(3, 0, 5, 2, 0)
-#define A_FAR_EL1	 A_SYSREG(3, 0, 6, 0, 0)
-#define A_SCTLR_EL1	 A_SYSREG(3, 0, 1, 0, 0)
-#define A_CPACR_EL1	 A_SYSREG(3, 0, 1, 0, 2)
-#define A_TTBR0_EL1	 A_SYSREG(3, 0, 2, 0, 0)
-#define A_TCR_EL1	 A_SYSREG(3, 0, 2, 0, 2)
-#define A_MAIR_EL1	 A_SYSREG(3, 0, 10, 2, 0)
-#define A_MPIDR_EL1	 A_SYSREG(3, 0, 0, 0, 5)
-#define A_CNTV_CTL_EL0	 A_SYSREG(3, 3, 14, 3, 1)
-#define A_CNTV_CVAL_EL0	 A_SYSREG(3, 3, 14, 3, 2)
-#define A_CNTV_TVAL_EL0	 A_SYSREG(3, 3, 14, 3, 0)
-#define A_CNTP_CTL_EL0	 A_SYSREG(3, 3, 14, 2, 1)
-#define A_CNTP_CVAL_EL0	 A_SYSREG(3, 3, 14, 2, 2)
-#define A_CNTP_TVAL_EL0	 A_SYSREG(3, 3, 14, 2, 0)
-#define A_CNTVCT_EL0	 A_SYSREG(3, 3, 14, 0, 2)
-#define A_CNTPCT_EL0	 A_SYSREG(3, 3, 14, 0, 1)
-#define A_CNTFRQ_EL0	 A_SYSREG(3, 3, 14, 0, 0)
-#define A_CNTKCTL_EL1	 A_SYSREG(3, 0, 14, 1, 0)
-#define A_PMCR_EL0	 A_SYSREG(3, 3, 9, 12, 0)
+#define A_VBAR_EL1       A_SYSREG(3, 0, 12, 0, 0)
+#define A_ELR_EL1        A_SYSREG(3, 0, 4, 0, 1)
+#define A_ESR_EL1        A_SYSREG(3, 0, 5, 2, 0)
+#define A_FAR_EL1        A_SYSREG(3, 0, 6, 0, 0)
+#define A_SCTLR_EL1      A_SYSREG(3, 0, 1, 0, 0)
+#define A_CPACR_EL1      A_SYSREG(3, 0, 1, 0, 2)
+#define A_TTBR0_EL1      A_SYSREG(3, 0, 2, 0, 0)
+#define A_TCR_EL1        A_SYSREG(3, 0, 2, 0, 2)
+#define A_MAIR_EL1       A_SYSREG(3, 0, 10, 2, 0)
+#define A_MPIDR_EL1      A_SYSREG(3, 0, 0, 0, 5)
+#define A_CNTV_CTL_EL0   A_SYSREG(3, 3, 14, 3, 1)
+#define A_CNTV_CVAL_EL0  A_SYSREG(3, 3, 14, 3, 2)
+#define A_CNTV_TVAL_EL0  A_SYSREG(3, 3, 14, 3, 0)
+#define A_CNTP_CTL_EL0   A_SYSREG(3, 3, 14, 2, 1)
+#define A_CNTP_CVAL_EL0  A_SYSREG(3, 3, 14, 2, 2)
+#define A_CNTP_TVAL_EL0  A_SYSREG(3, 3, 14, 2, 0)
+#define A_CNTVCT_EL0     A_SYSREG(3, 3, 14, 0, 2)
+#define A_CNTPCT_EL0     A_SYSREG(3, 3, 14, 0, 1)
+#define A_CNTFRQ_EL0     A_SYSREG(3, 3, 14, 0, 0)
+#define A_CNTKCTL_EL1    A_SYSREG(3, 0, 14, 1, 0)
+#define A_PMCR_EL0       A_SYSREG(3, 3, 9, 12, 0)
 #define A_PMCNTENSET_EL0 A_SYSREG(3, 3, 9, 12, 1)
 #define A_PMCNTENCLR_EL0 A_SYSREG(3, 3, 9, 12, 2)
-#define A_PMOVSCLR_EL0	 A_SYSREG(3, 3, 9, 12, 3)
-#define A_PMSWINC_EL0	 A_SYSREG(3, 3, 9, 12, 4)
-#define A_PMCCNTR_EL0	 A_SYSREG(3, 3, 9, 13, 0)
+#define A_PMOVSCLR_EL0   A_SYSREG(3, 3, 9, 12, 3)
+#define A_PMSWINC_EL0    A_SYSREG(3, 3, 9, 12, 4)
+#define A_PMCCNTR_EL0    A_SYSREG(3, 3, 9, 13, 0)
 #define A_PMINTENSET_EL1 A_SYSREG(3, 0, 9, 14, 1)
 #define A_PMINTENCLR_EL1 A_SYSREG(3, 0, 9, 14, 2)
-#define A_PMOVSSET_EL0	 A_SYSREG(3, 3, 9, 14, 3)
-#define A_PMEVCNTR0_EL0	 A_SYSREG(3, 3, 14, 8, 0)
+#define A_PMOVSSET_EL0   A_SYSREG(3, 3, 9, 14, 3)
+#define A_PMEVCNTR0_EL0  A_SYSREG(3, 3, 14, 8, 0)
 #define A_PMEVTYPER0_EL0 A_SYSREG(3, 3, 14, 12, 0)
-#define A_PMCCFILTR_EL0	 A_SYSREG(3, 3, 14, 15, 7)
+#define A_PMCCFILTR_EL0  A_SYSREG(3, 3, 14, 15, 7)
 
 #define A_DAIF_D 8
 #define A_DAIF_A 4

@@ -2,10 +2,11 @@
 /*
  * armature conform: does a KVM do what the user-space interrupt ABI says?
  *
- * One test for each sentence (Linux, Documentation/virt/kvm/api.rst 8.5 and what docs/abi.md adds to it). A
- * test runs in a process of its own: it may hang or crash, and fails by leaving the process. Its guest
- * speaks to it through the registers of its vCPUs and by writing to an address without memory, never through
- * memory, so that it does not matter whether the guest's MMU and caches are on.
+ * One test for each sentence (Linux, Documentation/virt/kvm/api.rst 8.5 and what docs/abi.md adds
+ * to it). A test runs in a process of its own: it may hang or crash, and fails by leaving the
+ * process. Its guest speaks to it through the registers of its vCPUs and by writing to an address
+ * without memory, never through memory, so that it does not matter whether the guest's MMU and
+ * caches are on.
  *
  * The KVM under test is reached by three calls; nothing else is known of it.
  */
@@ -65,18 +66,18 @@ void fail_at(const char *file, int line, const char *format, ...)
 	__attribute__((noreturn, format(printf, 3, 4)));
 void skip(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
-#define FAIL(...)            fail_at(__FILE__, __LINE__, __VA_ARGS__)
-#define CHECK(condition)                               \
-	do {                                           \
-		if (!(condition))                      \
+#define FAIL(...) fail_at(__FILE__, __LINE__, __VA_ARGS__)
+#define CHECK(condition)                                \
+	do {                                            \
+		if (!(condition))                       \
 			FAIL("not so: %s", #condition); \
 	} while (0)
-#define CHECK_EQ(is, should)                                                                       \
-	do {                                                                                       \
-		long long is_ = (long long)(is), should_ = (long long)(should);                    \
-		if (is_ != should_)                                                                \
-			FAIL("%s is %lld (0x%llx), should be %lld (0x%llx)", #is, is_, is_, should_, \
-			     should_);                                                             \
+#define CHECK_EQ(is, should)                                                                \
+	do {                                                                                \
+		long long is_ = (long long)(is), should_ = (long long)(should);             \
+		if (is_ != should_)                                                         \
+			FAIL("%s is %lld (0x%llx), should be %lld (0x%llx)", #is, is_, is_, \
+			     should_, should_);                                             \
 	} while (0)
 
 /* ---- guest.c ---- */
@@ -125,10 +126,10 @@ int try_set_reg(struct guest *g, int i, uint64_t id, uint64_t value); /* 0 or -e
 int try_get_reg(struct guest *g, int i, uint64_t id, uint64_t *value);
 #define CORE_REG(name) \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(name))
-#define SYS_REG(enc)  (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | (enc))
-#define X_REG(n)      (CORE_REG(regs.regs) + 2 * (n))
-#define PC_REG	      CORE_REG(regs.pc)
-#define PSTATE_REG    CORE_REG(regs.pstate)
+#define SYS_REG(enc) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | (enc))
+#define X_REG(n)     (CORE_REG(regs.regs) + 2 * (n))
+#define PC_REG       CORE_REG(regs.pc)
+#define PSTATE_REG   CORE_REG(regs.pstate)
 
 void set_pin(struct guest *g, int i, unsigned int pin, int level);
 int irq_line(struct guest *g, uint32_t irq, int level);
@@ -136,7 +137,8 @@ int irq_line(struct guest *g, uint32_t irq, int level);
 struct outcome run(struct guest *g, int i);
 /* The same, interrupted by a signal after @ms if it lasts so long; *late tells. */
 struct outcome run_for(struct guest *g, int i, unsigned int ms, bool *late);
-/* Run until the guest reports a value (a store to REPORT_ADDR); level changes in between are let pass. */
+/* Run until the guest reports a value (a store to REPORT_ADDR); level changes in between are let
+ * pass. */
 uint64_t run_to_report(struct guest *g, int i);
 /* Is this the report of a value? */
 bool is_report(struct guest *g, int i, const struct outcome *o, uint64_t *value);
@@ -151,8 +153,8 @@ uint64_t counter_frequency(void);
 /* ---- devices.c: what has an output level ---- */
 
 /*
- * Each function emits code; X21 to X23 are scratch. A device is set up once, then armed (its level will
- * rise in X24 counter ticks), raised or lowered at once.
+ * Each function emits code; X21 to X23 are scratch. A device is set up once, then armed (its level
+ * will rise in X24 counter ticks), raised or lowered at once.
  */
 struct device {
 	const char *name;
@@ -178,10 +180,12 @@ void p_trap(struct prog *p); /* HVC that comes back; X0 to X3 are changed */
 void p_power_off(struct prog *p);
 
 /* Four rows, one for each device. */
-#define DEVICE_ROWS(id, fn, text, more, todo)                                                \
-	{ id "/vtimer", text, fn, DEV_VTIMER, (more), todo },                                 \
-	{ id "/ptimer", text, fn, DEV_PTIMER, (more), todo },                                 \
-	{ id "/pmu-cycle", text, fn, DEV_PMU_CYCLE, (more) | NEEDS_PMU, todo },               \
-	{ id "/pmu-event", text, fn, DEV_PMU_EVENT, (more) | NEEDS_PMU, todo }
+#define DEVICE_ROWS(id, fn, text, more, todo)                                         \
+	{id "/vtimer", text, fn, DEV_VTIMER, (more), todo},                           \
+		{id "/ptimer", text, fn, DEV_PTIMER, (more), todo},                   \
+		{id "/pmu-cycle", text, fn, DEV_PMU_CYCLE, (more) | NEEDS_PMU, todo}, \
+	{                                                                             \
+		id "/pmu-event", text, fn, DEV_PMU_EVENT, (more) | NEEDS_PMU, todo    \
+	}
 
 #endif

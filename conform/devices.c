@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The devices inside a KVM that have an output: the two timers and the PMU, as code that drives them. */
+/* The devices inside a KVM that have an output: the two timers and the PMU, as code that drives
+ * them. */
 #include "conform/conform.h"
 
-#define CTL_ENABLE 1
-#define PMCR_START 0x47 /* E, P, C, LC */
-#define EVENT_SW_INCR 0
+#define CTL_ENABLE       1
+#define PMCR_START       0x47 /* E, P, C, LC */
+#define EVENT_SW_INCR    0
 #define EVENT_CPU_CYCLES 0x11
-#define CYCLE_BIT  (1ull << 31)
-#define EVENT_BIT  (1ull << 0)
+#define CYCLE_BIT        (1ull << 31)
+#define EVENT_BIT        (1ull << 0)
 
 #define S1 21
 #define S2 22
@@ -138,14 +139,14 @@ static void event_lower(struct prog *p)
 }
 
 const struct device devices[NR_DEVICES] = {
-	[DEV_VTIMER] = { "virtual timer", KVM_ARM_DEV_EL1_VTIMER, 0, true, none, vtimer_arm,
-			 vtimer_raise, vtimer_lower },
-	[DEV_PTIMER] = { "physical timer", KVM_ARM_DEV_EL1_PTIMER, 0, true, none, ptimer_arm,
-			 ptimer_raise, ptimer_lower },
-	[DEV_PMU_CYCLE] = { "PMU cycle counter", KVM_ARM_DEV_PMU, NEEDS_PMU, false, cycle_setup,
-			    cycle_arm, cycle_raise, cycle_lower },
-	[DEV_PMU_EVENT] = { "PMU event counter", KVM_ARM_DEV_PMU, NEEDS_PMU, false, event_setup,
-			    event_arm, event_raise, event_lower },
+	[DEV_VTIMER] = {"virtual timer", KVM_ARM_DEV_EL1_VTIMER, 0, true, none, vtimer_arm,
+			vtimer_raise, vtimer_lower},
+	[DEV_PTIMER] = {"physical timer", KVM_ARM_DEV_EL1_PTIMER, 0, true, none, ptimer_arm,
+			ptimer_raise, ptimer_lower},
+	[DEV_PMU_CYCLE] = {"PMU cycle counter", KVM_ARM_DEV_PMU, NEEDS_PMU, false, cycle_setup,
+			   cycle_arm, cycle_raise, cycle_lower},
+	[DEV_PMU_EVENT] = {"PMU event counter", KVM_ARM_DEV_PMU, NEEDS_PMU, false, event_setup,
+			   event_arm, event_raise, event_lower},
 };
 
 unsigned int device_features(const struct device *d)

@@ -43,8 +43,8 @@ bool has_cap(unsigned int cap)
 
 static void add_ram(struct guest *g)
 {
-	struct kvm_userspace_memory_region r = { .guest_phys_addr = RAM_BASE,
-						 .memory_size = RAM_SIZE };
+	struct kvm_userspace_memory_region r = {.guest_phys_addr = RAM_BASE,
+						.memory_size = RAM_SIZE};
 
 	g->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(g->ram != MAP_FAILED);
@@ -93,7 +93,7 @@ int vcpu_init(struct guest *g, int i, unsigned int features)
 int vcpu_attr(struct guest *g, int i, unsigned long request, unsigned int group, uint64_t attr,
 	      void *addr)
 {
-	struct kvm_device_attr a = { .group = group, .attr = attr, .addr = (uintptr_t)addr };
+	struct kvm_device_attr a = {.group = group, .attr = attr, .addr = (uintptr_t)addr};
 
 	return kvm(g->vcpu[i], request, (uintptr_t)&a);
 }
@@ -134,14 +134,14 @@ void guest_start(struct guest *g, int i, unsigned int offset)
 
 int try_get_reg(struct guest *g, int i, uint64_t id, uint64_t *value)
 {
-	struct kvm_one_reg r = { .id = id, .addr = (uintptr_t)value };
+	struct kvm_one_reg r = {.id = id, .addr = (uintptr_t)value};
 
 	return kvm(g->vcpu[i], KVM_GET_ONE_REG, (uintptr_t)&r);
 }
 
 int try_set_reg(struct guest *g, int i, uint64_t id, uint64_t value)
 {
-	struct kvm_one_reg r = { .id = id, .addr = (uintptr_t)&value };
+	struct kvm_one_reg r = {.id = id, .addr = (uintptr_t)&value};
 
 	return kvm(g->vcpu[i], KVM_SET_ONE_REG, (uintptr_t)&r);
 }
@@ -166,7 +166,7 @@ void set_reg(struct guest *g, int i, uint64_t id, uint64_t value)
 
 int irq_line(struct guest *g, uint32_t irq, int level)
 {
-	struct kvm_irq_level l = { .irq = irq, .level = (uint32_t)level };
+	struct kvm_irq_level l = {.irq = irq, .level = (uint32_t)level};
 
 	return kvm(g->vm, KVM_IRQ_LINE, (uintptr_t)&l);
 }
@@ -184,7 +184,7 @@ void set_pin(struct guest *g, int i, unsigned int pin, int level)
 
 struct outcome run(struct guest *g, int i)
 {
-	struct outcome o = { 0 };
+	struct outcome o = {0};
 
 	o.ret = door->ioctl(g->vcpu[i], KVM_RUN, 0);
 	o.err = o.ret < 0 ? errno : 0;
@@ -209,8 +209,8 @@ static timer_t timer_of_thread(void)
 {
 	static _Thread_local timer_t timer;
 	static _Thread_local bool made;
-	struct sigaction sa = { .sa_handler = nothing };
-	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM };
+	struct sigaction sa = {.sa_handler = nothing};
+	struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
 
 	if (made)
 		return timer;
@@ -223,14 +223,14 @@ static timer_t timer_of_thread(void)
 
 void signal_me_in(unsigned int us)
 {
-	struct itimerspec it = { .it_value = { us / 1000000, us % 1000000 * 1000L } };
+	struct itimerspec it = {.it_value = {us / 1000000, us % 1000000 * 1000L}};
 
 	CHECK(!timer_settime(timer_of_thread(), 0, &it, NULL));
 }
 
 void signal_none(void)
 {
-	struct itimerspec it = { .it_value = { 0, 0 } };
+	struct itimerspec it = {.it_value = {0, 0}};
 
 	CHECK(!timer_settime(timer_of_thread(), 0, &it, NULL));
 }
@@ -296,7 +296,7 @@ struct outcome run_to_level(struct guest *g, int i, uint64_t mask, uint64_t want
 
 uint64_t counter_frequency(void)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 
 	a_mrs(&p, 0, A_CNTFRQ_EL0);

@@ -2,8 +2,8 @@
 /*
  * The command: chooses a KVM and tests, runs each test in a child, and prints TAP.
  *
- * A child leaves with 0 (passed), EXIT_FAILED or EXIT_SKIPPED, and its message through a pipe. A crash or a
- * test that takes longer than TEST_SECONDS has failed.
+ * A child leaves with 0 (passed), EXIT_FAILED or EXIT_SKIPPED, and its message through a pipe. A
+ * crash or a test that takes longer than TEST_SECONDS has failed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -128,7 +128,7 @@ static bool listen_to(int fd, struct result *r)
 	ssize_t got;
 
 	for (;;) {
-		struct pollfd p = { fd, POLLIN, 0 };
+		struct pollfd p = {fd, POLLIN, 0};
 
 		if (time(NULL) >= end || poll(&p, 1, 1000) < 0)
 			return false;
@@ -222,8 +222,8 @@ static bool is_meant(const struct conform_test *t, char **names, int nr)
 	return !nr;
 }
 
-static int for_each_test(char **names, int nr, void (*fn)(int n, const struct conform_test *t,
-							  struct tally *sum),
+static int for_each_test(char **names, int nr,
+			 void (*fn)(int n, const struct conform_test *t, struct tally *sum),
 			 struct tally *sum)
 {
 	unsigned int i, j;
@@ -255,8 +255,9 @@ static void run_one(int n, const struct conform_test *t, struct tally *sum)
 
 static int usage(const char *wrong)
 {
-	fprintf(stderr, "armature conform: %s\n"
-			"usage: armature conform [--kvm soft|PATH] [--list] [TEST...]\n",
+	fprintf(stderr,
+		"armature conform: %s\n"
+		"usage: armature conform [--kvm soft|PATH] [--list] [TEST...]\n",
 		wrong);
 	return 2;
 }
@@ -287,7 +288,7 @@ static int choose_door(const char *name)
 int conform_main(int argc, char **argv)
 {
 	const char *kvm_name = "soft";
-	struct tally sum = { 0 };
+	struct tally sum = {0};
 	bool list = false;
 	int i, n;
 
@@ -312,7 +313,7 @@ int conform_main(int argc, char **argv)
 		return 2;
 	printf("TAP version 13\n1..%d\n", n);
 	for_each_test(argv, argc, run_one, &sum);
-	printf("# %d passed, %d failed, %d skipped, %d known deviations (%s)\n", sum.passed, sum.failed,
-	       sum.skipped, sum.todo, door->name);
+	printf("# %d passed, %d failed, %d skipped, %d known deviations (%s)\n", sum.passed,
+	       sum.failed, sum.skipped, sum.todo, door->name);
 	return sum.failed ? 1 : 0;
 }

@@ -4,11 +4,11 @@
 
 #include "conform/conform.h"
 
-#define OLD_CAP_NUMBER 137 /* of KVM_CAP_ARM_USER_IRQ before it was merged */
-#define UNKNOWN_IOCTL  _IO(KVMIO, 0xee)
-#define PMU_FEATURE    (1u << KVM_ARM_VCPU_PMU_V3)
-#define PSCI_FEATURE   (1u << KVM_ARM_VCPU_PSCI_0_2)
-#define PMU_ATTR(g, req, attr, addr) vcpu_attr(g, 0, req, KVM_ARM_VCPU_PMU_V3_CTRL, attr, addr)
+#define OLD_CAP_NUMBER                 137 /* of KVM_CAP_ARM_USER_IRQ before it was merged */
+#define UNKNOWN_IOCTL                  _IO(KVMIO, 0xee)
+#define PMU_FEATURE                    (1u << KVM_ARM_VCPU_PMU_V3)
+#define PSCI_FEATURE                   (1u << KVM_ARM_VCPU_PSCI_0_2)
+#define PMU_ATTR(g, req, attr, addr)   vcpu_attr(g, 0, req, KVM_ARM_VCPU_PMU_V3_CTRL, attr, addr)
 #define TIMER_ATTR(g, req, attr, addr) vcpu_attr(g, 0, req, KVM_ARM_VCPU_TIMER_CTRL, attr, addr)
 
 static void capability(unsigned int arg)
@@ -27,11 +27,16 @@ static void capabilities(unsigned int arg)
 		unsigned int cap;
 		int value;
 	} rows[] = {
-		{ KVM_CAP_ARM_IRQ_LINE_LAYOUT_2, 1 }, { KVM_CAP_IMMEDIATE_EXIT, 1 },
-		{ KVM_CAP_VCPU_ATTRIBUTES, 1 },	      { KVM_CAP_SYNC_REGS, 0 },
-		{ KVM_CAP_ONE_REG, 1 },		      { KVM_CAP_ARM_PSCI_0_2, 1 },
-		{ KVM_CAP_USER_MEMORY, 1 },	      { KVM_CAP_READONLY_MEM, 1 },
-		{ KVM_CAP_MP_STATE, 1 },	      { KVM_CAP_CHECK_EXTENSION_VM, 1 },
+		{KVM_CAP_ARM_IRQ_LINE_LAYOUT_2, 1},
+		{KVM_CAP_IMMEDIATE_EXIT, 1},
+		{KVM_CAP_VCPU_ATTRIBUTES, 1},
+		{KVM_CAP_SYNC_REGS, 0},
+		{KVM_CAP_ONE_REG, 1},
+		{KVM_CAP_ARM_PSCI_0_2, 1},
+		{KVM_CAP_USER_MEMORY, 1},
+		{KVM_CAP_READONLY_MEM, 1},
+		{KVM_CAP_MP_STATE, 1},
+		{KVM_CAP_CHECK_EXTENSION_VM, 1},
 	};
 	struct guest *g = guest_bare(0);
 
@@ -43,9 +48,10 @@ static void capabilities(unsigned int arg)
 
 static void not_there(unsigned int arg)
 {
-	static const unsigned int caps[] = { KVM_CAP_IRQCHIP, KVM_CAP_COALESCED_MMIO, KVM_CAP_IRQFD,
-					     KVM_CAP_IOEVENTFD, KVM_CAP_ARM_SVE, KVM_CAP_ARM_EL1_32BIT };
-	struct kvm_create_device d = { .type = KVM_DEV_TYPE_ARM_VGIC_V2 };
+	static const unsigned int caps[] = {KVM_CAP_IRQCHIP, KVM_CAP_COALESCED_MMIO,
+					    KVM_CAP_IRQFD,   KVM_CAP_IOEVENTFD,
+					    KVM_CAP_ARM_SVE, KVM_CAP_ARM_EL1_32BIT};
+	struct kvm_create_device d = {.type = KVM_DEV_TYPE_ARM_VGIC_V2};
 	struct guest *g = guest_bare(0);
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(caps); i++)
@@ -122,7 +128,7 @@ static void timer_attributes(unsigned int arg)
 static void timer_swap(unsigned int arg)
 {
 	struct guest *g = guest_new(1, 0);
-	struct prog p = { 0 };
+	struct prog p = {0};
 	uint64_t frequency = counter_frequency();
 
 	set_reg(g, 0, KVM_REG_ARM_TIMER_CVAL, 0x123456789abcdef);
@@ -162,25 +168,28 @@ static void ptimer_hidden(unsigned int arg)
 }
 
 static const struct conform_test tests[] = {
-	{ "capability", "KVM_CAP_ARM_USER_IRQ is 144, at least 1 on system and VM; 137 is another",
-	  capability, 0, 0, NULL },
-	{ "capabilities", "capabilities are as Linux's", capabilities, 0, 0, NULL },
-	{ "not-there", "what is not there: capability 0, CREATE_IRQCHIP -ENXIO, CREATE_DEVICE -ENODEV",
-	  not_there, 0, NO_IRQCHIP, NULL },
-	{ "unknown-ioctl", "unknown ioctls are -EINVAL on system, VM and vCPU descriptors",
-	  unknown_ioctls, 0, 0, NULL },
-	{ "features", "unknown vCPU feature bits are -ENOENT, unsupported ones -EINVAL", features, 0, 0,
-	  NULL },
-	{ "pmu-attr", "PMU: attribute IRQ is -EINVAL, INIT needs none, INIT again -EBUSY",
-	  pmu_attributes, 0, NEEDS_PMU, NULL },
-	{ "pmu-attr/no-feature", "PMU: without the feature -ENODEV", pmu_without_feature, 0, NEEDS_PMU,
-	  NULL },
-	{ "timer-attr", "TIMER_CTRL set is -EINVAL, get gives 27 and 30", timer_attributes, 0, 0, NULL },
-	{ "timer-swap", "TIMER_CVAL and TIMER_CNT have each other's encodings", timer_swap, 0, 0, NULL },
-	{ "counter-rebase", "setting TIMER_CNT, and each CREATE_VCPU, rebases all vCPUs' counters",
-	  counter_rebase, 0, 0, NULL },
-	{ "ptimer-hidden", "CNTP_CTL and CNTP_CVAL are not in ONE_REG (6.1)", ptimer_hidden, 0, 0,
-	  "later kernels have them" },
+	{"capability", "KVM_CAP_ARM_USER_IRQ is 144, at least 1 on system and VM; 137 is another",
+	 capability, 0, 0, NULL},
+	{"capabilities", "capabilities are as Linux's", capabilities, 0, 0, NULL},
+	{"not-there",
+	 "what is not there: capability 0, CREATE_IRQCHIP -ENXIO, CREATE_DEVICE -ENODEV", not_there,
+	 0, NO_IRQCHIP, NULL},
+	{"unknown-ioctl", "unknown ioctls are -EINVAL on system, VM and vCPU descriptors",
+	 unknown_ioctls, 0, 0, NULL},
+	{"features", "unknown vCPU feature bits are -ENOENT, unsupported ones -EINVAL", features, 0,
+	 0, NULL},
+	{"pmu-attr", "PMU: attribute IRQ is -EINVAL, INIT needs none, INIT again -EBUSY",
+	 pmu_attributes, 0, NEEDS_PMU, NULL},
+	{"pmu-attr/no-feature", "PMU: without the feature -ENODEV", pmu_without_feature, 0,
+	 NEEDS_PMU, NULL},
+	{"timer-attr", "TIMER_CTRL set is -EINVAL, get gives 27 and 30", timer_attributes, 0, 0,
+	 NULL},
+	{"timer-swap", "TIMER_CVAL and TIMER_CNT have each other's encodings", timer_swap, 0, 0,
+	 NULL},
+	{"counter-rebase", "setting TIMER_CNT, and each CREATE_VCPU, rebases all vCPUs' counters",
+	 counter_rebase, 0, 0, NULL},
+	{"ptimer-hidden", "CNTP_CTL and CNTP_CVAL are not in ONE_REG (6.1)", ptimer_hidden, 0, 0,
+	 "later kernels have them"},
 };
 
-const struct conform_group group_api = { tests, ARRAY_SIZE(tests) };
+const struct conform_group group_api = {tests, ARRAY_SIZE(tests)};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Levels of in-kernel devices: that changes are told, that what stays is not, and that the field is true. */
+/* Levels of in-kernel devices: that changes are told, that what stays is not, and that the field is
+ * true. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -7,10 +8,10 @@
 
 #include "conform/conform.h"
 
-#define ALL_BITS (KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER | KVM_ARM_DEV_PMU)
-#define SPIN_COUNT 2000000
+#define ALL_BITS       (KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER | KVM_ARM_DEV_PMU)
+#define SPIN_COUNT     2000000
 #define SHORT_DELAY_US 2000
-#define TICKS(us) (counter_frequency() / 1000000 * (us))
+#define TICKS(us)      (counter_frequency() / 1000000 * (us))
 
 static struct guest *start(const struct device *d, struct prog *p)
 {
@@ -26,7 +27,7 @@ static struct guest *start(const struct device *d, struct prog *p)
 static void rise_spinning(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 
@@ -42,7 +43,7 @@ static void rise_spinning(unsigned int dev)
 static void rise_in_wfi(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 
@@ -64,7 +65,7 @@ static void rise_in_wfi(unsigned int dev)
 static void rise_at_once(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 
 	d->setup(&p);
@@ -80,7 +81,7 @@ static void rise_at_once(unsigned int dev)
 static void fall_by_exit(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 
 	d->setup(&p);
@@ -99,7 +100,7 @@ static void fall_by_exit(unsigned int dev)
 static void fall_at_once(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 
 	d->setup(&p);
@@ -116,7 +117,7 @@ static void fall_at_once(unsigned int dev)
 static void exit_is_intr(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 
@@ -135,7 +136,7 @@ static void exit_is_intr(unsigned int dev)
 static void rise_again(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	int i;
 
@@ -159,7 +160,7 @@ static void rise_again(unsigned int dev)
 static void stays_high(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 	unsigned int loop;
@@ -184,7 +185,7 @@ static void stays_high(unsigned int dev)
 
 static void stays_low(unsigned int dev)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 	unsigned int loop;
@@ -207,7 +208,7 @@ static void stays_low(unsigned int dev)
 /* CTL.IMASK makes the output low: no change, so no exit either. */
 static void masked_timer(unsigned int dev)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 	unsigned int loop, ctl = dev == DEV_VTIMER ? A_CNTV_CTL_EL0 : A_CNTP_CTL_EL0;
@@ -229,11 +230,12 @@ static void masked_timer(unsigned int dev)
 	CHECK_EQ(o.level & ALL_BITS, 0);
 }
 
-/* The guest's own masks do not matter: with I clear and the pin low nothing is taken, and nothing exits. */
+/* The guest's own masks do not matter: with I clear and the pin low nothing is taken, and nothing
+ * exits. */
 static void unmasked_guest(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 	unsigned int loop;
@@ -260,7 +262,7 @@ static void unmasked_guest(unsigned int dev)
 
 static void pmu_formula(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 
 	/* No counter is enabled in PMCNTENSET. */
@@ -310,9 +312,9 @@ static void *run_other(void *arg)
 static void no_cross_talk(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
-	struct prog p = { 0 }, idle = { 0 };
+	struct prog p = {0}, idle = {0};
 	struct guest *g = guest_new(2, device_features(d));
-	struct other t = { .g = g };
+	struct other t = {.g = g};
 	pthread_t thread;
 
 	a_movi(&p, ARM_TICKS, TICKS(20000));
@@ -355,7 +357,7 @@ static void *run_one_of_both(void *arg)
 /* Each vCPU works its own device; each sees its own only. */
 static void two_at_work(unsigned int arg)
 {
-	static const int dev[2] = { DEV_VTIMER, DEV_PTIMER };
+	static const int dev[2] = {DEV_VTIMER, DEV_PTIMER};
 	struct guest *g = guest_new(2, 0);
 	struct both b[2];
 	pthread_t thread[2];
@@ -363,7 +365,7 @@ static void two_at_work(unsigned int arg)
 
 	for (i = 0; i < 2; i++) {
 		const struct device *d = &devices[dev[i]];
-		struct prog p = { 0 };
+		struct prog p = {0};
 		unsigned int loop = a_here(&p);
 
 		d->raise(&p);
@@ -373,7 +375,7 @@ static void two_at_work(unsigned int arg)
 		a_b(&p, loop);
 		guest_load(g, &p, 0x10000u * (unsigned int)i);
 		guest_start(g, i, 0x10000u * (unsigned int)i);
-		b[i] = (struct both){ g, i, d->bit };
+		b[i] = (struct both){g, i, d->bit};
 		CHECK(!pthread_create(&thread[i], NULL, run_one_of_both, &b[i]));
 	}
 	for (i = 0; i < 2; i++)
@@ -385,14 +387,15 @@ static void two_at_work(unsigned int arg)
 #define DEADLINES 100000
 
 /*
- * The guest lowers the timer, traps (so that KVM sees the fall), arms it for a random moment around the
- * next entry, and spins until it is told that the rise was seen: user space then skips the spin.
+ * The guest lowers the timer, traps (so that KVM sees the fall), arms it for a random moment around
+ * the next entry, and spins until it is told that the rise was seen: user space then skips the
+ * spin.
  */
 static void none_lost(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
 	uint64_t max = TICKS(20), seed = 0x853c49e6748fea9b;
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 	unsigned int loop, spin, i;
@@ -430,7 +433,7 @@ static void sync_regs(unsigned int value)
 {
 	const struct device *d = &devices[DEV_VTIMER];
 	uint64_t bits = value ? ~0ull : 0;
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 
 	d->raise(&p);
@@ -452,7 +455,7 @@ static void sync_regs(unsigned int value)
 /* The comparison is with the field: what the VMM writes there is what it "has seen". */
 static void scribble_set(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 
@@ -470,7 +473,7 @@ static void scribble_set(unsigned int arg)
 static void scribble_clear(unsigned int arg)
 {
 	const struct device *d = &devices[DEV_VTIMER];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 
@@ -492,7 +495,7 @@ static void unknown_bits(unsigned int arg)
 {
 	const uint64_t unknown = 0xabcd000000000ff0;
 	const struct device *d = &devices[DEV_VTIMER];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 
 	d->raise(&p);
@@ -507,7 +510,7 @@ static void unknown_bits(unsigned int arg)
 /* A level that the VMM made by ONE_REG is told before the guest runs one instruction. */
 static void one_reg_level(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 
@@ -530,7 +533,7 @@ static void one_reg_level(unsigned int arg)
 static void wfi_published(unsigned int arg)
 {
 	const struct device *v = &devices[DEV_VTIMER], *h = &devices[DEV_PTIMER];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 	uint64_t begin;
@@ -553,56 +556,63 @@ static void wfi_published(unsigned int arg)
 }
 
 static const struct conform_test tests[] = {
-	DEVICE_ROWS("rise-spinning", rise_spinning,
-		    "a change of level causes a return before the guest runs on: a rise while it spins",
-		    0, NULL),
-	DEVICE_ROWS("rise-in-wfi", rise_in_wfi,
-		    "a change of level causes a return before the guest runs on: a rise while it waits",
-		    0, NULL),
+	DEVICE_ROWS(
+		"rise-spinning", rise_spinning,
+		"a change of level causes a return before the guest runs on: a rise while it spins",
+		0, NULL),
+	DEVICE_ROWS(
+		"rise-in-wfi", rise_in_wfi,
+		"a change of level causes a return before the guest runs on: a rise while it waits",
+		0, NULL),
 	DEVICE_ROWS("rise-by-guest", rise_at_once,
-		    "the exit may be any: the return after the guest raised the level carries it", 0,
-		    NULL),
+		    "the exit may be any: the return after the guest raised the level carries it",
+		    0, NULL),
 	DEVICE_ROWS("fall", fall_by_exit,
-		    "on every return the field is the actual level: a fall is in the next exit", 0, NULL),
+		    "on every return the field is the actual level: a fall is in the next exit", 0,
+		    NULL),
 	DEVICE_ROWS("fall-at-once", fall_at_once, "a fall is detected at once", SOFT_ONLY, NULL),
 	DEVICE_ROWS("exit-is-intr", exit_is_intr,
 		    "a level-change exit is -1/EINTR with exit_reason INTR", 0, NULL),
 	DEVICE_ROWS("rise-again", rise_again, "each rise and each fall is told, again and again", 0,
 		    NULL),
 	DEVICE_ROWS("stays-high", stays_high,
-		    "a level that stays as last published causes no exit: the guest makes progress", 0,
-		    NULL),
-	{ "stays-low", "without a change there is no exit", stays_low, 0, 0, NULL },
-	{ "imask/vtimer", "a timer with IMASK set is low, whatever it counts", masked_timer, DEV_VTIMER,
-	  0, NULL },
-	{ "imask/ptimer", "a timer with IMASK set is low, whatever it counts", masked_timer, DEV_PTIMER,
-	  0, NULL },
+		    "a level that stays as last published causes no exit: the guest makes progress",
+		    0, NULL),
+	{"stays-low", "without a change there is no exit", stays_low, 0, 0, NULL},
+	{"imask/vtimer", "a timer with IMASK set is low, whatever it counts", masked_timer,
+	 DEV_VTIMER, 0, NULL},
+	{"imask/ptimer", "a timer with IMASK set is low, whatever it counts", masked_timer,
+	 DEV_PTIMER, 0, NULL},
 	DEVICE_ROWS("unmasked", unmasked_guest,
 		    "the guest's interrupt masks do not matter to the published level", 0, NULL),
-	{ "pmu-formula", "the PMU's level is PMCR.E and (PMOVSSET & PMINTENSET), without PMCNTENSET",
-	  pmu_formula, 0, NEEDS_PMU, NULL },
-	DEVICE_ROWS("cross-talk", no_cross_talk, "each vCPU has levels of its own: the other sees none",
-		    0, NULL),
-	{ "two-at-work", "two vCPUs that change levels at the same time each see their own",
-	  two_at_work, 0, 0, NULL },
-	{ "none-lost/vtimer", "no rise is lost: 100,000 random deadlines around the moment of entry",
-	  none_lost, DEV_VTIMER, 0, NULL },
-	{ "none-lost/ptimer", "no rise is lost: 100,000 random deadlines around the moment of entry",
-	  none_lost, DEV_PTIMER, 0, NULL },
-	{ "sync-regs/zero", "the field is there whatever kvm_valid_regs and kvm_dirty_regs say: 0",
-	  sync_regs, 0, 0, NULL },
-	{ "sync-regs/ones", "the field is there whatever kvm_valid_regs and kvm_dirty_regs say: all ones",
-	  sync_regs, 1, 0, NULL },
-	{ "scribble/set", "a bit that the VMM set in the field causes an extra exit that corrects it",
-	  scribble_set, 0, 0, NULL },
-	{ "scribble/clear", "a bit that the VMM cleared in the field causes an extra exit",
-	  scribble_clear, 0, 0, NULL },
-	{ "unknown-bits", "bits that the version does not define are preserved", unknown_bits, 0, 0,
-	  NULL },
-	{ "one-reg-level", "a level made by ONE_REG shows at the next KVM_RUN, before any instruction",
-	  one_reg_level, 0, 0, NULL },
-	{ "wfi-published", "WFI sleeps with a published-high timer, and the other timer still wakes it",
-	  wfi_published, 0, SOFT_ONLY, NULL },
+	{"pmu-formula", "the PMU's level is PMCR.E and (PMOVSSET & PMINTENSET), without PMCNTENSET",
+	 pmu_formula, 0, NEEDS_PMU, NULL},
+	DEVICE_ROWS("cross-talk", no_cross_talk,
+		    "each vCPU has levels of its own: the other sees none", 0, NULL),
+	{"two-at-work", "two vCPUs that change levels at the same time each see their own",
+	 two_at_work, 0, 0, NULL},
+	{"none-lost/vtimer", "no rise is lost: 100,000 random deadlines around the moment of entry",
+	 none_lost, DEV_VTIMER, 0, NULL},
+	{"none-lost/ptimer", "no rise is lost: 100,000 random deadlines around the moment of entry",
+	 none_lost, DEV_PTIMER, 0, NULL},
+	{"sync-regs/zero", "the field is there whatever kvm_valid_regs and kvm_dirty_regs say: 0",
+	 sync_regs, 0, 0, NULL},
+	{"sync-regs/ones",
+	 "the field is there whatever kvm_valid_regs and kvm_dirty_regs say: all ones", sync_regs,
+	 1, 0, NULL},
+	{"scribble/set",
+	 "a bit that the VMM set in the field causes an extra exit that corrects it", scribble_set,
+	 0, 0, NULL},
+	{"scribble/clear", "a bit that the VMM cleared in the field causes an extra exit",
+	 scribble_clear, 0, 0, NULL},
+	{"unknown-bits", "bits that the version does not define are preserved", unknown_bits, 0, 0,
+	 NULL},
+	{"one-reg-level",
+	 "a level made by ONE_REG shows at the next KVM_RUN, before any instruction", one_reg_level,
+	 0, 0, NULL},
+	{"wfi-published",
+	 "WFI sleeps with a published-high timer, and the other timer still wakes it",
+	 wfi_published, 0, SOFT_ONLY, NULL},
 };
 
-const struct conform_group group_level = { tests, ARRAY_SIZE(tests) };
+const struct conform_group group_level = {tests, ARRAY_SIZE(tests)};

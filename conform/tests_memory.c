@@ -5,14 +5,14 @@
 
 #include "conform/conform.h"
 
-#define VECTORS	     0x800
-#define VECTOR_SYNC  0x200 /* from EL1 with SP_EL1 */
-#define OUTSIDE	     0x0a000000ull
-#define EC(esr)	     ((esr) >> 26)
-#define FSC(esr)     ((esr)&0x3f)
-#define EC_IABT	     0x21
-#define EC_DABT	     0x25
-#define FSC_EXTERNAL 0x10
+#define VECTORS             0x800
+#define VECTOR_SYNC         0x200 /* from EL1 with SP_EL1 */
+#define OUTSIDE             0x0a000000ull
+#define EC(esr)             ((esr) >> 26)
+#define FSC(esr)            ((esr)&0x3f)
+#define EC_IABT             0x21
+#define EC_DABT             0x25
+#define FSC_EXTERNAL        0x10
 #define FSC_EXTERNAL_WALK_0 0x14
 
 /* ---- MMIO exits ---- */
@@ -25,20 +25,20 @@ struct load_row {
 static void mmio_loads(unsigned int arg)
 {
 	static const struct load_row rows[] = {
-		{ 0, 0, 1, 0x88 },
-		{ 1, 0, 1, 0x9988 },
-		{ 2, 0, 1, 0xbbaa9988 },
-		{ 3, 0, 1, 0xffeeddccbbaa9988 },
-		{ 0, 1, 1, 0xffffffffffffff88 },
-		{ 1, 1, 1, 0xffffffffffff9988 },
-		{ 2, 1, 1, 0xffffffffbbaa9988 },
-		{ 0, 1, 0, 0xffffff88 },
-		{ 1, 1, 0, 0xffff9988 },
+		{0, 0, 1, 0x88},
+		{1, 0, 1, 0x9988},
+		{2, 0, 1, 0xbbaa9988},
+		{3, 0, 1, 0xffeeddccbbaa9988},
+		{0, 1, 1, 0xffffffffffffff88},
+		{1, 1, 1, 0xffffffffffff9988},
+		{2, 1, 1, 0xffffffffbbaa9988},
+		{0, 1, 0, 0xffffff88},
+		{1, 1, 0, 0xffff9988},
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct load_row *r = &rows[i];
-		struct prog p = { 0 };
+		struct prog p = {0};
 		struct guest *g = guest_new(1, 0);
 		struct outcome o;
 
@@ -69,7 +69,7 @@ static void mmio_loads(unsigned int arg)
 
 static void mmio_stores(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 	unsigned int i;
@@ -102,15 +102,21 @@ static void no_syndrome(unsigned int arg)
 		const char *name;
 		uint32_t insn;
 	} rows[] = {
-		{ "STP", 0xa9000000 },	     { "LDP", 0xa9400400 },	 { "STR post-index", 0xf8008400 },
-		{ "LDR pre-index", 0xf8408c00 }, { "LDR Q", 0x3dc00000 },	 { "STR S", 0xbd000000 },
-		{ "LDXR", 0xc85f7c00 },	     { "CAS", 0xc8a07c01 },	 { "LDADD", 0xf8200001 },
-		{ "SWP", 0xf8208001 },
+		{"STP", 0xa9000000},
+		{"LDP", 0xa9400400},
+		{"STR post-index", 0xf8008400},
+		{"LDR pre-index", 0xf8408c00},
+		{"LDR Q", 0x3dc00000},
+		{"STR S", 0xbd000000},
+		{"LDXR", 0xc85f7c00},
+		{"CAS", 0xc8a07c01},
+		{"LDADD", 0xf8200001},
+		{"SWP", 0xf8208001},
 	};
 	struct guest *g;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct prog p = { 0 };
+		struct prog p = {0};
 		struct outcome o;
 
 		g = guest_new(1, 0);
@@ -151,7 +157,7 @@ static struct guest *with_vector(struct prog *p)
 
 static void execute_outside(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	uint64_t esr;
 
@@ -166,7 +172,7 @@ static void execute_outside(unsigned int arg)
 
 static void tables_outside(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	uint64_t esr;
 
@@ -179,8 +185,9 @@ static void tables_outside(unsigned int arg)
 	a_isb(&p);
 	p_spin(&p);
 	g = with_vector(&p);
-	/* The walk for the next fetch aborts; so does the vector's, for ever: read the state from outside. */
-	run_for(g, 0, 20, &(bool){ false });
+	/* The walk for the next fetch aborts; so does the vector's, for ever: read the state from
+	 * outside. */
+	run_for(g, 0, 20, &(bool){false});
 	esr = get_reg(g, 0, SYS_REG(A_ESR_EL1));
 	CHECK_EQ(EC(esr), EC_IABT);
 	CHECK_EQ(FSC(esr) & ~3ull, FSC_EXTERNAL_WALK_0);
@@ -195,7 +202,7 @@ static void maintenance_outside(unsigned int arg)
 		0xd5087620, /* DC IVAC, X0 */
 		0xd50b7520, /* IC IVAU, X0 */
 	};
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 
 	a_movi(&p, 0, OUTSIDE);
@@ -210,8 +217,8 @@ static void maintenance_outside(unsigned int arg)
 /* KVM_SET_VCPU_EVENTS: the VMM answers an access with an external abort. */
 static void inject_abort(unsigned int arg)
 {
-	struct kvm_vcpu_events e = { .exception.ext_dabt_pending = 1 };
-	struct prog p = { 0 };
+	struct kvm_vcpu_events e = {.exception.ext_dabt_pending = 1};
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 	uint64_t esr;
@@ -233,22 +240,24 @@ static void inject_abort(unsigned int arg)
 }
 
 static const struct conform_test tests[] = {
-	{ "mmio/loads", "a load outside memory is KVM_EXIT_MMIO, its data put as the instruction says",
-	  mmio_loads, 0, 0, NULL },
-	{ "mmio/signed-loads", "sign extension and register width are done by the KVM", mmio_loads, 1, 0,
-	  "6.1 extends the sign and then cuts it off" },
-	{ "mmio/stores", "a store outside memory is KVM_EXIT_MMIO with the data in memory order",
-	  mmio_stores, 0, 0, NULL },
-	{ "mmio/no-syndrome",
-	  "pairs, write-back, SIMD, exclusives and atomics outside memory have no syndrome: -ENOSYS",
-	  no_syndrome, 0, 0, NULL },
-	{ "abort/execute", "execution from outside memory is an abort in the guest", execute_outside, 0,
-	  0, NULL },
-	{ "abort/tables", "page tables outside memory are an abort in the guest", tables_outside, 0, 0,
-	  NULL },
-	{ "abort/maintenance", "cache maintenance outside memory is skipped", maintenance_outside, 0, 0,
-	  NULL },
-	{ "abort/injected", "KVM_SET_VCPU_EVENTS injects an external abort", inject_abort, 0, 0, NULL },
+	{"mmio/loads",
+	 "a load outside memory is KVM_EXIT_MMIO, its data put as the instruction says", mmio_loads,
+	 0, 0, NULL},
+	{"mmio/signed-loads", "sign extension and register width are done by the KVM", mmio_loads,
+	 1, 0, "6.1 extends the sign and then cuts it off"},
+	{"mmio/stores", "a store outside memory is KVM_EXIT_MMIO with the data in memory order",
+	 mmio_stores, 0, 0, NULL},
+	{"mmio/no-syndrome",
+	 "pairs, write-back, SIMD, exclusives and atomics outside memory have no syndrome: -ENOSYS",
+	 no_syndrome, 0, 0, NULL},
+	{"abort/execute", "execution from outside memory is an abort in the guest", execute_outside,
+	 0, 0, NULL},
+	{"abort/tables", "page tables outside memory are an abort in the guest", tables_outside, 0,
+	 0, NULL},
+	{"abort/maintenance", "cache maintenance outside memory is skipped", maintenance_outside, 0,
+	 0, NULL},
+	{"abort/injected", "KVM_SET_VCPU_EVENTS injects an external abort", inject_abort, 0, 0,
+	 NULL},
 };
 
-const struct conform_group group_memory = { tests, ARRAY_SIZE(tests) };
+const struct conform_group group_memory = {tests, ARRAY_SIZE(tests)};

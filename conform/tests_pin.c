@@ -6,13 +6,13 @@
 
 #include "conform/conform.h"
 
-#define VECTORS	      0x800 /* in RAM, and so in the program */
-#define VECTOR_IRQ    0x280 /* from EL1 with SP_EL1 */
-#define VECTOR_FIQ    0x300
-#define TOOK_IRQ      100
-#define TOOK_FIQ      101
-#define IRQ_TYPE(t)   ((uint32_t)(t) << KVM_ARM_IRQ_TYPE_SHIFT)
-#define IRQ_VCPU(v)   ((uint32_t)(v) << KVM_ARM_IRQ_VCPU_SHIFT)
+#define VECTORS     0x800 /* in RAM, and so in the program */
+#define VECTOR_IRQ  0x280 /* from EL1 with SP_EL1 */
+#define VECTOR_FIQ  0x300
+#define TOOK_IRQ    100
+#define TOOK_FIQ    101
+#define IRQ_TYPE(t) ((uint32_t)(t) << KVM_ARM_IRQ_TYPE_SHIFT)
+#define IRQ_VCPU(v) ((uint32_t)(v) << KVM_ARM_IRQ_VCPU_SHIFT)
 
 /* Vectors that report which interrupt was taken, and stay there. */
 static void add_vectors(struct prog *p)
@@ -56,7 +56,7 @@ static void *drive_later(void *arg)
 /* Drive @pin of vCPU 0 from another thread while it runs, and see what it reports. */
 static uint64_t report_after_pin(struct guest *g, unsigned int pin)
 {
-	struct driver d = { g, pin, 10000 };
+	struct driver d = {g, pin, 10000};
 	pthread_t thread;
 	uint64_t value;
 
@@ -68,7 +68,7 @@ static uint64_t report_after_pin(struct guest *g, unsigned int pin)
 
 static void pin_spinning(unsigned int pin)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 
 	a_daifclr(&p, A_DAIF_I | A_DAIF_F);
 	p_spin(&p);
@@ -78,7 +78,7 @@ static void pin_spinning(unsigned int pin)
 
 static void pin_wfi(unsigned int pin)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 
 	a_daifclr(&p, A_DAIF_I | A_DAIF_F);
 	a_wfi(&p);
@@ -89,7 +89,7 @@ static void pin_wfi(unsigned int pin)
 
 static void pin_wfi_masked(unsigned int pin)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 
 	a_wfi(&p);
 	p_report_imm(&p, 1);
@@ -97,10 +97,11 @@ static void pin_wfi_masked(unsigned int pin)
 	CHECK_EQ(report_after_pin(start(&p, 1), pin), 1);
 }
 
-/* Level-sensitive: masked it waits; when it is lowered before the mask is lifted, nothing is taken. */
+/* Level-sensitive: masked it waits; when it is lowered before the mask is lifted, nothing is taken.
+ */
 static void pin_level(unsigned int pin)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 
 	p_report_imm(&p, 1);
@@ -124,7 +125,7 @@ static void pin_level(unsigned int pin)
 /* While the line is high the interrupt is taken again and again. */
 static void pin_again(unsigned int pin)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	int i;
 
@@ -143,7 +144,7 @@ static void pin_again(unsigned int pin)
 
 static void pin_other_vcpu(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	bool late;
 
@@ -161,17 +162,17 @@ static void irq_line_errors(unsigned int arg)
 		uint32_t irq;
 		int ret;
 	} rows[] = {
-		{ IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | KVM_ARM_IRQ_CPU_IRQ, 0 },
-		{ IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | KVM_ARM_IRQ_CPU_FIQ, 0 },
-		{ IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | 2, -EINVAL },
-		{ IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | 0xffff, -EINVAL },
-		{ IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | IRQ_VCPU(1), 0 },
-		{ IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | IRQ_VCPU(2), -EINVAL },
-		{ IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | IRQ_VCPU(255), -EINVAL },
-		{ IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | 1u << KVM_ARM_IRQ_VCPU2_SHIFT, -EINVAL },
-		{ IRQ_TYPE(KVM_ARM_IRQ_TYPE_SPI) | 32, -ENXIO },
-		{ IRQ_TYPE(KVM_ARM_IRQ_TYPE_PPI) | 27, -ENXIO },
-		{ IRQ_TYPE(3), -EINVAL },
+		{IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | KVM_ARM_IRQ_CPU_IRQ, 0},
+		{IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | KVM_ARM_IRQ_CPU_FIQ, 0},
+		{IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | 2, -EINVAL},
+		{IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | 0xffff, -EINVAL},
+		{IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | IRQ_VCPU(1), 0},
+		{IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | IRQ_VCPU(2), -EINVAL},
+		{IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | IRQ_VCPU(255), -EINVAL},
+		{IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | 1u << KVM_ARM_IRQ_VCPU2_SHIFT, -EINVAL},
+		{IRQ_TYPE(KVM_ARM_IRQ_TYPE_SPI) | 32, -ENXIO},
+		{IRQ_TYPE(KVM_ARM_IRQ_TYPE_PPI) | 27, -ENXIO},
+		{IRQ_TYPE(3), -EINVAL},
 	};
 	struct guest *g = guest_new(2, 0);
 
@@ -179,14 +180,15 @@ static void irq_line_errors(unsigned int arg)
 		int ret = irq_line(g, rows[i].irq, 0);
 
 		if (ret != rows[i].ret)
-			FAIL("KVM_IRQ_LINE of 0x%08x: %d, should be %d", rows[i].irq, ret, rows[i].ret);
+			FAIL("KVM_IRQ_LINE of 0x%08x: %d, should be %d", rows[i].irq, ret,
+			     rows[i].ret);
 	}
 }
 
 /* The vCPU field is the index of creation, not the id. */
 static void creation_index(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_bare(0);
 	int i;
 
@@ -201,7 +203,7 @@ static void creation_index(unsigned int arg)
 
 static void init_lowers_pins(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	bool late;
 
@@ -221,7 +223,7 @@ static void init_lowers_pins(unsigned int arg)
 static void init_stale_field(unsigned int arg)
 {
 	const struct device *d = &devices[DEV_VTIMER];
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 
@@ -246,7 +248,7 @@ static void init_stale_field(unsigned int arg)
 
 static void init_pending_mmio(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 
 	p_report_imm(&p, 1);
@@ -262,7 +264,7 @@ static void init_pending_mmio(unsigned int arg)
 
 static void wfe_yields(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	unsigned int loop;
 
@@ -280,34 +282,36 @@ static void wfe_yields(unsigned int arg)
 }
 
 static const struct conform_test tests[] = {
-	{ "pin/irq-spinning", "irq 0 is the IRQ pin: it interrupts a guest that runs", pin_spinning,
-	  KVM_ARM_IRQ_CPU_IRQ, 0, NULL },
-	{ "pin/fiq-spinning", "irq 1 is the FIQ pin: it interrupts a guest that runs", pin_spinning,
-	  KVM_ARM_IRQ_CPU_FIQ, 0, NULL },
-	{ "pin/irq-wfi", "the IRQ pin wakes WFI", pin_wfi, KVM_ARM_IRQ_CPU_IRQ, 0, NULL },
-	{ "pin/fiq-wfi", "the FIQ pin wakes WFI", pin_wfi, KVM_ARM_IRQ_CPU_FIQ, 0, NULL },
-	{ "pin/irq-wfi-masked", "the IRQ pin wakes WFI whatever PSTATE.I says", pin_wfi_masked,
-	  KVM_ARM_IRQ_CPU_IRQ, 0, NULL },
-	{ "pin/fiq-wfi-masked", "the FIQ pin wakes WFI whatever PSTATE.F says", pin_wfi_masked,
-	  KVM_ARM_IRQ_CPU_FIQ, 0, NULL },
-	{ "pin/irq-level", "the IRQ pin is level-sensitive: lowered in time, nothing is taken", pin_level,
-	  KVM_ARM_IRQ_CPU_IRQ, 0, NULL },
-	{ "pin/fiq-level", "the FIQ pin is level-sensitive: lowered in time, nothing is taken", pin_level,
-	  KVM_ARM_IRQ_CPU_FIQ, 0, NULL },
-	{ "pin/irq-again", "the IRQ pin is level-sensitive: while it is high it is taken again", pin_again,
-	  KVM_ARM_IRQ_CPU_IRQ, 0, NULL },
-	{ "pin/fiq-again", "the FIQ pin is level-sensitive: while it is high it is taken again", pin_again,
-	  KVM_ARM_IRQ_CPU_FIQ, 0, NULL },
-	{ "pin/other-vcpu", "a pin is the one of the vCPU that is named", pin_other_vcpu, 0, 0, NULL },
-	{ "irq-line/errors", "an unknown vCPU or irq > 1 is -EINVAL; SPI and PPI are -ENXIO",
-	  irq_line_errors, 0, 0, NULL },
-	{ "irq-line/creation-index", "the vCPU field is the creation index", creation_index, 0, 0, NULL },
-	{ "init/pins", "VCPU_INIT lowers both pins", init_lowers_pins, 0, 0, NULL },
-	{ "init/stale-field", "VCPU_INIT leaves the field stale, so the first run exits INTR",
-	  init_stale_field, 0, 0, NULL },
-	{ "init/pending-mmio", "a pending MMIO survives VCPU_INIT and adds 4 to the new PC",
-	  init_pending_mmio, 0, 0, NULL },
-	{ "wfe", "WFE yields", wfe_yields, 0, 0, NULL },
+	{"pin/irq-spinning", "irq 0 is the IRQ pin: it interrupts a guest that runs", pin_spinning,
+	 KVM_ARM_IRQ_CPU_IRQ, 0, NULL},
+	{"pin/fiq-spinning", "irq 1 is the FIQ pin: it interrupts a guest that runs", pin_spinning,
+	 KVM_ARM_IRQ_CPU_FIQ, 0, NULL},
+	{"pin/irq-wfi", "the IRQ pin wakes WFI", pin_wfi, KVM_ARM_IRQ_CPU_IRQ, 0, NULL},
+	{"pin/fiq-wfi", "the FIQ pin wakes WFI", pin_wfi, KVM_ARM_IRQ_CPU_FIQ, 0, NULL},
+	{"pin/irq-wfi-masked", "the IRQ pin wakes WFI whatever PSTATE.I says", pin_wfi_masked,
+	 KVM_ARM_IRQ_CPU_IRQ, 0, NULL},
+	{"pin/fiq-wfi-masked", "the FIQ pin wakes WFI whatever PSTATE.F says", pin_wfi_masked,
+	 KVM_ARM_IRQ_CPU_FIQ, 0, NULL},
+	{"pin/irq-level", "the IRQ pin is level-sensitive: lowered in time, nothing is taken",
+	 pin_level, KVM_ARM_IRQ_CPU_IRQ, 0, NULL},
+	{"pin/fiq-level", "the FIQ pin is level-sensitive: lowered in time, nothing is taken",
+	 pin_level, KVM_ARM_IRQ_CPU_FIQ, 0, NULL},
+	{"pin/irq-again", "the IRQ pin is level-sensitive: while it is high it is taken again",
+	 pin_again, KVM_ARM_IRQ_CPU_IRQ, 0, NULL},
+	{"pin/fiq-again", "the FIQ pin is level-sensitive: while it is high it is taken again",
+	 pin_again, KVM_ARM_IRQ_CPU_FIQ, 0, NULL},
+	{"pin/other-vcpu", "a pin is the one of the vCPU that is named", pin_other_vcpu, 0, 0,
+	 NULL},
+	{"irq-line/errors", "an unknown vCPU or irq > 1 is -EINVAL; SPI and PPI are -ENXIO",
+	 irq_line_errors, 0, 0, NULL},
+	{"irq-line/creation-index", "the vCPU field is the creation index", creation_index, 0, 0,
+	 NULL},
+	{"init/pins", "VCPU_INIT lowers both pins", init_lowers_pins, 0, 0, NULL},
+	{"init/stale-field", "VCPU_INIT leaves the field stale, so the first run exits INTR",
+	 init_stale_field, 0, 0, NULL},
+	{"init/pending-mmio", "a pending MMIO survives VCPU_INIT and adds 4 to the new PC",
+	 init_pending_mmio, 0, 0, NULL},
+	{"wfe", "WFE yields", wfe_yields, 0, 0, NULL},
 };
 
-const struct conform_group group_pin = { tests, ARRAY_SIZE(tests) };
+const struct conform_group group_pin = {tests, ARRAY_SIZE(tests)};

@@ -6,16 +6,16 @@
 
 #include "conform/conform.h"
 
-#define FN(f)	  ((uint64_t)(uint32_t)(f))
-#define S32(v)	  ((uint64_t)(int64_t)(v))
+#define FN(f)        ((uint64_t)(uint32_t)(f))
+#define S32(v)       ((uint64_t)(int64_t)(v))
 #define PSCI_FEATURE (1u << KVM_ARM_VCPU_PSCI_0_2)
 #define OFF_FEATURE  (1u << KVM_ARM_VCPU_POWER_OFF)
-#define SECOND	  0x10000 /* where the other vCPU's program lies */
+#define SECOND       0x10000 /* where the other vCPU's program lies */
 
 /* One HVC (or SMC) with arguments, and its x0. */
 static uint64_t call(struct guest *g, bool smc, uint64_t fn, uint64_t a1, uint64_t a2, uint64_t a3)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	int i;
 
 	if (smc)
@@ -40,8 +40,8 @@ static uint64_t call(struct guest *g, bool smc, uint64_t fn, uint64_t a1, uint64
 
 static void version(unsigned int arg)
 {
-	static const uint64_t versions[] = { PSCI_VERSION(0, 2), PSCI_VERSION(1, 0),
-					     PSCI_VERSION(1, 1) };
+	static const uint64_t versions[] = {PSCI_VERSION(0, 2), PSCI_VERSION(1, 0),
+					    PSCI_VERSION(1, 1)};
 	struct guest *g = guest_new(1, 0);
 	unsigned int i;
 
@@ -49,8 +49,8 @@ static void version(unsigned int arg)
 	for (i = 0; i < ARRAY_SIZE(versions); i++) {
 		set_reg(g, 0, KVM_REG_ARM_PSCI_VERSION, versions[i]);
 		CHECK_EQ(call(g, false, FN(PSCI_0_2_FN_PSCI_VERSION), 0, 0, 0), versions[i]);
-		CHECK_EQ(call(g, false, FN(PSCI_1_0_FN_PSCI_FEATURES),
-			      FN(PSCI_0_2_FN64_CPU_ON), 0, 0),
+		CHECK_EQ(call(g, false, FN(PSCI_1_0_FN_PSCI_FEATURES), FN(PSCI_0_2_FN64_CPU_ON), 0,
+			      0),
 			 i ? 0 : S32(PSCI_RET_NOT_SUPPORTED));
 		if (i)
 			CHECK_EQ(call(g, false, FN(PSCI_1_0_FN_PSCI_FEATURES),
@@ -82,7 +82,7 @@ static void smc(unsigned int arg)
 
 static void unknown_function(unsigned int arg)
 {
-	static const uint32_t fns[] = { 0x8400001f, 0xc4000099, 0x12345678, 0x84000005, 0xc6000000 };
+	static const uint32_t fns[] = {0x8400001f, 0xc4000099, 0x12345678, 0x84000005, 0xc6000000};
 	struct guest *g = guest_new(1, 0);
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(fns); i++)
@@ -129,7 +129,7 @@ static void *run_second(void *arg)
 static struct guest *two_with_second_off(void)
 {
 	struct guest *g = guest_bare(2);
-	struct prog second = { 0 };
+	struct prog second = {0};
 
 	CHECK_EQ(vcpu_init(g, 0, PSCI_FEATURE), 0);
 	CHECK_EQ(vcpu_init(g, 1, PSCI_FEATURE | OFF_FEATURE), 0);
@@ -203,9 +203,9 @@ static void stopped_sleeps(unsigned int arg)
 
 static void mp_states(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
-	struct kvm_mp_state s = { .mp_state = KVM_MP_STATE_STOPPED };
+	struct kvm_mp_state s = {.mp_state = KVM_MP_STATE_STOPPED};
 	bool late;
 
 	p_report_imm(&p, 1);
@@ -233,18 +233,18 @@ struct event_row {
 };
 
 static const struct event_row event_rows[] = {
-	{ PSCI_0_2_FN_SYSTEM_OFF, 0, KVM_SYSTEM_EVENT_SHUTDOWN, 0 },
-	{ PSCI_0_2_FN_SYSTEM_RESET, 0, KVM_SYSTEM_EVENT_RESET, 0 },
-	{ PSCI_1_1_FN64_SYSTEM_RESET2, 0, KVM_SYSTEM_EVENT_RESET,
-	  KVM_SYSTEM_EVENT_RESET_FLAG_PSCI_RESET2 },
-	{ PSCI_1_1_FN64_SYSTEM_RESET2, 0x80000001, KVM_SYSTEM_EVENT_RESET,
-	  KVM_SYSTEM_EVENT_RESET_FLAG_PSCI_RESET2 },
+	{PSCI_0_2_FN_SYSTEM_OFF, 0, KVM_SYSTEM_EVENT_SHUTDOWN, 0},
+	{PSCI_0_2_FN_SYSTEM_RESET, 0, KVM_SYSTEM_EVENT_RESET, 0},
+	{PSCI_1_1_FN64_SYSTEM_RESET2, 0, KVM_SYSTEM_EVENT_RESET,
+	 KVM_SYSTEM_EVENT_RESET_FLAG_PSCI_RESET2},
+	{PSCI_1_1_FN64_SYSTEM_RESET2, 0x80000001, KVM_SYSTEM_EVENT_RESET,
+	 KVM_SYSTEM_EVENT_RESET_FLAG_PSCI_RESET2},
 };
 
 static void system_event(unsigned int row)
 {
 	const struct event_row *e = &event_rows[row];
-	struct prog p = { 0 }, spin = { 0 };
+	struct prog p = {0}, spin = {0};
 	struct guest *g = guest_new(2, 0);
 	struct outcome o;
 	bool late;
@@ -288,7 +288,7 @@ static void reset2_invalid(unsigned int arg)
 
 static void cpu_suspend(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	uint64_t begin;
 
@@ -307,26 +307,26 @@ static void cpu_suspend(unsigned int arg)
 }
 
 static const struct conform_test tests[] = {
-	{ "psci/version", "PSCI 1.1 by HVC; the firmware register takes 0.2, 1.0, 1.1", version, 0, 0,
-	  NULL },
-	{ "psci/registers", "a call changes x0 to x3 and nothing else", registers, 0, 0, NULL },
-	{ "psci/smc", "an SMC gives x0 = -1", smc, 0, 0, NULL },
-	{ "psci/unknown", "an unknown function is NOT_SUPPORTED", unknown_function, 0, 0, NULL },
-	{ "psci/smccc", "SMCCC is version 1.1", smccc, 0, 0, NULL },
-	{ "psci/affinity", "AFFINITY_INFO and MIGRATE_INFO_TYPE", affinity, 0, 0, NULL },
-	{ "psci/cpu-on", "CPU_ON starts a stopped vCPU at its entry point, CPU_OFF stops it", cpu_on, 0, 0,
-	  NULL },
-	{ "psci/suspend", "CPU_SUSPEND is WFI", cpu_suspend, 0, 0, NULL },
-	{ "psci/stopped", "levels and pins do not wake a vCPU that is stopped", stopped_sleeps, 0, 0,
-	  NULL },
-	{ "psci/mp-state", "KVM_SET_MP_STATE stops and starts a vCPU", mp_states, 0, 0, NULL },
-	{ "event/off", "a shutdown stops all vCPUs", system_event, 0, 0, NULL },
-	{ "event/reset", "a reset stops all vCPUs; a reboot needs VCPU_INIT on each", system_event, 1, 0,
-	  NULL },
-	{ "event/reset2", "SYSTEM_RESET2 is a reset with its flag", system_event, 2, 0, NULL },
-	{ "event/reset2-vendor", "… also with a vendor's reset type", system_event, 3, 0, NULL },
-	{ "event/reset2-invalid", "… and refused with a type that is neither", reset2_invalid, 0, 0,
-	  NULL },
+	{"psci/version", "PSCI 1.1 by HVC; the firmware register takes 0.2, 1.0, 1.1", version, 0,
+	 0, NULL},
+	{"psci/registers", "a call changes x0 to x3 and nothing else", registers, 0, 0, NULL},
+	{"psci/smc", "an SMC gives x0 = -1", smc, 0, 0, NULL},
+	{"psci/unknown", "an unknown function is NOT_SUPPORTED", unknown_function, 0, 0, NULL},
+	{"psci/smccc", "SMCCC is version 1.1", smccc, 0, 0, NULL},
+	{"psci/affinity", "AFFINITY_INFO and MIGRATE_INFO_TYPE", affinity, 0, 0, NULL},
+	{"psci/cpu-on", "CPU_ON starts a stopped vCPU at its entry point, CPU_OFF stops it", cpu_on,
+	 0, 0, NULL},
+	{"psci/suspend", "CPU_SUSPEND is WFI", cpu_suspend, 0, 0, NULL},
+	{"psci/stopped", "levels and pins do not wake a vCPU that is stopped", stopped_sleeps, 0, 0,
+	 NULL},
+	{"psci/mp-state", "KVM_SET_MP_STATE stops and starts a vCPU", mp_states, 0, 0, NULL},
+	{"event/off", "a shutdown stops all vCPUs", system_event, 0, 0, NULL},
+	{"event/reset", "a reset stops all vCPUs; a reboot needs VCPU_INIT on each", system_event,
+	 1, 0, NULL},
+	{"event/reset2", "SYSTEM_RESET2 is a reset with its flag", system_event, 2, 0, NULL},
+	{"event/reset2-vendor", "… also with a vendor's reset type", system_event, 3, 0, NULL},
+	{"event/reset2-invalid", "… and refused with a type that is neither", reset2_invalid, 0, 0,
+	 NULL},
 };
 
-const struct conform_group group_psci = { tests, ARRAY_SIZE(tests) };
+const struct conform_group group_psci = {tests, ARRAY_SIZE(tests)};

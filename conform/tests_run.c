@@ -9,7 +9,7 @@
 #include "conform/conform.h"
 
 #define VTIMER KVM_ARM_DEV_EL1_VTIMER
-#define STALE_FIELD                                                          \
+#define STALE_FIELD                                                           \
 	"the field is left as it was by immediate_exit and by errors before " \
 	"the run loop"
 
@@ -30,7 +30,7 @@ static struct guest *high_but_untold(struct prog *p)
 
 static void fresh_mmio(unsigned int write)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 	int n = 0;
@@ -52,7 +52,7 @@ static void fresh_mmio(unsigned int write)
 
 static void fresh_signal(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 	bool late;
@@ -73,7 +73,7 @@ static void fresh_signal(unsigned int arg)
 
 static void fresh_system_event(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 	int n = 0;
@@ -92,7 +92,7 @@ static void fresh_system_event(unsigned int arg)
 
 static void fresh_immediate_exit(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 	struct outcome o;
 
@@ -110,7 +110,7 @@ static void fresh_immediate_exit(unsigned int arg)
 
 static void fresh_bad_argument(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g;
 
 	p_spin(&p);
@@ -121,7 +121,7 @@ static void fresh_bad_argument(unsigned int arg)
 
 static void fresh_no_syndrome(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 	int n = 0;
@@ -189,7 +189,7 @@ static void other_process(unsigned int arg)
 
 static void order_mmio(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 
@@ -211,7 +211,7 @@ static void order_mmio(unsigned int arg)
 
 static void stale_reason(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 
@@ -239,8 +239,8 @@ static void pend_usr1(struct guest *g)
 	struct {
 		struct kvm_signal_mask head;
 		uint64_t mask;
-	} __attribute__((packed)) m = { .head.len = 8, .mask = 0 };
-	struct sigaction sa = { .sa_handler = on_usr1 };
+	} __attribute__((packed)) m = {.head.len = 8, .mask = 0};
+	struct sigaction sa = {.sa_handler = on_usr1};
 	sigset_t set;
 
 	sigaction(SIGUSR1, &sa, NULL);
@@ -254,7 +254,7 @@ static void pend_usr1(struct guest *g)
 /* immediate_exit is looked at before signals: the reason stays stale. Signals before the guest. */
 static void order_signal(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 
@@ -275,8 +275,8 @@ static void order_signal(unsigned int arg)
 
 static void signal_spinning(unsigned int restart)
 {
-	struct sigaction sa = { .sa_handler = on_usr1, .sa_flags = restart ? SA_RESTART : 0 };
-	struct prog p = { 0 };
+	struct sigaction sa = {.sa_handler = on_usr1, .sa_flags = restart ? SA_RESTART : 0};
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 	int i, before;
@@ -301,7 +301,7 @@ static void signal_spinning(unsigned int restart)
 
 static void signal_in_wfi(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 	uint64_t begin;
@@ -321,7 +321,7 @@ static void signal_in_wfi(unsigned int arg)
 
 static void signal_ignored(unsigned int arg)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 	uint64_t begin, value;
@@ -347,36 +347,37 @@ static void signal_ignored(unsigned int arg)
 }
 
 static const struct conform_test tests[] = {
-	{ "fresh/mmio-read", "the field is the actual level on every return: MMIO read", fresh_mmio, 0, 0,
-	  NULL },
-	{ "fresh/mmio-write", "the field is the actual level on every return: MMIO write", fresh_mmio, 1,
-	  0, NULL },
-	{ "fresh/signal", "the field is the actual level on every return: signal", fresh_signal, 0, 0,
-	  NULL },
-	{ "fresh/system-event", "the field is the actual level on every return: SYSTEM_EVENT",
-	  fresh_system_event, 0, 0, NULL },
-	{ "fresh/immediate-exit", "the field is the actual level on every return: immediate_exit",
-	  fresh_immediate_exit, 0, 0, STALE_FIELD },
-	{ "fresh/bad-argument", "the field is the actual level on every return: an argument that is not 0",
-	  fresh_bad_argument, 0, 0, STALE_FIELD },
-	{ "fresh/no-syndrome", "the field is the actual level on every return: -ENOSYS",
-	  fresh_no_syndrome, 0, 0, NULL },
-	{ "order/argument", "an argument that is not 0 is -EINVAL before anything else", order_argument,
-	  0, 0, NULL },
-	{ "order/initialised", "a vCPU that was not initialised is -ENOEXEC before immediate_exit",
-	  order_initialised, 0, 0, NULL },
-	{ "order/pmu", "at the first run a PMU without INIT is -EINVAL before immediate_exit", order_pmu,
-	  0, NEEDS_PMU, NULL },
-	{ "order/mmio", "a pending MMIO is completed before immediate_exit", order_mmio, 0, 0, NULL },
-	{ "order/signal", "a pending signal comes before the guest", order_signal, 0, 0, NULL },
-	{ "other-process", "another process gets -EIO", other_process, 0, 0, NULL },
-	{ "stale-reason", "after immediate_exit the exit_reason is that of the return before", stale_reason,
-	  0, 0, NULL },
-	{ "signal/spinning", "a signal interrupts KVM_RUN with -EINTR", signal_spinning, 0, 0, NULL },
-	{ "signal/restart", "… also when its handler was installed with SA_RESTART", signal_spinning, 1,
-	  0, NULL },
-	{ "signal/wfi", "a signal interrupts a WFI", signal_in_wfi, 0, 0, NULL },
-	{ "signal/ignored", "an ignored signal does not", signal_ignored, 0, 0, NULL },
+	{"fresh/mmio-read", "the field is the actual level on every return: MMIO read", fresh_mmio,
+	 0, 0, NULL},
+	{"fresh/mmio-write", "the field is the actual level on every return: MMIO write",
+	 fresh_mmio, 1, 0, NULL},
+	{"fresh/signal", "the field is the actual level on every return: signal", fresh_signal, 0,
+	 0, NULL},
+	{"fresh/system-event", "the field is the actual level on every return: SYSTEM_EVENT",
+	 fresh_system_event, 0, 0, NULL},
+	{"fresh/immediate-exit", "the field is the actual level on every return: immediate_exit",
+	 fresh_immediate_exit, 0, 0, STALE_FIELD},
+	{"fresh/bad-argument",
+	 "the field is the actual level on every return: an argument that is not 0",
+	 fresh_bad_argument, 0, 0, STALE_FIELD},
+	{"fresh/no-syndrome", "the field is the actual level on every return: -ENOSYS",
+	 fresh_no_syndrome, 0, 0, NULL},
+	{"order/argument", "an argument that is not 0 is -EINVAL before anything else",
+	 order_argument, 0, 0, NULL},
+	{"order/initialised", "a vCPU that was not initialised is -ENOEXEC before immediate_exit",
+	 order_initialised, 0, 0, NULL},
+	{"order/pmu", "at the first run a PMU without INIT is -EINVAL before immediate_exit",
+	 order_pmu, 0, NEEDS_PMU, NULL},
+	{"order/mmio", "a pending MMIO is completed before immediate_exit", order_mmio, 0, 0, NULL},
+	{"order/signal", "a pending signal comes before the guest", order_signal, 0, 0, NULL},
+	{"other-process", "another process gets -EIO", other_process, 0, 0, NULL},
+	{"stale-reason", "after immediate_exit the exit_reason is that of the return before",
+	 stale_reason, 0, 0, NULL},
+	{"signal/spinning", "a signal interrupts KVM_RUN with -EINTR", signal_spinning, 0, 0, NULL},
+	{"signal/restart", "… also when its handler was installed with SA_RESTART", signal_spinning,
+	 1, 0, NULL},
+	{"signal/wfi", "a signal interrupts a WFI", signal_in_wfi, 0, 0, NULL},
+	{"signal/ignored", "an ignored signal does not", signal_ignored, 0, 0, NULL},
 };
 
-const struct conform_group group_run = { tests, ARRAY_SIZE(tests) };
+const struct conform_group group_run = {tests, ARRAY_SIZE(tests)};

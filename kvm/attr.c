@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attributes of a vCPU: PMU_V3_CTRL and TIMER_CTRL (Documentation/virt/kvm/devices/vcpu.rst), as they
- * are for a VM without an in-kernel irqchip: no interrupt number can be chosen.
+ * Attributes of a vCPU: PMU_V3_CTRL and TIMER_CTRL (Documentation/virt/kvm/devices/vcpu.rst), as
+ * they are for a VM without an in-kernel irqchip: no interrupt number can be chosen.
  */
 #include "kvm/kvm.h"
 
@@ -80,8 +80,8 @@ struct attr_group {
 };
 
 static const struct attr_group groups[] = {
-	[KVM_ARM_VCPU_PMU_V3_CTRL] = { pmu_set, pmu_get, pmu_has },
-	[KVM_ARM_VCPU_TIMER_CTRL] = { timer_set, timer_get, timer_has },
+	[KVM_ARM_VCPU_PMU_V3_CTRL] = {pmu_set, pmu_get, pmu_has},
+	[KVM_ARM_VCPU_TIMER_CTRL] = {timer_set, timer_get, timer_has},
 };
 
 /** attr_set() / attr_get() / attr_has() - KVM_*_DEVICE_ATTR on a vCPU: 0 or -errno. */

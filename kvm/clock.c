@@ -3,13 +3,14 @@
  * The clock thread of a VM: what happens while a vCPU is inside the guest and does not look itself.
  *
  *  - A deadline: the level of a timer or of the PMU changes. The vCPU is asked to leave and look.
- *  - A signal to the vCPU's thread, which nobody else can see: the vCPU is asked to look for one, when
- *    it has been in the same KVM_RUN for a whole period.
+ *  - A signal to the vCPU's thread, which nobody else can see: the vCPU is asked to look for one,
+ * when it has been in the same KVM_RUN for a whole period.
  *
- * A vCPU that sleeps keeps its own time; when none has run for two periods the thread sleeps without
- * end. Publishing costs a vCPU a store and a load: it wakes the thread only if the thread's own time
- * (armed) is later than what the vCPU needs. The thread sets armed to NEVER before it looks at the vCPUs, so
- * that whoever comes meanwhile wakes it; all these are sequentially consistent.
+ * A vCPU that sleeps keeps its own time; when none has run for two periods the thread sleeps
+ * without end. Publishing costs a vCPU a store and a load: it wakes the thread only if the thread's
+ * own time (armed) is later than what the vCPU needs. The thread sets armed to NEVER before it
+ * looks at the vCPUs, so that whoever comes meanwhile wakes it; all these are sequentially
+ * consistent.
  */
 #include <linux/futex.h>
 #include <signal.h>
@@ -39,7 +40,7 @@ uint64_t clock_now(void)
 
 static void futex_wait_until(_Atomic uint32_t *word, uint32_t value, uint64_t when)
 {
-	struct timespec ts = { (time_t)(when / NSEC), (long)(when % NSEC) };
+	struct timespec ts = {(time_t)(when / NSEC), (long)(when % NSEC)};
 
 	syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, when == NEVER ? NULL : &ts, NULL,
 		FUTEX_BITSET_MATCH_ANY);
@@ -121,7 +122,7 @@ static uint64_t look(struct clock_state *s)
 
 static void *clock_thread(void *arg)
 {
-	struct clock_state s = { .vm = arg };
+	struct clock_state s = {.vm = arg};
 	struct clock *c = &s.vm->clock;
 	uint32_t seq;
 	uint64_t next;
@@ -144,6 +145,8 @@ int clock_start(struct vm *vm)
 	sigset_t all, old;
 	int ret = 0;
 
+	if (atomic_load_explicit(&vm->clock.running, memory_order_acquire))
+		return 0;
 	pthread_mutex_lock(&vm->lock);
 	if (!vm->clock.running) {
 		/* No signal of the VMM's is ever delivered to this thread. */

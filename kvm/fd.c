@@ -2,10 +2,10 @@
 /*
  * Descriptors that a kernel would have made.
  *
- * Each is a memfd, so that mmap(), dup(), fcntl(), SCM_RIGHTS and plain close() work on it. The table
- * below knows, for each of this process's memfds, what it stands for. Like the kernel's own table of
- * descriptors it belongs to the process: it is the one piece of state that VMs share, and it holds
- * nothing of a VM but a pointer.
+ * Each is a memfd, so that mmap(), dup(), fcntl(), SCM_RIGHTS and plain close() work on it. The
+ * table below knows, for each of this process's memfds, what it stands for. Like the kernel's own
+ * table of descriptors it belongs to the process: it is the one piece of state that VMs share, and
+ * it holds nothing of a VM but a pointer.
  *
  * Finding the object of a descriptor. All duplicates of a descriptor share one file position, which
  * nothing else uses; it is set to a random cookie of 62 bits. One lseek() reads it, cheaper than
@@ -14,13 +14,13 @@
  *
  * Letting go. As in the kernel, an object goes when its last descriptor goes, duplicates, copies in
  * children, descriptors on their way through a socket, and mappings included. The kernel drops the
- * locks of an open file description at that very moment: each description carries an OFD lock, and a
- * second description of the same memfd, which the library keeps, can see it. Whoever uses
+ * locks of an open file description at that very moment: each description carries an OFD lock, and
+ * a second description of the same memfd, which the library keeps, can see it. Whoever uses
  * armature_close() gets that check at once; after a plain close(2) it is made by the next call that
  * makes or closes a descriptor.
  *
- * What must hold: an object in the table keeps its inode alive (through its probe), so that (device,
- * inode) names one object only.
+ * What must hold: an object in the table keeps its inode alive (through its probe), so that
+ * (device, inode) names one object only.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -33,15 +33,15 @@
 
 #include "kvm/kvm.h"
 
-#define BUCKETS	    64
+#define BUCKETS     64
 #define COOKIE_MASK 0x3fffffffffffffff
 #define COOKIE_BIT  0x2000000000000000 /* no ordinary file is read that far out */
 
 static struct {
 	pthread_rwlock_t lock;
 	struct object *bucket[BUCKETS]; /* by cookie */
-	uint64_t process;		/* changes in a child: what it inherits is not its own */
-} table = { .lock = PTHREAD_RWLOCK_INITIALIZER };
+	uint64_t process;               /* changes in a child: what it inherits is not its own */
+} table = {.lock = PTHREAD_RWLOCK_INITIALIZER};
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
@@ -74,10 +74,11 @@ static struct object **bucket_of(int64_t cookie)
 /* The VMM's description (and with it all its duplicates and mappings) is closed. */
 static bool description_gone(const struct object *o)
 {
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	struct stat st;
 
-	/* A VMM that closes what it does not know may have closed the probe: then nothing is known. */
+	/* A VMM that closes what it does not know may have closed the probe: then nothing is known.
+	 */
 	if (fstat(o->probe, &st) || st.st_dev != o->dev || st.st_ino != o->ino)
 		return false;
 	return !fcntl(o->probe, F_OFD_GETLK, &fl) && fl.l_type == F_UNLCK;
@@ -85,7 +86,7 @@ static bool description_gone(const struct object *o)
 
 static int lock_description(int fd)
 {
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
 	return fcntl(fd, F_OFD_SETLK, &fl) ? -errno : 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What HVC means to a guest: the SMC calling convention (Arm DEN 0028), with PSCI, the entropy service
- * (Arm DEN 0098) and KVM's own vendor service; and the firmware registers by which a VMM sees and
- * limits them (KVM_REG_ARM_FW, api.rst 4.68 and Documentation/virt/kvm/arm/hypercalls.rst).
+ * What HVC means to a guest: the SMC calling convention (Arm DEN 0028), with PSCI, the entropy
+ * service (Arm DEN 0098) and KVM's own vendor service; and the firmware registers by which a VMM
+ * sees and limits them (KVM_REG_ARM_FW, api.rst 4.68 and
+ * Documentation/virt/kvm/arm/hypercalls.rst).
  *
  * As on Linux the CPU's errata are told here: this machine has none of the three that have a
  * workaround call.
@@ -14,49 +15,49 @@
 #include "cpu/timer.h"
 #include "kvm/kvm.h"
 
-#define SMCCC_NOT_SUPPORTED   ((uint64_t)-1)
-#define SMCCC_NOT_REQUIRED    ((uint64_t)-2)
-#define SMCCC_UNAFFECTED      1 /* ARCH_WORKAROUND_1 and _3 */
-#define SMCCC_VERSION_1_1     0x10001
+#define SMCCC_NOT_SUPPORTED ((uint64_t)-1)
+#define SMCCC_NOT_REQUIRED  ((uint64_t)-2)
+#define SMCCC_UNAFFECTED    1 /* ARCH_WORKAROUND_1 and _3 */
+#define SMCCC_VERSION_1_1   0x10001
 
-#define SMCCC_VERSION	      0x80000000u
-#define SMCCC_ARCH_FEATURES   0x80000001u
-#define SMCCC_WORKAROUND_1    0x80008000u
-#define SMCCC_WORKAROUND_2    0x80007fffu
-#define SMCCC_WORKAROUND_3    0x80003fffu
-#define TRNG_VERSION	      0x84000050u
-#define TRNG_FEATURES	      0x84000051u
-#define TRNG_GET_UUID	      0x84000052u
-#define TRNG_RND32	      0x84000053u
-#define TRNG_RND64	      0xc4000053u
-#define VENDOR_FEATURES	      0x86000000u
-#define VENDOR_PTP	      0x86000001u
-#define VENDOR_UID	      0x8600ff01u
+#define SMCCC_VERSION       0x80000000u
+#define SMCCC_ARCH_FEATURES 0x80000001u
+#define SMCCC_WORKAROUND_1  0x80008000u
+#define SMCCC_WORKAROUND_2  0x80007fffu
+#define SMCCC_WORKAROUND_3  0x80003fffu
+#define TRNG_VERSION        0x84000050u
+#define TRNG_FEATURES       0x84000051u
+#define TRNG_GET_UUID       0x84000052u
+#define TRNG_RND32          0x84000053u
+#define TRNG_RND64          0xc4000053u
+#define VENDOR_FEATURES     0x86000000u
+#define VENDOR_PTP          0x86000001u
+#define VENDOR_UID          0x8600ff01u
 
-#define TRNG_VERSION_1_0      0x10000
-#define TRNG_SUCCESS	      0
-#define TRNG_INVALID_PARAM    ((uint64_t)-2)
-#define TRNG_NO_ENTROPY	      ((uint64_t)-3)
-#define TRNG_WORDS	      3 /* x1 to x3 */
+#define TRNG_VERSION_1_0   0x10000
+#define TRNG_SUCCESS       0
+#define TRNG_INVALID_PARAM ((uint64_t)-2)
+#define TRNG_NO_ENTROPY    ((uint64_t)-3)
+#define TRNG_WORDS         3 /* x1 to x3 */
 
 /* KVM's vendor UID, 28b46fb6-2ec5-11e9-a9ca-4b564d003a74: what guests look for. */
-#define KVM_UID_0	      0xb66fb428u
-#define KVM_UID_1	      0xe911c52eu
-#define KVM_UID_2	      0x564bcaa9u
-#define KVM_UID_3	      0x743a004du
+#define KVM_UID_0 0xb66fb428u
+#define KVM_UID_1 0xe911c52eu
+#define KVM_UID_2 0x564bcaa9u
+#define KVM_UID_3 0x743a004du
 
-#define PTP_VIRTUAL_COUNTER   0
-#define PTP_PHYSICAL_COUNTER  1
+#define PTP_VIRTUAL_COUNTER  0
+#define PTP_PHYSICAL_COUNTER 1
 
 /* Owner and number of a fast call. */
-#define OWNER(fn)	      (((fn) >> 24) & 0x3f)
-#define NUMBER(fn)	      ((fn)&0xffff)
-#define OWNER_STANDARD	      4
-#define PSCI_LAST_NUMBER      0x1f
+#define OWNER(fn)        (((fn) >> 24) & 0x3f)
+#define NUMBER(fn)       ((fn)&0xffff)
+#define OWNER_STANDARD   4
+#define PSCI_LAST_NUMBER 0x1f
 
-#define STD_SERVICES	      (1ull << KVM_REG_ARM_STD_BIT_TRNG_V1_0)
-#define STD_HYP_SERVICES      0ull /* stolen time is not there */
-#define VENDOR_SERVICES                                                                           \
+#define STD_SERVICES     (1ull << KVM_REG_ARM_STD_BIT_TRNG_V1_0)
+#define STD_HYP_SERVICES 0ull /* stolen time is not there */
+#define VENDOR_SERVICES \
 	((1ull << KVM_REG_ARM_VENDOR_HYP_BIT_FUNC_FEAT) | (1ull << KVM_REG_ARM_VENDOR_HYP_BIT_PTP))
 
 void smccc_return(struct vcpu *vcpu, uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3)
@@ -190,21 +191,21 @@ enum service_gate { GATE_NONE, GATE_STD, GATE_VENDOR };
 struct service {
 	uint32_t fn;
 	enum service_gate gate; /* which firmware register hides it … */
-	unsigned int bit;	/* … and with which bit */
+	unsigned int bit;       /* … and with which bit */
 	void (*call)(struct vcpu *vcpu, uint64_t v[4]);
 };
 
 static const struct service services[] = {
-	{ SMCCC_VERSION, GATE_NONE, 0, call_version },
-	{ SMCCC_ARCH_FEATURES, GATE_NONE, 0, call_arch_features },
-	{ TRNG_VERSION, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_version },
-	{ TRNG_FEATURES, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_features },
-	{ TRNG_GET_UUID, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_uuid },
-	{ TRNG_RND32, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_rnd32 },
-	{ TRNG_RND64, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_rnd64 },
-	{ VENDOR_UID, GATE_VENDOR, KVM_REG_ARM_VENDOR_HYP_BIT_FUNC_FEAT, vendor_uid },
-	{ VENDOR_FEATURES, GATE_VENDOR, KVM_REG_ARM_VENDOR_HYP_BIT_FUNC_FEAT, vendor_features },
-	{ VENDOR_PTP, GATE_VENDOR, KVM_REG_ARM_VENDOR_HYP_BIT_PTP, vendor_ptp },
+	{SMCCC_VERSION, GATE_NONE, 0, call_version},
+	{SMCCC_ARCH_FEATURES, GATE_NONE, 0, call_arch_features},
+	{TRNG_VERSION, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_version},
+	{TRNG_FEATURES, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_features},
+	{TRNG_GET_UUID, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_uuid},
+	{TRNG_RND32, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_rnd32},
+	{TRNG_RND64, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_rnd64},
+	{VENDOR_UID, GATE_VENDOR, KVM_REG_ARM_VENDOR_HYP_BIT_FUNC_FEAT, vendor_uid},
+	{VENDOR_FEATURES, GATE_VENDOR, KVM_REG_ARM_VENDOR_HYP_BIT_FUNC_FEAT, vendor_features},
+	{VENDOR_PTP, GATE_VENDOR, KVM_REG_ARM_VENDOR_HYP_BIT_PTP, vendor_ptp},
 };
 
 static bool is_open(const struct firmware *fw, const struct service *s)
@@ -229,7 +230,7 @@ static bool is_psci(uint32_t fn)
 
 int hypercall(struct vcpu *vcpu)
 {
-	uint64_t v[4] = { SMCCC_NOT_SUPPORTED };
+	uint64_t v[4] = {SMCCC_NOT_SUPPORTED};
 	uint32_t fn = (uint32_t)vcpu->cpu->x[0];
 	size_t i;
 
@@ -331,7 +332,8 @@ static long set_workaround_2(uint64_t value)
 {
 	uint64_t level = value & WORKAROUND_LEVEL_MASK;
 
-	if (value & ~(uint64_t)(WORKAROUND_LEVEL_MASK | KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2_ENABLED))
+	if (value &
+	    ~(uint64_t)(WORKAROUND_LEVEL_MASK | KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2_ENABLED))
 		return -EINVAL;
 	if ((value & KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2_ENABLED) &&
 	    level != KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2_AVAIL)

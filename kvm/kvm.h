@@ -13,7 +13,7 @@
  *     vcpu->lock            one KVM request at a time on a vCPU (held for a whole KVM_RUN)
  *       vm->slots_lock      memslots and the dirty log
  *         vm->lock          vCPU list, PSCI power states, firmware registers
- *           machine.lock    stop protocol (vm.c), with the conditions machine.passed and vm->resumed
+ *           machine.lock    stop protocol (vm.c); conditions machine.passed, vm->resumed
  *             fd table      fd.c, a leaf
  *
  * What must hold:
@@ -39,7 +39,7 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define KVM_PAGE_SIZE 4096u
-#define NEVER	      UINT64_MAX /* a deadline that does not come */
+#define NEVER         UINT64_MAX /* a deadline that does not come */
 
 /* ---- fd.c: descriptors ---- */
 
@@ -48,17 +48,17 @@ enum object_kind { OBJECT_SYSTEM, OBJECT_VM, OBJECT_VCPU };
 /* What a descriptor stands for. Embedded in the thing itself. */
 struct object {
 	enum object_kind kind;
-	_Atomic unsigned int refs;    /* one for its descriptors, one for each request under way */
+	_Atomic unsigned int refs; /* one for its descriptors, one for each request under way */
 	void (*release)(struct object *o); /* when refs reach 0 */
-	void *page;		      /* the library's own mapping of the descriptor's page */
+	void *page;                        /* the library's own mapping of the descriptor's page */
 
 	/* Private to fd.c. */
 	struct object *next;
-	int64_t cookie;		      /* file position of its descriptors */
+	int64_t cookie; /* file position of its descriptors */
 	dev_t dev;
 	ino_t ino;
-	int probe;		      /* a description of its own, to see whether the VMM's is gone */
-	uint64_t process;	      /* that made it */
+	int probe;        /* a description of its own, to see whether the VMM's is gone */
+	uint64_t process; /* that made it */
 };
 
 /**
@@ -88,8 +88,8 @@ int copy_out(uint64_t user, const void *from, size_t n);
 
 /* ---- dispatch (system.c) ---- */
 
-#define REQ_IN	 (1 << 0) /* the argument points to a structure that is read … */
-#define REQ_OUT	 (1 << 1) /* … or written */
+#define REQ_IN   (1 << 0) /* the argument points to a structure that is read … */
+#define REQ_OUT  (1 << 1) /* … or written */
 #define REQ_INIT (1 << 2) /* -ENOEXEC before KVM_ARM_VCPU_INIT (vCPU only) */
 
 #define REQ_ARG_MAX 64 /* largest structure that the tables move */
@@ -108,7 +108,7 @@ long request_dispatch(const struct request *table, size_t rows, unsigned int nr,
 
 /* ---- memslot.c ---- */
 
-#define KVM_NR_SLOTS	  32767u	     /* KVM_CAP_NR_MEMSLOTS */
+#define KVM_NR_SLOTS       32767u             /* KVM_CAP_NR_MEMSLOTS */
 #define KVM_MAX_SLOT_PAGES ((1ull << 31) - 1) /* as Linux: KVM_MEM_MAX_NR_PAGES */
 
 struct memslot {
@@ -146,18 +146,18 @@ void user_irq_edge(struct vcpu *vcpu, unsigned int line);
 
 struct clock {
 	pthread_t thread;
-	bool running;
+	_Atomic bool running;
 	_Atomic bool stop;
-	_Atomic uint32_t seq;	/* futex: counts requests to look again */
+	_Atomic uint32_t seq;   /* futex: counts requests to look again */
 	_Atomic uint64_t armed; /* when the thread will look by itself */
 };
 
 /* ---- vm.c ---- */
 
-#define KVM_MAX_VCPUS	 CPU_MAX_VCPUS
-#define KVM_IPA_LIMIT	 48
-#define KVM_IPA_MIN	 32
-#define KVM_IPA_DEFAULT	 40
+#define KVM_MAX_VCPUS   CPU_MAX_VCPUS
+#define KVM_IPA_LIMIT   48
+#define KVM_IPA_MIN     32
+#define KVM_IPA_DEFAULT 40
 
 struct firmware {
 	uint64_t psci_version;
@@ -201,7 +201,8 @@ void vm_put(struct vm *vm);
 void vm_stop(struct vm *vm);
 void vm_resume(struct vm *vm);
 
-/** vm_rebase_counter() - Let the virtual counter of all vCPUs be behind the physical one by @offset. */
+/** vm_rebase_counter() - Let the virtual counter of all vCPUs be behind the physical one by
+ * @offset. */
 void vm_rebase_counter(struct vm *vm, struct vcpu *also, uint64_t offset);
 
 /* memslot.c */
@@ -228,7 +229,7 @@ struct vcpu_reset {
 
 /* Why a vCPU's thread must look at something before the next guest entry. */
 #define VCPU_REQ_SIGNAL (1u << 0) /* ask the host for pending signals */
-#define VCPU_REQ_RESET	(1u << 1) /* vcpu->reset */
+#define VCPU_REQ_RESET  (1u << 1) /* vcpu->reset */
 
 struct vcpu {
 	struct object object;
@@ -240,17 +241,17 @@ struct vcpu {
 
 	pthread_mutex_t lock;
 	bool initialised;
-	uint32_t features; /* bits of kvm_vcpu_init.features[0] */
-	bool has_run;	   /* the checks of the first run are done */
-	bool pmu_created;  /* KVM_ARM_VCPU_PMU_V3_INIT */
-	bool mmio_pending; /* cpu->exit.mmio waits for the VMM */
+	uint32_t features;  /* bits of kvm_vcpu_init.features[0] */
+	bool has_run;       /* the checks of the first run are done */
+	bool pmu_created;   /* KVM_ARM_VCPU_PMU_V3_INIT */
+	bool mmio_pending;  /* cpu->exit.mmio waits for the VMM */
 	bool abort_pending; /* an external abort, before anything else */
 	uint64_t spsr_abt, spsr_und, spsr_irq, spsr_fiq; /* AArch32's; only ONE_REG sees them */
-	unsigned int spins; /* WFE in a row */
+	unsigned int spins;                              /* WFE in a row */
 
 	/* Signals: run.c. */
 	bool has_sigmask;
-	uint64_t sigmask;    /* of KVM_SET_SIGNAL_MASK */
+	uint64_t sigmask;      /* of KVM_SET_SIGNAL_MASK */
 	uint64_t interrupting; /* the signals that interrupt the KVM_RUN under way */
 	uint64_t watched;      /* the signals that signalfd shows */
 	int signalfd, eventfd;

@@ -3,8 +3,8 @@
  * Memory slots: what KVM_SET_USER_MEMORY_REGION makes, and the dirty log.
  *
  * vm->slots says, by number, what the VMM set; machine.mem.slots is the same, sorted by address, as
- * the CPU reads it without a lock. Both change under vm->slots_lock, the second only while the machine
- * is stopped; every change drops what the vCPUs know of the pages.
+ * the CPU reads it without a lock. Both change under vm->slots_lock, the second only while the
+ * machine is stopped; every change drops what the vCPUs know of the pages.
  *
  * Source: api.rst 4.35 and 4.8; errors as Linux 6.1 gives them.
  */
@@ -211,7 +211,8 @@ static int set_slot(struct vm *vm, const struct kvm_userspace_memory_region *r)
 	return ret;
 }
 
-/** memslot_set() - KVM_SET_USER_MEMORY_REGION: create, move, delete, or change the flags of a slot. */
+/** memslot_set() - KVM_SET_USER_MEMORY_REGION: create, move, delete, or change the flags of a slot.
+ */
 int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *r)
 {
 	int ret = check_region(r);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One register at a time: KVM_GET_ONE_REG, KVM_SET_ONE_REG, KVM_GET_REG_LIST (api.rst 4.68 to 4.70).
+ * One register at a time: KVM_GET_ONE_REG, KVM_SET_ONE_REG, KVM_GET_REG_LIST (api.rst 4.68
+ * to 4.70).
  *
- * An id belongs to a class (core, firmware, timer, system, demultiplexed); each class has a function to
- * get and one to set. System registers come from the table of cpu/sysreg.c, so that what the guest
- * sees and what the VMM saves cannot differ. The list is in Linux's order: core, firmware, timers, system,
- * cache sizes.
+ * An id belongs to a class (core, firmware, timer, system, demultiplexed); each class has a
+ * function to get and one to set. System registers come from the table of cpu/sysreg.c, so that
+ * what the guest sees and what the VMM saves cannot differ. The list is in Linux's order: core,
+ * firmware, timers, system, cache sizes.
  *
  * Values are moved as the id's size says; errors are Linux 6.1's: -EINVAL for an id of another
  * architecture or a core register of the wrong size, -ENOENT for what is not there.
@@ -20,7 +21,7 @@
 #define CORE_WORDS    (sizeof(struct kvm_regs) / sizeof(uint32_t))
 #define MODE_MASK     0x1f /* of PSTATE, with the AArch32 bit */
 #define TIMER_ISTATUS 4u
-#define CACHES	      14 /* CSSELR_EL1 values: 7 levels, data or instruction */
+#define CACHES        14 /* CSSELR_EL1 values: 7 levels, data or instruction */
 
 union value {
 	uint32_t w;
@@ -57,8 +58,8 @@ static uint64_t *stack_pointer(struct cpu *cpu, unsigned int el)
 static uint64_t *core_storage(struct vcpu *vcpu, uint64_t off)
 {
 	struct cpu *cpu = vcpu->cpu;
-	uint64_t *const spsr[KVM_NR_SPSR] = { &cpu->sys.spsr, &vcpu->spsr_abt, &vcpu->spsr_und,
-					      &vcpu->spsr_irq, &vcpu->spsr_fiq };
+	uint64_t *const spsr[KVM_NR_SPSR] = {&cpu->sys.spsr, &vcpu->spsr_abt, &vcpu->spsr_und,
+					     &vcpu->spsr_irq, &vcpu->spsr_fiq};
 
 	if (off < CORE(regs.sp))
 		return &cpu->x[off / 2];
@@ -142,7 +143,8 @@ static long core_set(struct vcpu *vcpu, uint64_t id, const union value *value)
 	return 0;
 }
 
-/* ---- Timers: three ids, two of them with each other's encodings, see the header of the ABI ---- */
+/* ---- Timers: three ids, two of them with each other's encodings, see the header of the ABI ----
+ */
 
 static const uint64_t timer_regs[] = {
 	KVM_REG_ARM_TIMER_CTL,
@@ -264,7 +266,7 @@ static long get_value(struct vcpu *vcpu, uint64_t id, union value *value)
 /** one_reg_get() - KVM_GET_ONE_REG: 0, -EINVAL, -ENOENT, -EFAULT. */
 long one_reg_get(struct vcpu *vcpu, const struct kvm_one_reg *reg)
 {
-	union value value = { 0 };
+	union value value = {0};
 	long ret;
 
 	if (!is_arm64(reg->id))
@@ -275,7 +277,7 @@ long one_reg_get(struct vcpu *vcpu, const struct kvm_one_reg *reg)
 
 static long set_demux(struct vcpu *vcpu, uint64_t id, uint64_t addr)
 {
-	union value now = { 0 }, value = { 0 };
+	union value now = {0}, value = {0};
 	long ret = ccsidr_get(vcpu, id, &now);
 
 	if (ret)
@@ -290,7 +292,7 @@ long one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg)
 {
 	uint64_t class = reg->id & KVM_REG_ARM_COPROC_MASK;
 	size_t size = sizeof(uint64_t);
-	union value value = { 0 };
+	union value value = {0};
 	long ret;
 
 	if (!is_arm64(reg->id))
@@ -314,8 +316,8 @@ long one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg)
 		return core_set(vcpu, reg->id, &value);
 	if (class == KVM_REG_ARM_FW || class == KVM_REG_ARM_FW_FEAT_BMAP)
 		return firmware_set(vcpu, reg->id, value.d);
-	return is_timer(reg->id) ? timer_set(vcpu, reg->id, &value) :
-				   system_set(vcpu, reg->id, &value);
+	return is_timer(reg->id) ? timer_set(vcpu, reg->id, &value)
+				 : system_set(vcpu, reg->id, &value);
 }
 
 /* ---- The list ---- */
@@ -335,9 +337,8 @@ static void list_add(struct list *l, uint64_t id)
 
 static void list_core(struct list *l)
 {
-	static const uint64_t size_bits[] = { [4] = KVM_REG_SIZE_U32,
-					      [8] = KVM_REG_SIZE_U64,
-					      [16] = KVM_REG_SIZE_U128 };
+	static const uint64_t size_bits[] = {
+		[4] = KVM_REG_SIZE_U32, [8] = KVM_REG_SIZE_U64, [16] = KVM_REG_SIZE_U128};
 	uint64_t off;
 
 	for (off = 0; off < CORE_WORDS; off++)
@@ -378,7 +379,7 @@ static void list_all(struct vcpu *vcpu, struct list *l)
  */
 long one_reg_list(struct vcpu *vcpu, unsigned long user)
 {
-	struct list l = { 0 };
+	struct list l = {0};
 	uint64_t room;
 
 	if (copy_in(&room, user, sizeof(room)))
@@ -388,7 +389,7 @@ long one_reg_list(struct vcpu *vcpu, unsigned long user)
 		return -EFAULT;
 	if (room < l.n)
 		return -E2BIG;
-	l = (struct list){ .user = user + offsetof(struct kvm_reg_list, reg) };
+	l = (struct list){.user = user + offsetof(struct kvm_reg_list, reg)};
 	list_all(vcpu, &l);
 	return l.fault ? -EFAULT : 0;
 }

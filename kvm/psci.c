@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PSCI, the power interface that the KVM is to its guest (Arm DEN 0022): versions 0.1, 0.2, 1.0, 1.1.
+ * PSCI, the power interface that the KVM is to its guest (Arm DEN 0022): versions 0.1,
+ * 0.2, 1.0, 1.1.
  *
- * One table: each function with the versions that have it. A function that the VM's version lacks is
- * NOT_SUPPORTED. As on Linux, suspending is WFI, and a shutdown or reset stops all vCPUs until the VMM
- * has initialised them again.
+ * One table: each function with the versions that have it. A function that the VM's version lacks
+ * is NOT_SUPPORTED. As on Linux, suspending is WFI, and a shutdown or reset stops all vCPUs until
+ * the VMM has initialised them again.
  *
  * Locks: power states change under vm->lock.
  */
@@ -12,10 +13,10 @@
 
 #include "kvm/kvm.h"
 
-#define MPIDR_AFFINITY	    0xff00ffffffull /* Aff3, Aff2, Aff1, Aff0 */
-#define MPIDR_LEVEL_BITS    8
-#define SCTLR_EE	    (1ull << 25)
-#define SMCCC_VERSION_CALL  0x80000000u
+#define MPIDR_AFFINITY     0xff00ffffffull /* Aff3, Aff2, Aff1, Aff0 */
+#define MPIDR_LEVEL_BITS   8
+#define SCTLR_EE           (1ull << 25)
+#define SMCCC_VERSION_CALL 0x80000000u
 
 /* The result of a function: for x0, and whether to leave to user space. */
 struct psci_result {
@@ -181,23 +182,23 @@ static void psci_features(struct vcpu *vcpu, const uint64_t arg[4], struct psci_
 }
 
 static const struct psci_function functions[] = {
-	{ PSCI_0_2_FN_PSCI_VERSION, KVM_PSCI_0_2, true, psci_version },
-	{ PSCI_0_2_FN_CPU_SUSPEND, KVM_PSCI_0_2, true, cpu_suspend },
-	{ PSCI_0_2_FN64_CPU_SUSPEND, KVM_PSCI_0_2, true, cpu_suspend },
-	{ PSCI_0_2_FN_CPU_OFF, KVM_PSCI_0_2, true, cpu_off },
-	{ PSCI_0_2_FN_CPU_ON, KVM_PSCI_0_2, true, cpu_on },
-	{ PSCI_0_2_FN64_CPU_ON, KVM_PSCI_0_2, true, cpu_on },
-	{ PSCI_0_2_FN_AFFINITY_INFO, KVM_PSCI_0_2, true, affinity_info },
-	{ PSCI_0_2_FN64_AFFINITY_INFO, KVM_PSCI_0_2, true, affinity_info },
-	{ PSCI_0_2_FN_MIGRATE_INFO_TYPE, KVM_PSCI_0_2, true, migrate_info_type },
-	{ PSCI_0_2_FN_SYSTEM_OFF, KVM_PSCI_0_2, true, system_off },
-	{ PSCI_0_2_FN_SYSTEM_RESET, KVM_PSCI_0_2, true, system_reset },
-	{ PSCI_1_0_FN_PSCI_FEATURES, KVM_PSCI_1_0, true, psci_features },
-	{ PSCI_1_1_FN_SYSTEM_RESET2, KVM_PSCI_1_1, true, system_reset2 },
-	{ PSCI_1_1_FN64_SYSTEM_RESET2, KVM_PSCI_1_1, true, system_reset2 },
+	{PSCI_0_2_FN_PSCI_VERSION, KVM_PSCI_0_2, true, psci_version},
+	{PSCI_0_2_FN_CPU_SUSPEND, KVM_PSCI_0_2, true, cpu_suspend},
+	{PSCI_0_2_FN64_CPU_SUSPEND, KVM_PSCI_0_2, true, cpu_suspend},
+	{PSCI_0_2_FN_CPU_OFF, KVM_PSCI_0_2, true, cpu_off},
+	{PSCI_0_2_FN_CPU_ON, KVM_PSCI_0_2, true, cpu_on},
+	{PSCI_0_2_FN64_CPU_ON, KVM_PSCI_0_2, true, cpu_on},
+	{PSCI_0_2_FN_AFFINITY_INFO, KVM_PSCI_0_2, true, affinity_info},
+	{PSCI_0_2_FN64_AFFINITY_INFO, KVM_PSCI_0_2, true, affinity_info},
+	{PSCI_0_2_FN_MIGRATE_INFO_TYPE, KVM_PSCI_0_2, true, migrate_info_type},
+	{PSCI_0_2_FN_SYSTEM_OFF, KVM_PSCI_0_2, true, system_off},
+	{PSCI_0_2_FN_SYSTEM_RESET, KVM_PSCI_0_2, true, system_reset},
+	{PSCI_1_0_FN_PSCI_FEATURES, KVM_PSCI_1_0, true, psci_features},
+	{PSCI_1_1_FN_SYSTEM_RESET2, KVM_PSCI_1_1, true, system_reset2},
+	{PSCI_1_1_FN64_SYSTEM_RESET2, KVM_PSCI_1_1, true, system_reset2},
 	/* 0.1: numbers of KVM's own, and nothing else. */
-	{ KVM_PSCI_FN_CPU_OFF, KVM_PSCI_0_1, false, cpu_off },
-	{ KVM_PSCI_FN_CPU_ON, KVM_PSCI_0_1, false, cpu_on },
+	{KVM_PSCI_FN_CPU_OFF, KVM_PSCI_0_1, false, cpu_off},
+	{KVM_PSCI_FN_CPU_ON, KVM_PSCI_0_1, false, cpu_on},
 };
 
 static const struct psci_function *find_function(uint32_t fn, uint64_t version)
@@ -229,7 +230,7 @@ static void read_args(const struct cpu *cpu, uint32_t fn, uint64_t arg[4])
 /** psci_call() - Serve PSCI function @fn. Return: 1 to go on in the guest, 0 to leave. */
 int psci_call(struct vcpu *vcpu, uint32_t fn)
 {
-	struct psci_result r = { .value = PSCI_RET_NOT_SUPPORTED };
+	struct psci_result r = {.value = PSCI_RET_NOT_SUPPORTED};
 	const struct psci_function *f;
 	uint64_t arg[4], version = 0;
 

@@ -8,11 +8,12 @@
  *              └────────────────────────── 1: go on ─────────────────────────────┘
  *
  * What must hold:
- *  - The order inside KVM_RUN is Linux's: argument, initialised, first run, pending MMIO, immediate_exit,
- *    signals, requests, level compare, entry.
+ *  - The order inside KVM_RUN is Linux's: argument, initialised, first run, pending MMIO,
+ *    immediate_exit, signals, requests, level compare, entry.
  *  - The field is published on every return, failed ones included.
- *  - CPU_REQ_EXIT is taken back before what it may stand for is looked at, and a deadline is computed
- *    before the levels are compared: a change is seen by the comparison, or it comes later and kicks.
+ *  - CPU_REQ_EXIT is taken back before what it may stand for is looked at, and a deadline is
+ *    computed before the levels are compared: a change is seen by the comparison, or it comes
+ *    later and kicks.
  */
 #include <sched.h>
 #include <string.h>
@@ -25,9 +26,10 @@
 
 #define INSN_SIZE 4
 
-/* How long a WFE may sleep without an event: the guest may wait for a store, which nobody reports. */
-#define WFE_SLEEP_NS   50000u
-#define WFE_YIELDS     16 /* in a row, before it sleeps */
+/* How long a WFE may sleep without an event: the guest may wait for a store, which nobody reports.
+ */
+#define WFE_SLEEP_NS 50000u
+#define WFE_YIELDS   16 /* in a row, before it sleeps */
 
 /* DFSC of a synchronous external abort (Arm ARM D13.2.37). */
 #define DFSC_EXTERNAL 0x10
@@ -178,8 +180,8 @@ static bool has_request(struct vcpu *vcpu)
 /* As Linux: whatever PSTATE masks. */
 static bool is_runnable(struct vcpu *vcpu)
 {
-	return (atomic_load(&vcpu->cpu->remote.pins) & PINS_OF_VMM) || user_irq_should_notify(vcpu) ||
-	       vcpu_stopped(vcpu);
+	return (atomic_load(&vcpu->cpu->remote.pins) & PINS_OF_VMM) ||
+	       user_irq_should_notify(vcpu) || vcpu_stopped(vcpu);
 }
 
 void vcpu_wfi(struct vcpu *vcpu)
@@ -262,6 +264,18 @@ static int exit_no_syndrome(struct vcpu *vcpu)
 	return -ENOSYS;
 }
 
+/* The engine is at the end of what it can do. */
+static int exit_error(struct vcpu *vcpu)
+{
+	if (vcpu->cpu->exit.imm == ENOMEM)
+		return -ENOMEM;
+	vcpu->run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	vcpu->run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
+	vcpu->run->internal.ndata = 1;
+	vcpu->run->internal.data[0] = vcpu->cpu->pc;
+	return 0;
+}
+
 /* 1: go on in the guest; 0: leave, exit_reason is set; -errno. */
 static int (*const exit_handlers[])(struct vcpu *vcpu) = {
 	[CPU_EXIT_NONE] = exit_kick,
@@ -272,6 +286,7 @@ static int (*const exit_handlers[])(struct vcpu *vcpu) = {
 	[CPU_EXIT_WFE] = exit_wfe,
 	[CPU_EXIT_MMIO] = exit_mmio,
 	[CPU_EXIT_NOSYNDROME] = exit_no_syndrome,
+	[CPU_EXIT_ERROR] = exit_error,
 };
 
 /* ---- The loop ---- */
@@ -406,8 +421,8 @@ static int run_checked(struct vcpu *vcpu, uint64_t mask)
  * @arg:  must be 0
  * @mask: the signal mask of the calling thread, which has blocked signals since
  *
- * Return: 0 with an exit reason for the VMM, or -EINTR, -ENOEXEC, -EINVAL, -ENOSYS (an access outside
- * memory that has no syndrome). Source: api.rst 4.10, 8.5.
+ * Return: 0 with an exit reason for the VMM, or -EINTR, -ENOEXEC, -EINVAL, -ENOSYS (an access
+ * outside memory that has no syndrome). Source: api.rst 4.10, 8.5.
  */
 long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
 {

@@ -2,18 +2,18 @@
 /*
  * Signals and sleep.
  *
- * To the VMM a signal interrupts KVM_RUN as it interrupts ioctl(2) on Linux: -EINTR, with the handler
- * run on the way out, whatever the handler does and however it was installed. So during KVM_RUN the
- * thread blocks every asynchronous signal and looks for pending ones instead:
+ * To the VMM a signal interrupts KVM_RUN as it interrupts ioctl(2) on Linux: -EINTR, with the
+ * handler run on the way out, whatever the handler does and however it was installed. So during
+ * KVM_RUN the thread blocks every asynchronous signal and looks for pending ones instead:
  *
  *  - at entry, when KVM_SET_SIGNAL_MASK lets through what the thread blocks;
  *  - asleep in WFI, by a signalfd in the same ppoll() as the event that ends the sleep: exact;
  *  - in the guest, when the clock thread asks for it, every CLOCK_SIGNAL_PERIOD_NS.
  *
- * A signal that came just before it was blocked is found like one in the guest. What stays unblocked
- * are the synchronous ones (a fault in the library must show as a crash) and the two that glibc needs.
- * A blocked signal becomes pending even when it is ignored; those are thrown away when seen, as the
- * kernel would have done.
+ * A signal that came just before it was blocked is found like one in the guest. What stays
+ * unblocked are the synchronous ones (a fault in the library must show as a crash) and the two that
+ * glibc needs. A blocked signal becomes pending even when it is ignored; those are thrown away when
+ * seen, as the kernel would have done.
  */
 #include <poll.h>
 #include <string.h>
@@ -23,13 +23,13 @@
 
 #include "kvm/kvm.h"
 
-#define SIGBIT(n)   (1ull << ((n) - 1))
+#define SIGBIT(n)   (1ull << ((n)-1))
 #define SIGSET_SIZE 8 /* of the kernel's set */
-#define NSEC	    1000000000ull
+#define NSEC        1000000000ull
 
 /* Synchronous; and glibc's own (cancellation, setuid in all threads). */
-#define KEPT_SIGNALS                                                                             \
-	(SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGFPE) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) |  \
+#define KEPT_SIGNALS                                                                            \
+	(SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGFPE) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | \
 	 SIGBIT(SIGSYS) | SIGBIT(SIGABRT) | SIGBIT(32) | SIGBIT(33))
 #define IGNORED_BY_DEFAULT (SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | SIGBIT(SIGURG) | SIGBIT(SIGWINCH))
 
@@ -98,9 +98,9 @@ static void watch_signals(struct vcpu *vcpu)
 
 void signals_sleep(struct vcpu *vcpu, uint64_t deadline)
 {
-	struct pollfd p[] = { { vcpu->eventfd, POLLIN, 0 }, { vcpu->signalfd, POLLIN, 0 } };
+	struct pollfd p[] = {{vcpu->eventfd, POLLIN, 0}, {vcpu->signalfd, POLLIN, 0}};
 	uint64_t now = clock_now(), left = deadline > now ? deadline - now : 0, count;
-	struct timespec ts = { (time_t)(left / NSEC), (long)(left % NSEC) };
+	struct timespec ts = {(time_t)(left / NSEC), (long)(left % NSEC)};
 
 	watch_signals(vcpu);
 	if (ppoll(p, ARRAY_SIZE(p), deadline == NEVER ? NULL : &ts, NULL) <= 0)

@@ -19,7 +19,7 @@ long request_dispatch(const struct request *table, size_t rows, unsigned int nr,
 		      unsigned long raw)
 {
 	const struct request *r;
-	_Alignas(16) unsigned char arg[REQ_ARG_MAX] = { 0 };
+	_Alignas(16) unsigned char arg[REQ_ARG_MAX] = {0};
 	long ret;
 
 	for (r = table; r < table + rows; r++)
@@ -56,10 +56,10 @@ static long sys_mmap_size(void *owner, void *arg, unsigned long raw)
 }
 
 static const struct request system_requests[] = {
-	{ KVM_GET_API_VERSION, 0, sys_api_version },
-	{ KVM_CREATE_VM, 0, sys_create_vm },
-	{ KVM_CHECK_EXTENSION, 0, sys_check_extension },
-	{ KVM_GET_VCPU_MMAP_SIZE, 0, sys_mmap_size },
+	{KVM_GET_API_VERSION, 0, sys_api_version},
+	{KVM_CREATE_VM, 0, sys_create_vm},
+	{KVM_CHECK_EXTENSION, 0, sys_check_extension},
+	{KVM_GET_VCPU_MMAP_SIZE, 0, sys_mmap_size},
 };
 
 static void system_release(struct object *o)
@@ -94,7 +94,8 @@ static long serve(struct object *o, unsigned int nr, unsigned long arg, uint64_t
 		return -EIO;
 	switch (o->kind) {
 	case OBJECT_SYSTEM:
-		return request_dispatch(system_requests, ARRAY_SIZE(system_requests), nr, NULL, arg);
+		return request_dispatch(system_requests, ARRAY_SIZE(system_requests), nr, NULL,
+					arg);
 	case OBJECT_VM:
 		return vm_request((struct vm *)((char *)o - offsetof(struct vm, object)), nr, arg);
 	case OBJECT_VCPU:

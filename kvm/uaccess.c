@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory that a VMM's pointer names: copied like a kernel does, so that a bad pointer is -EFAULT and
- * not a crash.
+ * Memory that a VMM's pointer names: copied like a kernel does, so that a bad pointer is -EFAULT
+ * and not a crash.
  *
  * rt_sigprocmask() with a "how" that does not exist reads the 8 bytes that it is given, and then
  * refuses: the cheapest question whether an address can be read. With no new set it writes the
- * present mask: the same for writing. Other shapes go through process_vm_writev(), which fails on its
- * own where the address is bad.
+ * present mask: the same for writing. Other shapes go through process_vm_writev(), which fails on
+ * its own where the address is bad.
  */
 #include <string.h>
 #include <sys/syscall.h>
@@ -15,9 +15,9 @@
 
 #include "kvm/kvm.h"
 
-#define SIGSET_SIZE	8
-#define NO_SUCH_HOW	99
-#define LOWEST_ADDRESS	4096ull		  /* nothing is mapped below */
+#define SIGSET_SIZE     8
+#define NO_SUCH_HOW     99
+#define LOWEST_ADDRESS  4096ull               /* nothing is mapped below */
 #define HIGHEST_ADDRESS 0x0100000000000000ull /* of any host's user space */
 
 static bool range_is_user(uint64_t user, size_t n)
@@ -49,7 +49,7 @@ int copy_in(void *to, uint64_t user, size_t n)
 
 static int write_foreign(uint64_t user, const void *from, size_t n)
 {
-	struct iovec local = { (void *)(uintptr_t)from, n }, remote = { (void *)(uintptr_t)user, n };
+	struct iovec local = {(void *)(uintptr_t)from, n}, remote = {(void *)(uintptr_t)user, n};
 	ssize_t ret = process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
 
 	if (ret == (ssize_t)n)

@@ -4,12 +4,13 @@
  * space (api.rst 8.5).
  *
  * The contract in two functions. user_irq_should_notify() is asked before each guest entry and
- * whenever a device's output may have changed: true forbids to enter, so every change that was detected
- * causes a return. user_irq_update_run() publishes on every return.
+ * whenever a device's output may have changed: true forbids to enter, so every change that was
+ * detected causes a return. user_irq_update_run() publishes on every return.
  *
- * The comparison is with the field itself, which the VMM may write: a level device's bit says what the
- * VMM has seen. An edge device's bit is set in exactly one return for each edge; edges are counted, so
- * that none is lost when two come together. Bits that no line owns are left as they are.
+ * The comparison is with the field itself, which the VMM may write: a level device's bit says what
+ * the VMM has seen. An edge device's bit is set in exactly one return for each edge; edges are
+ * counted, so that none is lost when two come together. Bits that no line owns are left as they
+ * are.
  */
 #include "kvm/kvm.h"
 

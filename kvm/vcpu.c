@@ -13,9 +13,10 @@
 #include "engine/engine.h"
 #include "kvm/kvm.h"
 
-/* MPIDR_EL1 as Linux makes it of the vCPU's id: Aff0 counts to 16, as a GICv3 wants (RES1: bit 31). */
-#define MPIDR_RES1	(1u << 31)
-#define MPIDR_OF_ID(id) (MPIDR_RES1 | ((id) & 0xf) | (((id) >> 4) & 0xff) << 8)
+/* MPIDR_EL1 as Linux makes it of the vCPU's id: Aff0 counts to 16, as a GICv3 wants (RES1: bit 31).
+ */
+#define MPIDR_RES1      (1u << 31)
+#define MPIDR_OF_ID(id) (MPIDR_RES1 | ((id)&0xf) | (((id) >> 4) & 0xff) << 8)
 
 #define SCTLR_EE (1u << 25)
 
@@ -345,8 +346,8 @@ static long vcpu_set_signal_mask(void *owner, void *arg, unsigned long raw)
 }
 
 /*
- * Events: this machine has no RAS extension, so an SError carries no syndrome of the VMM's choice; an
- * external abort is taken by the next KVM_RUN, in the place of a pending MMIO's completion
+ * Events: this machine has no RAS extension, so an SError carries no syndrome of the VMM's choice;
+ * an external abort is taken by the next KVM_RUN, in the place of a pending MMIO's completion
  * (api.rst 4.31, 4.32).
  */
 static long vcpu_get_events(void *owner, void *arg, unsigned long raw)
@@ -354,8 +355,7 @@ static long vcpu_get_events(void *owner, void *arg, unsigned long raw)
 	struct kvm_vcpu_events *e = arg;
 	struct vcpu *vcpu = owner;
 
-	e->exception.serror_pending =
-		!!(atomic_load(&vcpu->cpu->remote.pins) & CPU_PIN_SERROR);
+	e->exception.serror_pending = !!(atomic_load(&vcpu->cpu->remote.pins) & CPU_PIN_SERROR);
 	return 0;
 }
 
@@ -415,19 +415,19 @@ static long vcpu_finalize(void *owner, void *arg, unsigned long raw)
 }
 
 static const struct request vcpu_requests[] = {
-	{ KVM_GET_ONE_REG, REQ_IN | REQ_INIT, vcpu_get_one_reg },
-	{ KVM_SET_ONE_REG, REQ_IN | REQ_INIT, vcpu_set_one_reg },
-	{ KVM_GET_REG_LIST, REQ_INIT, vcpu_reg_list },
-	{ KVM_ARM_VCPU_INIT, REQ_IN, vcpu_init },
-	{ KVM_GET_MP_STATE, REQ_OUT, vcpu_get_mp_state },
-	{ KVM_SET_MP_STATE, REQ_IN, vcpu_set_mp_state },
-	{ KVM_SET_SIGNAL_MASK, 0, vcpu_set_signal_mask },
-	{ KVM_GET_VCPU_EVENTS, REQ_OUT | REQ_INIT, vcpu_get_events },
-	{ KVM_SET_VCPU_EVENTS, REQ_IN | REQ_INIT, vcpu_set_events },
-	{ KVM_SET_DEVICE_ATTR, REQ_IN, vcpu_set_attr },
-	{ KVM_GET_DEVICE_ATTR, REQ_IN, vcpu_get_attr },
-	{ KVM_HAS_DEVICE_ATTR, REQ_IN, vcpu_has_attr },
-	{ KVM_ARM_VCPU_FINALIZE, REQ_IN | REQ_INIT, vcpu_finalize },
+	{KVM_GET_ONE_REG, REQ_IN | REQ_INIT, vcpu_get_one_reg},
+	{KVM_SET_ONE_REG, REQ_IN | REQ_INIT, vcpu_set_one_reg},
+	{KVM_GET_REG_LIST, REQ_INIT, vcpu_reg_list},
+	{KVM_ARM_VCPU_INIT, REQ_IN, vcpu_init},
+	{KVM_GET_MP_STATE, REQ_OUT, vcpu_get_mp_state},
+	{KVM_SET_MP_STATE, REQ_IN, vcpu_set_mp_state},
+	{KVM_SET_SIGNAL_MASK, 0, vcpu_set_signal_mask},
+	{KVM_GET_VCPU_EVENTS, REQ_OUT | REQ_INIT, vcpu_get_events},
+	{KVM_SET_VCPU_EVENTS, REQ_IN | REQ_INIT, vcpu_set_events},
+	{KVM_SET_DEVICE_ATTR, REQ_IN, vcpu_set_attr},
+	{KVM_GET_DEVICE_ATTR, REQ_IN, vcpu_get_attr},
+	{KVM_HAS_DEVICE_ATTR, REQ_IN, vcpu_has_attr},
+	{KVM_ARM_VCPU_FINALIZE, REQ_IN | REQ_INIT, vcpu_finalize},
 };
 
 static bool refused_before_init(struct vcpu *vcpu, unsigned int nr)

@@ -2,11 +2,11 @@
 /*
  * A VM: its life, its capabilities, its requests, and the stop protocol.
  *
- * The stop protocol. Memslots and the counter's offset change only while no vCPU is inside the guest.
- * A vCPU says in_guest before it enters and then looks at vm->stopping; vm_stop() sets stopping and then
- * looks at each in_guest: both orders are sequentially consistent, so that one of the two sees the
- * other. A vCPU that leaves while stopping is set signals machine.passed; one that would enter waits for
- * vm->resumed.
+ * The stop protocol. Memslots and the counter's offset change only while no vCPU is inside the
+ * guest. A vCPU says in_guest before it enters and then looks at vm->stopping; vm_stop() sets
+ * stopping and then looks at each in_guest: both orders are sequentially consistent, so that one of
+ * the two sees the other. A vCPU that leaves while stopping is set signals machine.passed; one that
+ * would enter waits for vm->resumed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,30 +25,30 @@ struct capability {
 
 /* Whatever is not here is 0. */
 static const struct capability capabilities[] = {
-	{ KVM_CAP_USER_MEMORY, 1 },
-	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
-	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
-	{ KVM_CAP_SYNC_MMU, 1 },
-	{ KVM_CAP_READONLY_MEM, 1 },
-	{ KVM_CAP_NR_MEMSLOTS, KVM_NR_SLOTS },
-	{ KVM_CAP_MAX_VCPUS, KVM_MAX_VCPUS },
-	{ KVM_CAP_MAX_VCPU_ID, KVM_MAX_VCPUS },
-	{ KVM_CAP_MP_STATE, 1 },
-	{ KVM_CAP_ONE_REG, 1 },
-	{ KVM_CAP_ARM_PSCI, 1 },
-	{ KVM_CAP_ARM_PSCI_0_2, 1 },
-	{ KVM_CAP_DEVICE_CTRL, 1 },
-	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
-	{ KVM_CAP_VCPU_EVENTS, 1 },
-	{ KVM_CAP_ARM_PMU_V3, 1 },
-	{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
-	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
-	{ KVM_CAP_ARM_USER_IRQ, 1 }, /* virtual timer, physical timer, PMU */
-	{ KVM_CAP_ARM_VM_IPA_SIZE, KVM_IPA_LIMIT },
-	{ KVM_CAP_ARM_IRQ_LINE_LAYOUT_2, 1 },
-	{ KVM_CAP_ARM_INJECT_EXT_DABT, 1 },
-	{ KVM_CAP_PTP_KVM, 1 },
-	{ KVM_CAP_SYSTEM_EVENT_DATA, 1 },
+	{KVM_CAP_USER_MEMORY, 1},
+	{KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1},
+	{KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1},
+	{KVM_CAP_SYNC_MMU, 1},
+	{KVM_CAP_READONLY_MEM, 1},
+	{KVM_CAP_NR_MEMSLOTS, KVM_NR_SLOTS},
+	{KVM_CAP_MAX_VCPUS, KVM_MAX_VCPUS},
+	{KVM_CAP_MAX_VCPU_ID, KVM_MAX_VCPUS},
+	{KVM_CAP_MP_STATE, 1},
+	{KVM_CAP_ONE_REG, 1},
+	{KVM_CAP_ARM_PSCI, 1},
+	{KVM_CAP_ARM_PSCI_0_2, 1},
+	{KVM_CAP_DEVICE_CTRL, 1},
+	{KVM_CAP_CHECK_EXTENSION_VM, 1},
+	{KVM_CAP_VCPU_EVENTS, 1},
+	{KVM_CAP_ARM_PMU_V3, 1},
+	{KVM_CAP_VCPU_ATTRIBUTES, 1},
+	{KVM_CAP_IMMEDIATE_EXIT, 1},
+	{KVM_CAP_ARM_USER_IRQ, 1}, /* virtual timer, physical timer, PMU */
+	{KVM_CAP_ARM_VM_IPA_SIZE, KVM_IPA_LIMIT},
+	{KVM_CAP_ARM_IRQ_LINE_LAYOUT_2, 1},
+	{KVM_CAP_ARM_INJECT_EXT_DABT, 1},
+	{KVM_CAP_PTP_KVM, 1},
+	{KVM_CAP_SYSTEM_EVENT_DATA, 1},
 };
 
 long vm_check_extension(struct vm *vm, unsigned long cap)
@@ -112,9 +112,9 @@ static bool pmu_line_level(struct vcpu *vcpu)
 
 /* The devices of version 1 of KVM_CAP_ARM_USER_IRQ. */
 static const struct device_line device_lines[] = {
-	{ KVM_ARM_DEV_EL1_VTIMER, vtimer_level },
-	{ KVM_ARM_DEV_EL1_PTIMER, ptimer_level },
-	{ KVM_ARM_DEV_PMU, pmu_line_level },
+	{KVM_ARM_DEV_EL1_VTIMER, vtimer_level},
+	{KVM_ARM_DEV_EL1_PTIMER, ptimer_level},
+	{KVM_ARM_DEV_PMU, pmu_line_level},
 };
 
 static struct vm *vm_alloc(unsigned int ipa_bits)
@@ -269,8 +269,8 @@ static unsigned int irq_field(uint32_t irq, unsigned int shift, unsigned int mas
 }
 
 /*
- * KVM_IRQ_LINE: drive a pin of a vCPU, named by its creation index. Without an in-kernel irqchip the
- * other types have no one to go to (api.rst 4.25).
+ * KVM_IRQ_LINE: drive a pin of a vCPU, named by its creation index. Without an in-kernel irqchip
+ * the other types have no one to go to (api.rst 4.25).
  */
 static long vm_irq_line(void *owner, void *arg, unsigned long raw)
 {
@@ -315,16 +315,16 @@ static long vm_set_device_addr(void *owner, void *arg, unsigned long raw)
 }
 
 static const struct request vm_requests[] = {
-	{ KVM_IRQ_LINE, REQ_IN, vm_irq_line },
-	{ KVM_IRQ_LINE_STATUS, REQ_IN | REQ_OUT, vm_irq_line },
-	{ KVM_CHECK_EXTENSION, 0, vm_ask_extension },
-	{ KVM_CREATE_VCPU, 0, vm_create_vcpu },
-	{ KVM_SET_USER_MEMORY_REGION, REQ_IN, vm_set_memory },
-	{ KVM_GET_DIRTY_LOG, REQ_IN, vm_get_dirty_log },
-	{ KVM_ARM_PREFERRED_TARGET, REQ_OUT, vm_preferred_target },
-	{ KVM_CREATE_IRQCHIP, 0, vm_no_irqchip },
-	{ KVM_CREATE_DEVICE, REQ_IN, vm_no_device },
-	{ KVM_ARM_SET_DEVICE_ADDR, REQ_IN, vm_set_device_addr },
+	{KVM_IRQ_LINE, REQ_IN, vm_irq_line},
+	{KVM_IRQ_LINE_STATUS, REQ_IN | REQ_OUT, vm_irq_line},
+	{KVM_CHECK_EXTENSION, 0, vm_ask_extension},
+	{KVM_CREATE_VCPU, 0, vm_create_vcpu},
+	{KVM_SET_USER_MEMORY_REGION, REQ_IN, vm_set_memory},
+	{KVM_GET_DIRTY_LOG, REQ_IN, vm_get_dirty_log},
+	{KVM_ARM_PREFERRED_TARGET, REQ_OUT, vm_preferred_target},
+	{KVM_CREATE_IRQCHIP, 0, vm_no_irqchip},
+	{KVM_CREATE_DEVICE, REQ_IN, vm_no_device},
+	{KVM_ARM_SET_DEVICE_ADDR, REQ_IN, vm_set_device_addr},
 };
 
 long vm_request(struct vm *vm, unsigned int nr, unsigned long arg)

@@ -15,14 +15,14 @@ int call(int fd, unsigned long request, unsigned long arg)
 
 int init_vcpu(int vcpu, uint32_t features)
 {
-	struct kvm_vcpu_init init = { .target = KVM_ARM_TARGET_GENERIC_V8, .features[0] = features };
+	struct kvm_vcpu_init init = {.target = KVM_ARM_TARGET_GENERIC_V8, .features[0] = features};
 
 	return CALL_PTR(vcpu, KVM_ARM_VCPU_INIT, &init);
 }
 
 int set_region(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, uint64_t hva)
 {
-	struct kvm_userspace_memory_region r = { slot, flags, gpa, size, hva };
+	struct kvm_userspace_memory_region r = {slot, flags, gpa, size, hva};
 
 	return CALL_PTR(vm, KVM_SET_USER_MEMORY_REGION, &r);
 }
@@ -60,8 +60,8 @@ int set_up(void **state)
 
 int set_up_pmu(void **state)
 {
-	struct kvm_device_attr a = { .group = KVM_ARM_VCPU_PMU_V3_CTRL,
-				     .attr = KVM_ARM_VCPU_PMU_V3_INIT };
+	struct kvm_device_attr a = {.group = KVM_ARM_VCPU_PMU_V3_CTRL,
+				    .attr = KVM_ARM_VCPU_PMU_V3_INIT};
 	struct machine_under_test *m;
 
 	set_up_bare(state);
@@ -86,14 +86,14 @@ int tear_down(void **state)
 
 int get_id(int vcpu, uint64_t id, void *value)
 {
-	struct kvm_one_reg r = { id, (uintptr_t)value };
+	struct kvm_one_reg r = {id, (uintptr_t)value};
 
 	return CALL_PTR(vcpu, KVM_GET_ONE_REG, &r);
 }
 
 int set_id(int vcpu, uint64_t id, const void *value)
 {
-	struct kvm_one_reg r = { id, (uintptr_t)value };
+	struct kvm_one_reg r = {id, (uintptr_t)value};
 
 	return CALL_PTR(vcpu, KVM_SET_ONE_REG, &r);
 }

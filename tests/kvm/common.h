@@ -15,14 +15,14 @@
 #include <armature/kvm_arm64.h>
 
 #define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
-#define RAM	     0x40000000ull
+#define RAM          0x40000000ull
 #define RAM_BYTES    0x100000ull
-#define MMIO	     0x09000000ull
+#define MMIO         0x09000000ull
 #define PSCI_FEATURE (1u << KVM_ARM_VCPU_PSCI_0_2)
 #define PMU_FEATURE  (1u << KVM_ARM_VCPU_PMU_V3)
 #define CORE_ID(name) \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(name))
-#define PC	     CORE_ID(regs.pc)
+#define PC CORE_ID(regs.pc)
 
 struct machine_under_test {
 	int sys, vm, vcpu;
@@ -47,7 +47,8 @@ int set_id(int vcpu, uint64_t id, const void *value);
 int set_u64(int vcpu, uint64_t id, uint64_t value);
 uint64_t get_u64(int vcpu, uint64_t id);
 int run_vcpu(struct machine_under_test *m); /* 0 or -errno */
-/* Objects of the process that are alive: VM and vCPU memfds in /proc/self/fd and the library's own. */
+/* Objects of the process that are alive: VM and vCPU memfds in /proc/self/fd and the library's own.
+ */
 unsigned int open_fds(void);
 
 #endif

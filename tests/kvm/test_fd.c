@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptors: they behave as the kernel's would, and what they stand for goes when the last one goes. */
+/* Descriptors: they behave as the kernel's would, and what they stand for goes when the last one
+ * goes. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,8 @@ static void child_is_refused(void **state)
 
 	if (!pid) {
 		bool ok = call(m->vm, KVM_CHECK_EXTENSION, 0) == -EIO &&
-			  call(m->vcpu, KVM_RUN, 0) == -EIO && call(m->vcpu, KVM_GET_MP_STATE, 0) == -EIO;
+			  call(m->vcpu, KVM_RUN, 0) == -EIO &&
+			  call(m->vcpu, KVM_GET_MP_STATE, 0) == -EIO;
 		/* /dev/kvm itself is good in any process, and a new VM of its own as well. */
 		int vm = call(m->sys, KVM_CREATE_VM, 0);
 
@@ -191,10 +193,12 @@ static void mapping_holds(void **state)
 
 static void send_fd(int socket, int fd)
 {
-	char byte = 0, control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-			      .msg_controllen = sizeof(control) };
+	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec iov = {&byte, 1};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof(control)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
 	c->cmsg_level = SOL_SOCKET;
@@ -206,10 +210,12 @@ static void send_fd(int socket, int fd)
 
 static int receive_fd(int socket)
 {
-	char byte, control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-			      .msg_controllen = sizeof(control) };
+	char byte, control[CMSG_SPACE(sizeof(int))] = {0};
+	struct iovec iov = {&byte, 1};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof(control)};
 	int fd;
 
 	assert_int_equal(recvmsg(socket, &msg, 0), 1);
@@ -277,10 +283,11 @@ static void two_vms(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(closed_on_exec),	  T(duplicates_work),	 T(numbers_are_reused), T(other_files),
-		T(position_moved),	  T(page_is_shared),	 T(generic_ioctls),	T(child_is_refused),
-		T(armature_close_lets_go), T(plain_close_lets_go), T(mapping_holds),	T(socket_holds),
-		T(child_holds),		  T(two_vms),
+		T(closed_on_exec),      T(duplicates_work),  T(numbers_are_reused),
+		T(other_files),         T(position_moved),   T(page_is_shared),
+		T(generic_ioctls),      T(child_is_refused), T(armature_close_lets_go),
+		T(plain_close_lets_go), T(mapping_holds),    T(socket_holds),
+		T(child_holds),         T(two_vms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What needs a running guest and is not the ABI's: services of the firmware, SError, and many threads. */
+/* What needs a running guest and is not the ABI's: services of the firmware, SError, and many
+ * threads. */
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define X(n)	      CORE_ID(regs.regs[n])
+#define X(n)          CORE_ID(regs.regs[n])
 #define TRNG_VERSION  0x84000050
 #define TRNG_FEATURES 0x84000051
 #define TRNG_RND32    0x84000053
@@ -24,7 +25,7 @@
 /* One HVC; x0 to x3 afterwards. */
 static void hvc(struct machine_under_test *m, uint64_t fn, uint64_t arg, uint64_t x[4])
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	int i;
 
 	a_hvc(&p, 0);
@@ -105,9 +106,9 @@ static void workarounds(void **state)
 		uint32_t fn;
 		uint64_t value;
 	} rows[] = {
-		{ 0x80008000, 1 },
-		{ 0x80007fff, (uint64_t)-2 },
-		{ 0x80003fff, 1 },
+		{0x80008000, 1},
+		{0x80007fff, (uint64_t)-2},
+		{0x80003fff, 1},
 	};
 	struct machine_under_test *m = *state;
 	uint64_t x[4];
@@ -121,9 +122,9 @@ static void workarounds(void **state)
 /* An SError waits for PSTATE.A, and then is taken once. */
 static void serror(void **state)
 {
-	struct kvm_vcpu_events e = { .exception.serror_pending = 1 };
+	struct kvm_vcpu_events e = {.exception.serror_pending = 1};
 	struct machine_under_test *m = *state;
-	struct prog p = { 0 };
+	struct prog p = {0};
 	uint64_t value;
 
 	a_str(&p, 3, 10, 10);
@@ -161,7 +162,7 @@ static void nothing(int sig)
 
 static void catch_usr1(void)
 {
-	struct sigaction sa = { .sa_handler = nothing };
+	struct sigaction sa = {.sa_handler = nothing};
 
 	sigaction(SIGUSR1, &sa, NULL);
 }
@@ -190,7 +191,7 @@ static void *run_until_stopped(void *arg)
 
 static void start_spinning(struct runner *r, struct machine_under_test *m)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	unsigned int loop;
 
 	memset(r, 0, sizeof(*r));
@@ -227,8 +228,10 @@ static void slots_while_running(void **state)
 	catch_usr1();
 	start_spinning(&r, m);
 	for (i = 0; i < 100; i++) {
-		assert_int_equal(set_region(m->vm, 1, 0, 0x10000000, 4096, (uintptr_t)m->ram + 0x10000), 0);
-		assert_int_equal(set_region(m->vm, 1, 0, 0x20000000, 4096, (uintptr_t)m->ram + 0x10000), 0);
+		assert_int_equal(
+			set_region(m->vm, 1, 0, 0x10000000, 4096, (uintptr_t)m->ram + 0x10000), 0);
+		assert_int_equal(
+			set_region(m->vm, 1, 0, 0x20000000, 4096, (uintptr_t)m->ram + 0x10000), 0);
 		assert_int_equal(set_region(m->vm, 1, 0, 0, 0, 0), 0);
 	}
 	last = *counter;
@@ -242,12 +245,14 @@ static void log_while_running(void **state)
 {
 	struct machine_under_test *m = *state;
 	uint64_t bits[RAM_BYTES / 4096 / 64];
-	struct kvm_dirty_log log = { .slot = 0, .dirty_bitmap = bits };
+	struct kvm_dirty_log log = {.slot = 0, .dirty_bitmap = bits};
 	struct runner r;
 	int i, seen = 0;
 
 	catch_usr1();
-	assert_int_equal(set_region(m->vm, 0, KVM_MEM_LOG_DIRTY_PAGES, RAM, RAM_BYTES, (uintptr_t)m->ram), 0);
+	assert_int_equal(
+		set_region(m->vm, 0, KVM_MEM_LOG_DIRTY_PAGES, RAM, RAM_BYTES, (uintptr_t)m->ram),
+		0);
 	start_spinning(&r, m);
 	for (i = 0; i < 50; i++) {
 		usleep(1000);
@@ -306,10 +311,10 @@ static void jump(int sig)
 static void handler_jumps(void **state)
 {
 	struct machine_under_test *m = *state;
-	struct sigaction sa = { .sa_handler = jump };
-	struct itimerspec it = { .it_value.tv_nsec = 20000000 };
-	struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
-	struct prog p = { 0 };
+	struct sigaction sa = {.sa_handler = jump};
+	struct itimerspec it = {.it_value.tv_nsec = 20000000};
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
+	struct prog p = {0};
 	timer_t t;
 	volatile int wfi;
 
@@ -362,9 +367,17 @@ static void mask_is_restored(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(entropy), T(entropy_hidden), T(vendor), T(workarounds), T(serror),
-		T(slots_while_running), T(log_while_running), T(vcpus_while_running),
-		T(closed_while_running), T(handler_jumps), T(mask_is_restored),
+		T(entropy),
+		T(entropy_hidden),
+		T(vendor),
+		T(workarounds),
+		T(serror),
+		T(slots_while_running),
+		T(log_while_running),
+		T(vcpus_while_running),
+		T(closed_while_running),
+		T(handler_jumps),
+		T(mask_is_restored),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From inside the library: the publisher of device levels with an edge device, which version 1 has none of. */
+/* From inside the library: the publisher of device levels with an edge device, which version 1 has
+ * none of. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,8 @@ static struct vcpu *add_lines(struct machine_under_test *m, bool (*level)(struct
 	struct vm *vm = vcpu->vm;
 
 	assert_int_equal(vm->nr_lines, 3);
-	vm->lines[3] = (struct device_line){ .bit = EDGE_BIT };
-	vm->lines[4] = (struct device_line){ .bit = LEVEL_BIT, .level = level };
+	vm->lines[3] = (struct device_line){.bit = EDGE_BIT};
+	vm->lines[4] = (struct device_line){.bit = LEVEL_BIT, .level = level};
 	vm->nr_lines = level ? 5 : 4;
 	object_put(o);
 	return vcpu;
@@ -29,7 +30,7 @@ static struct vcpu *add_lines(struct machine_under_test *m, bool (*level)(struct
 
 static void load(struct machine_under_test *m, bool wfi)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 	unsigned int loop = a_here(&p);
 
 	if (wfi)
@@ -140,10 +141,10 @@ static void *fire_later(void *arg)
 static void edge_threads(void **state)
 {
 	struct machine_under_test *m = *state;
-	struct later l = { add_lines(m, NULL), 500 };
+	struct later l = {add_lines(m, NULL), 500};
 	unsigned int seen = 0;
 	pthread_t thread;
-	struct prog p = { 0 };
+	struct prog p = {0};
 
 	a_wfi(&p);
 	a_b(&p, 0);
@@ -207,8 +208,8 @@ static void edge_of_other(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(edge_once), T(edge_each), T(edge_immediate_exit), T(edge_scribble), T(edge_threads),
-		T(level_beside_edge), T(edge_of_other),
+		T(edge_once),    T(edge_each),         T(edge_immediate_exit), T(edge_scribble),
+		T(edge_threads), T(level_beside_edge), T(edge_of_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,28 +34,28 @@ static void check_rows(const struct machine_under_test *m, const struct row *r, 
 static void plain_values(void **state)
 {
 	static const struct row rows[] = {
-		{ SYS, KVM_GET_API_VERSION, 0, KVM_API_VERSION },
-		{ SYS, KVM_GET_API_VERSION, 1, -EINVAL },
-		{ SYS, KVM_GET_VCPU_MMAP_SIZE, 0, 4096 },
-		{ SYS, KVM_GET_VCPU_MMAP_SIZE, 1, -EINVAL },
-		{ SYS, KVM_CREATE_VM, KVM_VM_TYPE_ARM_IPA_SIZE(31), -EINVAL },
-		{ SYS, KVM_CREATE_VM, KVM_VM_TYPE_ARM_IPA_SIZE(49), -EINVAL },
-		{ SYS, KVM_CREATE_VM, 0x100, -EINVAL },
-		{ SYS, KVM_CREATE_VM, 1ul << 40, -EINVAL },
-		{ VM, KVM_CREATE_VCPU, 0, -EEXIST },
-		{ VM, KVM_CREATE_VCPU, 64, -EINVAL },
-		{ VM, KVM_CREATE_VCPU, ~0ul, -EINVAL },
-		{ VM, KVM_CREATE_IRQCHIP, 0, -ENXIO },
-		{ VCPU, KVM_RUN, 1, -EINVAL },
-		{ SYS, _IO(KVMIO, 0xee), 0, -EINVAL },
-		{ VM, _IO(KVMIO, 0xee), 0, -EINVAL },
-		{ VCPU, _IO(KVMIO, 0xee), 0, -EINVAL },
-		{ SYS, 0, 0, -EINVAL },
-		{ VM, KVM_IRQFD, 0, -EINVAL },
-		{ VM, KVM_IOEVENTFD, 0, -EINVAL },
-		{ VM, KVM_GET_STATS_FD, 0, -EINVAL },
-		{ VCPU, KVM_GET_REGS, 0, -EINVAL },
-		{ VCPU, KVM_SET_GUEST_DEBUG, 0, -EINVAL },
+		{SYS, KVM_GET_API_VERSION, 0, KVM_API_VERSION},
+		{SYS, KVM_GET_API_VERSION, 1, -EINVAL},
+		{SYS, KVM_GET_VCPU_MMAP_SIZE, 0, 4096},
+		{SYS, KVM_GET_VCPU_MMAP_SIZE, 1, -EINVAL},
+		{SYS, KVM_CREATE_VM, KVM_VM_TYPE_ARM_IPA_SIZE(31), -EINVAL},
+		{SYS, KVM_CREATE_VM, KVM_VM_TYPE_ARM_IPA_SIZE(49), -EINVAL},
+		{SYS, KVM_CREATE_VM, 0x100, -EINVAL},
+		{SYS, KVM_CREATE_VM, 1ul << 40, -EINVAL},
+		{VM, KVM_CREATE_VCPU, 0, -EEXIST},
+		{VM, KVM_CREATE_VCPU, 64, -EINVAL},
+		{VM, KVM_CREATE_VCPU, ~0ul, -EINVAL},
+		{VM, KVM_CREATE_IRQCHIP, 0, -ENXIO},
+		{VCPU, KVM_RUN, 1, -EINVAL},
+		{SYS, _IO(KVMIO, 0xee), 0, -EINVAL},
+		{VM, _IO(KVMIO, 0xee), 0, -EINVAL},
+		{VCPU, _IO(KVMIO, 0xee), 0, -EINVAL},
+		{SYS, 0, 0, -EINVAL},
+		{VM, KVM_IRQFD, 0, -EINVAL},
+		{VM, KVM_IOEVENTFD, 0, -EINVAL},
+		{VM, KVM_GET_STATS_FD, 0, -EINVAL},
+		{VCPU, KVM_GET_REGS, 0, -EINVAL},
+		{VCPU, KVM_SET_GUEST_DEBUG, 0, -EINVAL},
 	};
 
 	check_rows(*state, rows, COUNT(rows));
@@ -64,23 +64,23 @@ static void plain_values(void **state)
 static void bad_pointers(void **state)
 {
 	static const struct row rows[] = {
-		{ VM, KVM_SET_USER_MEMORY_REGION, BAD_POINTER, -EFAULT },
-		{ VM, KVM_IRQ_LINE, 0, -EFAULT },
-		{ VM, KVM_IRQ_LINE, BAD_POINTER, -EFAULT },
-		{ VM, KVM_IRQ_LINE, ~0ul - 3, -EFAULT },
-		{ VM, KVM_GET_DIRTY_LOG, BAD_POINTER, -EFAULT },
-		{ VM, KVM_ARM_PREFERRED_TARGET, BAD_POINTER, -EFAULT },
-		{ VM, KVM_CREATE_DEVICE, BAD_POINTER, -EFAULT },
-		{ VCPU, KVM_ARM_VCPU_INIT, BAD_POINTER, -EFAULT },
-		{ VCPU, KVM_GET_ONE_REG, BAD_POINTER, -EFAULT },
-		{ VCPU, KVM_SET_ONE_REG, BAD_POINTER, -EFAULT },
-		{ VCPU, KVM_GET_REG_LIST, BAD_POINTER, -EFAULT },
-		{ VCPU, KVM_GET_MP_STATE, BAD_POINTER, -EFAULT },
-		{ VCPU, KVM_SET_MP_STATE, BAD_POINTER, -EFAULT },
-		{ VCPU, KVM_GET_VCPU_EVENTS, BAD_POINTER, -EFAULT },
-		{ VCPU, KVM_SET_VCPU_EVENTS, BAD_POINTER, -EFAULT },
-		{ VCPU, KVM_SET_DEVICE_ATTR, BAD_POINTER, -EFAULT },
-		{ VCPU, KVM_SET_SIGNAL_MASK, BAD_POINTER, -EFAULT },
+		{VM, KVM_SET_USER_MEMORY_REGION, BAD_POINTER, -EFAULT},
+		{VM, KVM_IRQ_LINE, 0, -EFAULT},
+		{VM, KVM_IRQ_LINE, BAD_POINTER, -EFAULT},
+		{VM, KVM_IRQ_LINE, ~0ul - 3, -EFAULT},
+		{VM, KVM_GET_DIRTY_LOG, BAD_POINTER, -EFAULT},
+		{VM, KVM_ARM_PREFERRED_TARGET, BAD_POINTER, -EFAULT},
+		{VM, KVM_CREATE_DEVICE, BAD_POINTER, -EFAULT},
+		{VCPU, KVM_ARM_VCPU_INIT, BAD_POINTER, -EFAULT},
+		{VCPU, KVM_GET_ONE_REG, BAD_POINTER, -EFAULT},
+		{VCPU, KVM_SET_ONE_REG, BAD_POINTER, -EFAULT},
+		{VCPU, KVM_GET_REG_LIST, BAD_POINTER, -EFAULT},
+		{VCPU, KVM_GET_MP_STATE, BAD_POINTER, -EFAULT},
+		{VCPU, KVM_SET_MP_STATE, BAD_POINTER, -EFAULT},
+		{VCPU, KVM_GET_VCPU_EVENTS, BAD_POINTER, -EFAULT},
+		{VCPU, KVM_SET_VCPU_EVENTS, BAD_POINTER, -EFAULT},
+		{VCPU, KVM_SET_DEVICE_ATTR, BAD_POINTER, -EFAULT},
+		{VCPU, KVM_SET_SIGNAL_MASK, BAD_POINTER, -EFAULT},
 	};
 
 	check_rows(*state, rows, COUNT(rows));
@@ -90,9 +90,10 @@ static void bad_pointers(void **state)
 static void pointers_at_the_edge(void **state)
 {
 	struct machine_under_test *m = *state;
-	unsigned char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct kvm_mp_state s = { 0 };
-	struct kvm_irq_level l = { 0 };
+	unsigned char *p =
+		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct kvm_mp_state s = {0};
+	struct kvm_irq_level l = {0};
 
 	assert_int_equal(munmap(p + 4096, 4096), 0);
 	memcpy(p + 4096 - sizeof(l), &l, sizeof(l));
@@ -109,13 +110,13 @@ static void pointers_at_the_edge(void **state)
 static void before_init(void **state)
 {
 	static const struct row rows[] = {
-		{ VCPU, KVM_RUN, 0, -ENOEXEC },
-		{ VCPU, KVM_GET_ONE_REG, 0, -ENOEXEC },
-		{ VCPU, KVM_SET_ONE_REG, BAD_POINTER, -ENOEXEC },
-		{ VCPU, KVM_GET_REG_LIST, 0, -ENOEXEC },
-		{ VCPU, KVM_GET_VCPU_EVENTS, 0, -ENOEXEC },
-		{ VCPU, KVM_SET_VCPU_EVENTS, 0, -ENOEXEC },
-		{ VCPU, KVM_ARM_VCPU_FINALIZE, 0, -ENOEXEC },
+		{VCPU, KVM_RUN, 0, -ENOEXEC},
+		{VCPU, KVM_GET_ONE_REG, 0, -ENOEXEC},
+		{VCPU, KVM_SET_ONE_REG, BAD_POINTER, -ENOEXEC},
+		{VCPU, KVM_GET_REG_LIST, 0, -ENOEXEC},
+		{VCPU, KVM_GET_VCPU_EVENTS, 0, -ENOEXEC},
+		{VCPU, KVM_SET_VCPU_EVENTS, 0, -ENOEXEC},
+		{VCPU, KVM_ARM_VCPU_FINALIZE, 0, -ENOEXEC},
 	};
 
 	check_rows(*state, rows, COUNT(rows));
@@ -131,8 +132,10 @@ static void ipa_sizes(void **state)
 	for (bits = 32; bits <= 48; bits++) {
 		vm = call(m->sys, KVM_CREATE_VM, KVM_VM_TYPE_ARM_IPA_SIZE(bits));
 		assert_true(vm >= 0);
-		assert_int_equal(set_region(vm, 0, 0, (1ull << bits) - 4096, 4096, (uintptr_t)m->ram), 0);
-		assert_int_equal(set_region(vm, 1, 0, 1ull << bits, 4096, (uintptr_t)m->ram), -EFAULT);
+		assert_int_equal(
+			set_region(vm, 0, 0, (1ull << bits) - 4096, 4096, (uintptr_t)m->ram), 0);
+		assert_int_equal(set_region(vm, 1, 0, 1ull << bits, 4096, (uintptr_t)m->ram),
+				 -EFAULT);
 		armature_close(vm);
 	}
 	assert_int_equal(call(m->sys, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE), 48);
@@ -141,19 +144,19 @@ static void ipa_sizes(void **state)
 static void capabilities(void **state)
 {
 	static const struct row rows[] = {
-		{ SYS, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ, 1 },
-		{ VM, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ, 1 },
-		{ SYS, KVM_CHECK_EXTENSION, 137, 0 },
-		{ SYS, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS, 32767 },
-		{ SYS, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS, 64 },
-		{ SYS, KVM_CHECK_EXTENSION, KVM_CAP_IRQCHIP, 0 },
-		{ SYS, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO, 0 },
-		{ SYS, KVM_CHECK_EXTENSION, KVM_CAP_IRQFD, 0 },
-		{ SYS, KVM_CHECK_EXTENSION, KVM_CAP_IOEVENTFD, 0 },
-		{ SYS, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS, 0 },
-		{ SYS, KVM_CHECK_EXTENSION, KVM_CAP_STEAL_TIME, 0 },
-		{ SYS, KVM_CHECK_EXTENSION, KVM_CAP_ARM_INJECT_SERROR_ESR, 0 },
-		{ SYS, KVM_CHECK_EXTENSION, ~0ul, 0 },
+		{SYS, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ, 1},
+		{VM, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ, 1},
+		{SYS, KVM_CHECK_EXTENSION, 137, 0},
+		{SYS, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS, 32767},
+		{SYS, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS, 64},
+		{SYS, KVM_CHECK_EXTENSION, KVM_CAP_IRQCHIP, 0},
+		{SYS, KVM_CHECK_EXTENSION, KVM_CAP_COALESCED_MMIO, 0},
+		{SYS, KVM_CHECK_EXTENSION, KVM_CAP_IRQFD, 0},
+		{SYS, KVM_CHECK_EXTENSION, KVM_CAP_IOEVENTFD, 0},
+		{SYS, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS, 0},
+		{SYS, KVM_CHECK_EXTENSION, KVM_CAP_STEAL_TIME, 0},
+		{SYS, KVM_CHECK_EXTENSION, KVM_CAP_ARM_INJECT_SERROR_ESR, 0},
+		{SYS, KVM_CHECK_EXTENSION, ~0ul, 0},
 	};
 
 	check_rows(*state, rows, COUNT(rows));
@@ -179,23 +182,23 @@ static void init_rules(void **state)
 		uint32_t target, word, features;
 		int ret;
 	} rows[] = {
-		{ KVM_ARM_TARGET_CORTEX_A57, 0, PSCI_FEATURE, -EINVAL },
-		{ KVM_ARM_TARGET_GENERIC_V8, 0, 1u << KVM_ARM_VCPU_EL1_32BIT, -EINVAL },
-		{ KVM_ARM_TARGET_GENERIC_V8, 0, 1u << KVM_ARM_VCPU_SVE, -EINVAL },
-		{ KVM_ARM_TARGET_GENERIC_V8, 0, 1u << KVM_ARM_VCPU_PTRAUTH_ADDRESS, -EINVAL },
-		{ KVM_ARM_TARGET_GENERIC_V8, 0, 3u << KVM_ARM_VCPU_PTRAUTH_ADDRESS, -EINVAL },
-		{ KVM_ARM_TARGET_GENERIC_V8, 0, 1u << 7, -ENOENT },
-		{ KVM_ARM_TARGET_GENERIC_V8, 0, 1u << 31, -ENOENT },
-		{ KVM_ARM_TARGET_GENERIC_V8, 6, 1, -ENOENT },
-		{ KVM_ARM_TARGET_GENERIC_V8, 0, PSCI_FEATURE, 0 },
-		{ KVM_ARM_TARGET_GENERIC_V8, 0, PSCI_FEATURE, 0 },
-		{ KVM_ARM_TARGET_GENERIC_V8, 0, 0, -EINVAL },
-		{ KVM_ARM_TARGET_GENERIC_V8, 0, PSCI_FEATURE | PMU_FEATURE, -EINVAL },
+		{KVM_ARM_TARGET_CORTEX_A57, 0, PSCI_FEATURE, -EINVAL},
+		{KVM_ARM_TARGET_GENERIC_V8, 0, 1u << KVM_ARM_VCPU_EL1_32BIT, -EINVAL},
+		{KVM_ARM_TARGET_GENERIC_V8, 0, 1u << KVM_ARM_VCPU_SVE, -EINVAL},
+		{KVM_ARM_TARGET_GENERIC_V8, 0, 1u << KVM_ARM_VCPU_PTRAUTH_ADDRESS, -EINVAL},
+		{KVM_ARM_TARGET_GENERIC_V8, 0, 3u << KVM_ARM_VCPU_PTRAUTH_ADDRESS, -EINVAL},
+		{KVM_ARM_TARGET_GENERIC_V8, 0, 1u << 7, -ENOENT},
+		{KVM_ARM_TARGET_GENERIC_V8, 0, 1u << 31, -ENOENT},
+		{KVM_ARM_TARGET_GENERIC_V8, 6, 1, -ENOENT},
+		{KVM_ARM_TARGET_GENERIC_V8, 0, PSCI_FEATURE, 0},
+		{KVM_ARM_TARGET_GENERIC_V8, 0, PSCI_FEATURE, 0},
+		{KVM_ARM_TARGET_GENERIC_V8, 0, 0, -EINVAL},
+		{KVM_ARM_TARGET_GENERIC_V8, 0, PSCI_FEATURE | PMU_FEATURE, -EINVAL},
 	};
 	struct machine_under_test *m = *state;
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct kvm_vcpu_init init = { .target = rows[i].target };
+		struct kvm_vcpu_init init = {.target = rows[i].target};
 		int ret;
 
 		init.features[rows[i].word] = rows[i].features;
@@ -221,9 +224,11 @@ static void mp_state(void **state)
 		uint32_t state;
 		int ret;
 	} rows[] = {
-		{ KVM_MP_STATE_STOPPED, 0 },	   { KVM_MP_STATE_RUNNABLE, 0 },
-		{ KVM_MP_STATE_SUSPENDED, -EINVAL }, { KVM_MP_STATE_HALTED, -EINVAL },
-		{ 77, -EINVAL },
+		{KVM_MP_STATE_STOPPED, 0},
+		{KVM_MP_STATE_RUNNABLE, 0},
+		{KVM_MP_STATE_SUSPENDED, -EINVAL},
+		{KVM_MP_STATE_HALTED, -EINVAL},
+		{77, -EINVAL},
 	};
 	struct machine_under_test *m = *state;
 	struct kvm_mp_state s;
@@ -242,7 +247,7 @@ static void mp_state(void **state)
 static void events(void **state)
 {
 	struct machine_under_test *m = *state;
-	struct kvm_vcpu_events e = { .exception.serror_pending = 1 };
+	struct kvm_vcpu_events e = {.exception.serror_pending = 1};
 
 	assert_int_equal(CALL_PTR(m->vcpu, KVM_SET_VCPU_EVENTS, &e), 0);
 	memset(&e, 0xff, sizeof(e));
@@ -250,11 +255,11 @@ static void events(void **state)
 	assert_int_equal(e.exception.serror_pending, 1);
 	assert_int_equal(e.exception.serror_has_esr, 0);
 	assert_int_equal(e.exception.ext_dabt_pending, 0);
-	e = (struct kvm_vcpu_events){ .exception = { .serror_pending = 1, .serror_has_esr = 1 } };
+	e = (struct kvm_vcpu_events){.exception = {.serror_pending = 1, .serror_has_esr = 1}};
 	assert_int_equal(CALL_PTR(m->vcpu, KVM_SET_VCPU_EVENTS, &e), -EINVAL);
-	e = (struct kvm_vcpu_events){ .reserved[11] = 1 };
+	e = (struct kvm_vcpu_events){.reserved[11] = 1};
 	assert_int_equal(CALL_PTR(m->vcpu, KVM_SET_VCPU_EVENTS, &e), -EINVAL);
-	e = (struct kvm_vcpu_events){ .exception.pad[4] = 1 };
+	e = (struct kvm_vcpu_events){.exception.pad[4] = 1};
 	assert_int_equal(CALL_PTR(m->vcpu, KVM_SET_VCPU_EVENTS, &e), -EINVAL);
 	/* VCPU_INIT forgets it. */
 	assert_int_equal(init_vcpu(m->vcpu, PSCI_FEATURE), 0);
@@ -270,23 +275,25 @@ static void device_attributes(void **state)
 		uint64_t attr;
 		int ret;
 	} rows[] = {
-		{ KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ, 0 },
-		{ KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT, 0 },
-		{ KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_PMU_V3_CTRL, 9, -ENXIO },
-		{ KVM_SET_DEVICE_ATTR, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT, -EBUSY },
-		{ KVM_GET_DEVICE_ATTR, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ, -EINVAL },
-		{ KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_TIMER_CTRL, KVM_ARM_VCPU_TIMER_IRQ_VTIMER, 0 },
-		{ KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_TIMER_CTRL, 2, -ENXIO },
-		{ KVM_GET_DEVICE_ATTR, KVM_ARM_VCPU_TIMER_CTRL, KVM_ARM_VCPU_TIMER_IRQ_VTIMER, -EFAULT },
-		{ KVM_SET_DEVICE_ATTR, KVM_ARM_VCPU_TIMER_CTRL, KVM_ARM_VCPU_TIMER_IRQ_VTIMER, -EINVAL },
-		{ KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA, -ENXIO },
-		{ KVM_SET_DEVICE_ATTR, 99, 0, -ENXIO },
+		{KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ, 0},
+		{KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT, 0},
+		{KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_PMU_V3_CTRL, 9, -ENXIO},
+		{KVM_SET_DEVICE_ATTR, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_INIT, -EBUSY},
+		{KVM_GET_DEVICE_ATTR, KVM_ARM_VCPU_PMU_V3_CTRL, KVM_ARM_VCPU_PMU_V3_IRQ, -EINVAL},
+		{KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_TIMER_CTRL, KVM_ARM_VCPU_TIMER_IRQ_VTIMER, 0},
+		{KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_TIMER_CTRL, 2, -ENXIO},
+		{KVM_GET_DEVICE_ATTR, KVM_ARM_VCPU_TIMER_CTRL, KVM_ARM_VCPU_TIMER_IRQ_VTIMER,
+		 -EFAULT},
+		{KVM_SET_DEVICE_ATTR, KVM_ARM_VCPU_TIMER_CTRL, KVM_ARM_VCPU_TIMER_IRQ_VTIMER,
+		 -EINVAL},
+		{KVM_HAS_DEVICE_ATTR, KVM_ARM_VCPU_PVTIME_CTRL, KVM_ARM_VCPU_PVTIME_IPA, -ENXIO},
+		{KVM_SET_DEVICE_ATTR, 99, 0, -ENXIO},
 	};
 	struct machine_under_test *m = *state;
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct kvm_device_attr a = { .group = rows[i].group, .attr = rows[i].attr,
-					     .addr = BAD_POINTER };
+		struct kvm_device_attr a = {
+			.group = rows[i].group, .attr = rows[i].attr, .addr = BAD_POINTER};
 		int ret = CALL_PTR(m->vcpu, rows[i].request, &a);
 
 		if (ret != rows[i].ret)
@@ -300,7 +307,7 @@ static void signal_mask(void **state)
 	struct {
 		struct kvm_signal_mask head;
 		uint64_t mask;
-	} __attribute__((packed)) arg = { .head.len = 8 };
+	} __attribute__((packed)) arg = {.head.len = 8};
 
 	assert_int_equal(CALL_PTR(m->vcpu, KVM_SET_SIGNAL_MASK, &arg), 0);
 	arg.head.len = 4;
@@ -324,17 +331,18 @@ static void many_vcpus(void **state)
 	armature_close(vm);
 }
 
-#define T(f)	  cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-#define BARE(f)	  cmocka_unit_test_setup_teardown(f, set_up_bare, tear_down)
-#define PMU(f)	  cmocka_unit_test_setup_teardown(f, set_up_pmu, tear_down)
+#define T(f)    cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define BARE(f) cmocka_unit_test_setup_teardown(f, set_up_bare, tear_down)
+#define PMU(f)  cmocka_unit_test_setup_teardown(f, set_up_pmu, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(plain_values), T(bad_pointers), T(pointers_at_the_edge), BARE(before_init),
-		T(ipa_sizes),	 T(capabilities), T(preferred_target),	   BARE(init_rules),
-		BARE(power_off_feature), T(mp_state), T(events), PMU(device_attributes), T(signal_mask),
-		T(many_vcpus),
+		T(plain_values),     T(bad_pointers),  T(pointers_at_the_edge),
+		BARE(before_init),   T(ipa_sizes),     T(capabilities),
+		T(preferred_target), BARE(init_rules), BARE(power_off_feature),
+		T(mp_state),         T(events),        PMU(device_attributes),
+		T(signal_mask),      T(many_vcpus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* KVM_SET_USER_MEMORY_REGION: every error that Linux gives, and that memory is where the slots say. */
+/* KVM_SET_USER_MEMORY_REGION: every error that Linux gives, and that memory is where the slots say.
+ */
 #include <string.h>
 #include <sys/mman.h>
 
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define PAGE 4096ull
-#define HVA(m, page) ((uintptr_t)(m)->ram + (page) * PAGE)
-#define LOG  KVM_MEM_LOG_DIRTY_PAGES
-#define RO   KVM_MEM_READONLY
+#define PAGE         4096ull
+#define HVA(m, page) ((uintptr_t)(m)->ram + (page)*PAGE)
+#define LOG          KVM_MEM_LOG_DIRTY_PAGES
+#define RO           KVM_MEM_READONLY
 
 struct row {
 	uint32_t slot, flags;
@@ -21,43 +22,43 @@ struct row {
 /* Slot 0 is RAM, 0x100 pages at 0x40000000. */
 static const struct row rows[] = {
 	/* What is checked of the argument alone. */
-	{ 1, 4, 0, PAGE, 0, -EINVAL },
-	{ 1, 0, 0, 100, 0, -EINVAL },
-	{ 1, 0, 100, PAGE, 0, -EINVAL },
-	{ 1, 0, 0, PAGE, 100, -EINVAL },
-	{ 32767, 0, 0, PAGE, 0, -EINVAL },
-	{ 0xffff, 0, 0, PAGE, 0, -EINVAL },
-	{ 1 << 16, 0, 0, PAGE, 0, -EINVAL },
-	{ 1, 0, ~0xfffull, 2 * PAGE, 0, -EINVAL },
-	{ 1, 0, 0, 1ull << 63, 0, -EINVAL },
-	{ 1, 0, 0, 0, 0, -EINVAL },
+	{1, 4, 0, PAGE, 0, -EINVAL},
+	{1, 0, 0, 100, 0, -EINVAL},
+	{1, 0, 100, PAGE, 0, -EINVAL},
+	{1, 0, 0, PAGE, 100, -EINVAL},
+	{32767, 0, 0, PAGE, 0, -EINVAL},
+	{0xffff, 0, 0, PAGE, 0, -EINVAL},
+	{1 << 16, 0, 0, PAGE, 0, -EINVAL},
+	{1, 0, ~0xfffull, 2 * PAGE, 0, -EINVAL},
+	{1, 0, 0, 1ull << 63, 0, -EINVAL},
+	{1, 0, 0, 0, 0, -EINVAL},
 	/* Of the slots. */
-	{ 1, 0, RAM, PAGE, 0, -EEXIST },
-	{ 1, 0, RAM + RAM_BYTES - PAGE, 2 * PAGE, 0, -EEXIST },
-	{ 1, 0, RAM - PAGE, 2 * PAGE, 0, -EEXIST },
-	{ 1, 0, 1ull << 40, PAGE, 0, -EFAULT },
-	{ 1, 0, (1ull << 40) - PAGE, 2 * PAGE, 0, -EFAULT },
-	{ 0, 0, RAM, RAM_BYTES / 2, 0, -EINVAL },
-	{ 0, 0, RAM, RAM_BYTES, 0x1000, -EINVAL },
-	{ 0, RO, RAM, RAM_BYTES, 0, -EINVAL },
-	{ 0, 0, RAM, RAM_BYTES, 0, 0 },
+	{1, 0, RAM, PAGE, 0, -EEXIST},
+	{1, 0, RAM + RAM_BYTES - PAGE, 2 * PAGE, 0, -EEXIST},
+	{1, 0, RAM - PAGE, 2 * PAGE, 0, -EEXIST},
+	{1, 0, 1ull << 40, PAGE, 0, -EFAULT},
+	{1, 0, (1ull << 40) - PAGE, 2 * PAGE, 0, -EFAULT},
+	{0, 0, RAM, RAM_BYTES / 2, 0, -EINVAL},
+	{0, 0, RAM, RAM_BYTES, 0x1000, -EINVAL},
+	{0, RO, RAM, RAM_BYTES, 0, -EINVAL},
+	{0, 0, RAM, RAM_BYTES, 0, 0},
 	/* Create next to it, move, change flags, delete. */
-	{ 1, 0, RAM + RAM_BYTES, PAGE, 0, 0 },
-	{ 2, 0, RAM + RAM_BYTES, PAGE, 0, -EEXIST },
-	{ 1, 0, RAM + RAM_BYTES + PAGE, PAGE, 0, 0 },
-	{ 2, RO, RAM + RAM_BYTES, PAGE, 0, 0 },
-	{ 1, 0, RAM + RAM_BYTES, PAGE, 0, -EEXIST },
-	{ 1, LOG, RAM + RAM_BYTES + PAGE, PAGE, 0, 0 },
-	{ 1, LOG | RO, RAM + RAM_BYTES + PAGE, PAGE, 0, -EINVAL },
-	{ 1, 0, RAM + RAM_BYTES + PAGE, PAGE, 0, 0 },
-	{ 2, 0, 0, 0, 0, 0 },
-	{ 2, 0, 0, 0, 0, -EINVAL },
-	{ 1, 0, RAM + RAM_BYTES, PAGE, 0, 0 },
+	{1, 0, RAM + RAM_BYTES, PAGE, 0, 0},
+	{2, 0, RAM + RAM_BYTES, PAGE, 0, -EEXIST},
+	{1, 0, RAM + RAM_BYTES + PAGE, PAGE, 0, 0},
+	{2, RO, RAM + RAM_BYTES, PAGE, 0, 0},
+	{1, 0, RAM + RAM_BYTES, PAGE, 0, -EEXIST},
+	{1, LOG, RAM + RAM_BYTES + PAGE, PAGE, 0, 0},
+	{1, LOG | RO, RAM + RAM_BYTES + PAGE, PAGE, 0, -EINVAL},
+	{1, 0, RAM + RAM_BYTES + PAGE, PAGE, 0, 0},
+	{2, 0, 0, 0, 0, 0},
+	{2, 0, 0, 0, 0, -EINVAL},
+	{1, 0, RAM + RAM_BYTES, PAGE, 0, 0},
 	/* A moved slot may overlap its own old place. */
-	{ 3, 0, 0x10000, 4 * PAGE, 0, 0 },
-	{ 3, 0, 0x11000, 4 * PAGE, 0, 0 },
-	{ 32766, 0, 0, PAGE, 0, 0 },
-	{ 32766, 0, 0, 0, 0, 0 },
+	{3, 0, 0x10000, 4 * PAGE, 0, 0},
+	{3, 0, 0x11000, 4 * PAGE, 0, 0},
+	{32766, 0, 0, PAGE, 0, 0},
+	{32766, 0, 0, 0, 0, 0},
 };
 
 static void errors(void **state)
@@ -67,7 +68,7 @@ static void errors(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const struct row *r = &rows[i];
 		int ret = set_region(m->vm, r->slot, r->flags, r->gpa, r->size,
-				   (uintptr_t)m->ram + (uint64_t)r->host_offset);
+				     (uintptr_t)m->ram + (uint64_t)r->host_offset);
 
 		if (ret != r->ret)
 			fail_msg("row %zu: %d, should be %d", i, ret, r->ret);
@@ -77,7 +78,7 @@ static void errors(void **state)
 /* Run: load 8 bytes from X1, store them to X2. */
 static void load_and_report(struct machine_under_test *m, uint64_t from)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 
 	a_ldr(&p, 3, 0, 1);
 	a_str(&p, 3, 0, 2);
@@ -127,7 +128,7 @@ static void memory_moves(void **state)
 static void code_is_replaced(void **state)
 {
 	struct machine_under_test *m = *state;
-	struct prog p = { 0 };
+	struct prog p = {0};
 	uint64_t value, i;
 
 	for (i = 0; i < 2; i++) {
@@ -149,7 +150,7 @@ static void code_is_replaced(void **state)
 static void readonly_store_exits(void **state)
 {
 	struct machine_under_test *m = *state;
-	struct prog p = { 0 };
+	struct prog p = {0};
 
 	memset(m->ram + 16 * PAGE, 0x55, 8);
 	assert_int_equal(set_region(m->vm, 1, RO, 0x10000000, PAGE, HVA(m, 16)), 0);
@@ -175,7 +176,7 @@ static void readonly_store_exits(void **state)
 
 static int get_log(struct machine_under_test *m, uint32_t slot, uint64_t *bits)
 {
-	struct kvm_dirty_log log = { .slot = slot, .dirty_bitmap = bits };
+	struct kvm_dirty_log log = {.slot = slot, .dirty_bitmap = bits};
 
 	return CALL_PTR(m->vm, KVM_GET_DIRTY_LOG, &log);
 }
@@ -183,7 +184,7 @@ static int get_log(struct machine_under_test *m, uint32_t slot, uint64_t *bits)
 /* Let the guest store to page @page of the logged slot. */
 static void touch(struct machine_under_test *m, unsigned int page, bool store)
 {
-	struct prog p = { 0 };
+	struct prog p = {0};
 
 	a_ldr(&p, 3, 0, 1);
 	if (store)
@@ -240,7 +241,8 @@ static void many_slots(void **state)
 	uint32_t i;
 
 	for (i = 1; i < 2000; i++)
-		assert_int_equal(set_region(m->vm, i, 0, 0x80000000ull + i * 2 * PAGE, PAGE, HVA(m, i % 200)),
+		assert_int_equal(set_region(m->vm, i, 0, 0x80000000ull + i * 2 * PAGE, PAGE,
+					    HVA(m, i % 200)),
 				 0);
 	m->ram[77 * PAGE] = 0x42;
 	load_and_report(m, 0x80000000ull + 277 * 2 * PAGE);

@@ -9,8 +9,8 @@
 #define CORE32(word)  (KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_CORE | (word))
 #define CORE64(word)  (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | (word))
 #define CORE128(word) (KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE | (word))
-#define W(name)	      KVM_REG_ARM_CORE_REG(name)
-#define PSTATE	      CORE64(W(regs.pstate))
+#define W(name)       KVM_REG_ARM_CORE_REG(name)
+#define PSTATE        CORE64(W(regs.pstate))
 #define DEMUX(v)      (KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_DEMUX | (v))
 #define MIDR_EL1      ARM64_SYS_REG(3, 0, 0, 0, 0)
 #define MPIDR_EL1     ARM64_SYS_REG(3, 0, 0, 0, 5)
@@ -20,7 +20,7 @@
 
 static struct kvm_reg_list *get_list(int vcpu)
 {
-	struct kvm_reg_list head = { .n = 0 }, *l;
+	struct kvm_reg_list head = {.n = 0}, *l;
 
 	assert_int_equal(CALL_PTR(vcpu, KVM_GET_REG_LIST, &head), -E2BIG);
 	assert_true(head.n > 100);
@@ -69,14 +69,35 @@ static void write_back(void **state)
 static void list_is_sound(void **state)
 {
 	static const uint64_t wanted[] = {
-		CORE64(W(regs.regs[0])), CORE64(W(regs.regs[30])), CORE64(W(regs.sp)), CORE64(W(regs.pc)),
-		PSTATE, CORE64(W(sp_el1)), CORE64(W(elr_el1)), CORE64(W(spsr[0])), CORE64(W(spsr[4])),
-		CORE128(W(fp_regs.vregs[0])), CORE128(W(fp_regs.vregs[31])), CORE32(W(fp_regs.fpsr)),
-		CORE32(W(fp_regs.fpcr)), KVM_REG_ARM_PSCI_VERSION, KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1,
-		KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2, KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_3,
-		KVM_REG_ARM_STD_BMAP, KVM_REG_ARM_STD_HYP_BMAP, KVM_REG_ARM_VENDOR_HYP_BMAP,
-		KVM_REG_ARM_TIMER_CTL, KVM_REG_ARM_TIMER_CNT, KVM_REG_ARM_TIMER_CVAL, MIDR_EL1, MPIDR_EL1,
-		ID_AA64ISAR0, TTBR0_EL1, DEMUX(0), DEMUX(1),
+		CORE64(W(regs.regs[0])),
+		CORE64(W(regs.regs[30])),
+		CORE64(W(regs.sp)),
+		CORE64(W(regs.pc)),
+		PSTATE,
+		CORE64(W(sp_el1)),
+		CORE64(W(elr_el1)),
+		CORE64(W(spsr[0])),
+		CORE64(W(spsr[4])),
+		CORE128(W(fp_regs.vregs[0])),
+		CORE128(W(fp_regs.vregs[31])),
+		CORE32(W(fp_regs.fpsr)),
+		CORE32(W(fp_regs.fpcr)),
+		KVM_REG_ARM_PSCI_VERSION,
+		KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1,
+		KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2,
+		KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_3,
+		KVM_REG_ARM_STD_BMAP,
+		KVM_REG_ARM_STD_HYP_BMAP,
+		KVM_REG_ARM_VENDOR_HYP_BMAP,
+		KVM_REG_ARM_TIMER_CTL,
+		KVM_REG_ARM_TIMER_CNT,
+		KVM_REG_ARM_TIMER_CVAL,
+		MIDR_EL1,
+		MPIDR_EL1,
+		ID_AA64ISAR0,
+		TTBR0_EL1,
+		DEMUX(0),
+		DEMUX(1),
 	};
 	struct machine_under_test *m = *state;
 	struct kvm_reg_list *l = get_list(m->vcpu);
@@ -107,7 +128,8 @@ static void list_fault(void **state)
 {
 	struct machine_under_test *m = *state;
 	struct kvm_reg_list *l;
-	unsigned char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *p =
+		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	munmap(p + 4096, 4096);
 	l = (struct kvm_reg_list *)(p + 4096 - 64);
@@ -124,54 +146,60 @@ struct refusal {
 static void refusals(void **state)
 {
 	static const struct refusal rows[] = {
-		{ 0, -EINVAL, -EINVAL },
-		{ KVM_REG_X86 | KVM_REG_SIZE_U64, -EINVAL, -EINVAL },
-		{ KVM_REG_ARM | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE, -EINVAL, -EINVAL },
-		{ CORE64(W(regs.pc)) | 1ull << 40, -EINVAL, -EINVAL },
+		{0, -EINVAL, -EINVAL},
+		{KVM_REG_X86 | KVM_REG_SIZE_U64, -EINVAL, -EINVAL},
+		{KVM_REG_ARM | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE, -EINVAL, -EINVAL},
+		{CORE64(W(regs.pc)) | 1ull << 40, -EINVAL, -EINVAL},
 		/* Core registers: of the wrong size, from the middle, behind the last. */
-		{ CORE32(W(regs.pc)), -EINVAL, -EINVAL },
-		{ CORE128(W(regs.pc)), -EINVAL, -EINVAL },
-		{ CORE64(1), -EINVAL, -EINVAL },
-		{ CORE64(W(spsr[4]) + 2), -EINVAL, -EINVAL },
-		{ CORE64(W(fp_regs.vregs[1])), -EINVAL, -EINVAL },
-		{ CORE128(W(fp_regs.vregs[1]) + 2), -EINVAL, -EINVAL },
-		{ CORE64(W(fp_regs.fpsr)), -EINVAL, -EINVAL },
-		{ CORE32(W(fp_regs.fpcr) + 1), -EINVAL, -EINVAL },
-		{ CORE32(sizeof(struct kvm_regs) / 4), -ENOENT, -ENOENT },
-		{ CORE64(0xffff), -ENOENT, -ENOENT },
+		{CORE32(W(regs.pc)), -EINVAL, -EINVAL},
+		{CORE128(W(regs.pc)), -EINVAL, -EINVAL},
+		{CORE64(1), -EINVAL, -EINVAL},
+		{CORE64(W(spsr[4]) + 2), -EINVAL, -EINVAL},
+		{CORE64(W(fp_regs.vregs[1])), -EINVAL, -EINVAL},
+		{CORE128(W(fp_regs.vregs[1]) + 2), -EINVAL, -EINVAL},
+		{CORE64(W(fp_regs.fpsr)), -EINVAL, -EINVAL},
+		{CORE32(W(fp_regs.fpcr) + 1), -EINVAL, -EINVAL},
+		{CORE32(sizeof(struct kvm_regs) / 4), -ENOENT, -ENOENT},
+		{CORE64(0xffff), -ENOENT, -ENOENT},
 		/* Others that are not there. */
-		{ KVM_REG_ARM_FW_REG(99), -ENOENT, -ENOENT },
-		{ KVM_REG_ARM_FW_FEAT_BMAP_REG(99), -ENOENT, -ENOENT },
-		{ KVM_REG_ARM64_SVE_ZREG(0, 0), -ENOENT, -ENOENT },
-		{ KVM_REG_ARM64_SVE_VLS, -ENOENT, -ENOENT },
-		{ KVM_REG_ARM_PTIMER_CTL, -ENOENT, -ENOENT },
-		{ KVM_REG_ARM_PTIMER_CVAL, -ENOENT, -ENOENT },
-		{ ARM64_SYS_REG(3, 7, 15, 15, 7), -ENOENT, -ENOENT },
-		{ PMCCNTR_EL0, -ENOENT, -ENOENT },
-		{ DEMUX(13), -ENOENT, -ENOENT },
-		{ DEMUX(0x100), -ENOENT, -ENOENT },
-		{ KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_DEMUX, -ENOENT, -ENOENT },
-		{ DEMUX(0), 0, -EINVAL },
-		{ MIDR_EL1, 0, -EINVAL },
-		{ ID_AA64ISAR0, 0, -EINVAL },
+		{KVM_REG_ARM_FW_REG(99), -ENOENT, -ENOENT},
+		{KVM_REG_ARM_FW_FEAT_BMAP_REG(99), -ENOENT, -ENOENT},
+		{KVM_REG_ARM64_SVE_ZREG(0, 0), -ENOENT, -ENOENT},
+		{KVM_REG_ARM64_SVE_VLS, -ENOENT, -ENOENT},
+		{KVM_REG_ARM_PTIMER_CTL, -ENOENT, -ENOENT},
+		{KVM_REG_ARM_PTIMER_CVAL, -ENOENT, -ENOENT},
+		{ARM64_SYS_REG(3, 7, 15, 15, 7), -ENOENT, -ENOENT},
+		{PMCCNTR_EL0, -ENOENT, -ENOENT},
+		{DEMUX(13), -ENOENT, -ENOENT},
+		{DEMUX(0x100), -ENOENT, -ENOENT},
+		{KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_DEMUX, -ENOENT, -ENOENT},
+		{DEMUX(0), 0, -EINVAL},
+		{MIDR_EL1, 0, -EINVAL},
+		{ID_AA64ISAR0, 0, -EINVAL},
 	};
 	struct machine_under_test *m = *state;
-	unsigned char value[64] = { 0 };
+	unsigned char value[64] = {0};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		unsigned char got[256];
-		int get = get_id(m->vcpu, rows[i].id, got), set = set_id(m->vcpu, rows[i].id, value);
+		int get = get_id(m->vcpu, rows[i].id, got),
+		    set = set_id(m->vcpu, rows[i].id, value);
 
 		if (get != rows[i].get || set != rows[i].set)
 			fail_msg("row %zu (0x%llx): get %d, set %d; should be %d, %d", i,
-				 (unsigned long long)rows[i].id, get, set, rows[i].get, rows[i].set);
+				 (unsigned long long)rows[i].id, get, set, rows[i].get,
+				 rows[i].set);
 	}
 }
 
 static void bad_value_pointers(void **state)
 {
-	static const uint64_t ids[] = { PC, CORE128(W(fp_regs.vregs[3])), KVM_REG_ARM_PSCI_VERSION,
-					KVM_REG_ARM_TIMER_CVAL, TTBR0_EL1, DEMUX(0) };
+	static const uint64_t ids[] = {PC,
+				       CORE128(W(fp_regs.vregs[3])),
+				       KVM_REG_ARM_PSCI_VERSION,
+				       KVM_REG_ARM_TIMER_CVAL,
+				       TTBR0_EL1,
+				       DEMUX(0)};
 	struct machine_under_test *m = *state;
 
 	for (size_t i = 0; i < COUNT(ids); i++) {
@@ -186,8 +214,9 @@ static void pstate(void **state)
 		uint64_t value;
 		int ret;
 	} rows[] = {
-		{ 0x3c5, 0 }, { 0x3c4, 0 }, { 0x0, 0 },	       { 0xf0000005, 0 },    { 0x3c9, -EINVAL },
-		{ 0x3c8, -EINVAL }, { 0x3cd, -EINVAL }, { 0x10, -EINVAL }, { 0x1d3, -EINVAL }, { 0x1, -EINVAL },
+		{0x3c5, 0},       {0x3c4, 0},       {0x0, 0},         {0xf0000005, 0},
+		{0x3c9, -EINVAL}, {0x3c8, -EINVAL}, {0x3cd, -EINVAL}, {0x10, -EINVAL},
+		{0x1d3, -EINVAL}, {0x1, -EINVAL},
 	};
 	struct machine_under_test *m = *state;
 
@@ -203,7 +232,7 @@ static void pstate(void **state)
 /* SP_EL0 and SP_EL1 keep their names whichever is in use. */
 static void stack_pointers(void **state)
 {
-	static const uint64_t modes[] = { 0x3c5, 0x3c4, 0x3c0 };
+	static const uint64_t modes[] = {0x3c5, 0x3c4, 0x3c0};
 	struct machine_under_test *m = *state;
 
 	for (size_t i = 0; i < COUNT(modes); i++) {
@@ -251,28 +280,29 @@ static void firmware(void **state)
 		uint64_t id, value;
 		int ret;
 	} rows[] = {
-		{ KVM_REG_ARM_PSCI_VERSION, PSCI_VERSION(0, 1), -EINVAL },
-		{ KVM_REG_ARM_PSCI_VERSION, PSCI_VERSION(0, 2), 0 },
-		{ KVM_REG_ARM_PSCI_VERSION, PSCI_VERSION(1, 0), 0 },
-		{ KVM_REG_ARM_PSCI_VERSION, PSCI_VERSION(1, 1), 0 },
-		{ KVM_REG_ARM_PSCI_VERSION, PSCI_VERSION(1, 2), -EINVAL },
-		{ KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1, 0, 0 },
-		{ KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1, 2, 0 },
-		{ KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1, 3, -EINVAL },
-		{ KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1, 0x10, -EINVAL },
-		{ KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2, 3, 0 },
-		{ KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2, 2 | KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2_ENABLED, 0 },
-		{ KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2, 3 | KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2_ENABLED,
-		  -EINVAL },
-		{ KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2, 4, -EINVAL },
-		{ KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2, 0x20, -EINVAL },
-		{ KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_3, 3, -EINVAL },
-		{ KVM_REG_ARM_STD_BMAP, 0, 0 },
-		{ KVM_REG_ARM_STD_BMAP, 1, 0 },
-		{ KVM_REG_ARM_STD_BMAP, 2, -EINVAL },
-		{ KVM_REG_ARM_STD_HYP_BMAP, 1, -EINVAL },
-		{ KVM_REG_ARM_VENDOR_HYP_BMAP, 3, 0 },
-		{ KVM_REG_ARM_VENDOR_HYP_BMAP, 4, -EINVAL },
+		{KVM_REG_ARM_PSCI_VERSION, PSCI_VERSION(0, 1), -EINVAL},
+		{KVM_REG_ARM_PSCI_VERSION, PSCI_VERSION(0, 2), 0},
+		{KVM_REG_ARM_PSCI_VERSION, PSCI_VERSION(1, 0), 0},
+		{KVM_REG_ARM_PSCI_VERSION, PSCI_VERSION(1, 1), 0},
+		{KVM_REG_ARM_PSCI_VERSION, PSCI_VERSION(1, 2), -EINVAL},
+		{KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1, 0, 0},
+		{KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1, 2, 0},
+		{KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1, 3, -EINVAL},
+		{KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1, 0x10, -EINVAL},
+		{KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2, 3, 0},
+		{KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2,
+		 2 | KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2_ENABLED, 0},
+		{KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2,
+		 3 | KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2_ENABLED, -EINVAL},
+		{KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2, 4, -EINVAL},
+		{KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2, 0x20, -EINVAL},
+		{KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_3, 3, -EINVAL},
+		{KVM_REG_ARM_STD_BMAP, 0, 0},
+		{KVM_REG_ARM_STD_BMAP, 1, 0},
+		{KVM_REG_ARM_STD_BMAP, 2, -EINVAL},
+		{KVM_REG_ARM_STD_HYP_BMAP, 1, -EINVAL},
+		{KVM_REG_ARM_VENDOR_HYP_BMAP, 3, 0},
+		{KVM_REG_ARM_VENDOR_HYP_BMAP, 4, -EINVAL},
 	};
 	struct machine_under_test *m = *state;
 
@@ -310,8 +340,8 @@ static void old_psci(void **state)
 /* MPIDR follows the id, sixteen to a cluster. */
 static void mpidr(void **state)
 {
-	static const unsigned int ids[] = { 1, 15, 16, 63 };
-	static const uint64_t should[] = { 0x80000001, 0x8000000f, 0x80000100, 0x8000030f };
+	static const unsigned int ids[] = {1, 15, 16, 63};
+	static const uint64_t should[] = {0x80000001, 0x8000000f, 0x80000100, 0x8000030f};
 	struct machine_under_test *m = *state;
 
 	assert_int_equal(get_u64(m->vcpu, MPIDR_EL1), 0x80000000);
@@ -337,16 +367,18 @@ static void timer(void **state)
 	assert_int_equal(get_u64(m->vcpu, KVM_REG_ARM_TIMER_CTL), 4);
 }
 
-#define T(f)	cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define T(f)    cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 #define BARE(f) cmocka_unit_test_setup_teardown(f, set_up_bare, tear_down)
-#define PMU(f)	cmocka_unit_test_setup_teardown(f, set_up_pmu, tear_down)
+#define PMU(f)  cmocka_unit_test_setup_teardown(f, set_up_pmu, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(write_back), PMU(write_back), T(list_is_sound), PMU(pmu_is_listed), T(list_fault),
-		T(refusals), T(bad_value_pointers), T(pstate), T(stack_pointers), T(every_core_register),
-		T(firmware), T(firmware_is_frozen), BARE(old_psci), T(mpidr), T(timer),
+		T(write_back),          PMU(write_back), T(list_is_sound),
+		PMU(pmu_is_listed),     T(list_fault),   T(refusals),
+		T(bad_value_pointers),  T(pstate),       T(stack_pointers),
+		T(every_core_register), T(firmware),     T(firmware_is_frozen),
+		BARE(old_psci),         T(mpidr),        T(timer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
