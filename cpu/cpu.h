@@ -64,6 +64,7 @@ enum cpu_exit_reason {
 	CPU_EXIT_WFE,		/* PC is after it; the event register was clear */
 	CPU_EXIT_MMIO,		/* cpu->exit.mmio; PC is AT the instruction */
 	CPU_EXIT_NOSYNDROME,	/* data access outside memory without valid syndrome; PC AT it; exit.mmio.pa */
+	CPU_EXIT_ERROR,		/* the engine cannot go on at PC; exit.imm is an errno: ENOMEM, or E2BIG for a bug of ours */
 };
 
 /* An access that left memory, with what its completion needs (ISS of the Data Abort: SAS, SSE, SRT, SF). */

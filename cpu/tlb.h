@@ -32,6 +32,7 @@ struct code_page;
 #define TLB_EL0_BANKS 6
 #define TLB_EL1_WAYS  2				/* for each PAN: TTBR1 changes back and forth under KPTI */
 #define TLB_BANKS     (TLB_EL0_BANKS + 2 * TLB_EL1_WAYS)
+#define TLB_REGIONS   2048
 #define TLB_PAGE_MASK (~0xfffull)
 #define TLB_NO_MATCH  1ull			/* never equals a page address */
 
@@ -68,14 +69,19 @@ struct tlb_bank {
 	uint64_t xng[XTLB_SIZE / 64];
 	/* Sizes (bit n: 2^n bytes) above 4 KiB of the mappings behind the lines, for each half of the VA space. */
 	uint64_t large[2];
+	/* Which 2 MiB regions such lines lie in, by a hash: bits that are set too much only cost a search. */
+	uint64_t large_map[TLB_REGIONS / 64];
 } __attribute__((aligned(64)));
 
-/* The index hash mixes in higher bits, so that buffers a power of two apart do not share lines. */
+/*
+ * The index hash mixes in higher bits, so that buffers a power of two apart do not share lines. It is a sum because two pages in a
+ * row must never share one: an access that crosses into the next page is told by that page's tag not being in the first one's line.
+ */
 static inline unsigned int tlb_index(uint64_t va)
 {
 	uint64_t p = va >> 12;
 
-	return (unsigned int)(p ^ (p >> TLB_BITS)) & (TLB_SIZE - 1);
+	return (unsigned int)(p + (p >> TLB_BITS)) & (TLB_SIZE - 1);
 }
 
 static inline unsigned int xtlb_index(uint64_t va)

@@ -14,6 +14,23 @@ static unsigned int page_hash(uint64_t pa)
 	return (unsigned int)(p ^ (p >> CODE_HASH_BITS)) & ((1u << CODE_HASH_BITS) - 1);
 }
 
+static void account(struct code_cache *c, int64_t bytes)
+{
+	uint64_t now = atomic_load_explicit(&c->bytes, memory_order_relaxed) + (uint64_t)bytes;
+
+	atomic_store_explicit(&c->bytes, now, memory_order_relaxed);
+}
+
+static struct cpu *nth_cpu(const struct code_cache *c, unsigned int i)
+{
+	return __atomic_load_n(&c->machine->cpus[i], __ATOMIC_ACQUIRE);
+}
+
+static unsigned int nr_cpus(const struct code_cache *c)
+{
+	return __atomic_load_n(&c->machine->nr_cpus, __ATOMIC_ACQUIRE);
+}
+
 static struct code_page *find_page(struct code_cache *c, uint64_t pa)
 {
 	struct code_page *p = atomic_load_explicit(&c->hash[page_hash(pa)], memory_order_acquire);
@@ -39,7 +56,7 @@ struct code_page *cache_page(struct code_cache *c, uint64_t pa)
 			p->pa = pa;
 			p->hash_next = atomic_load_explicit(head, memory_order_relaxed);
 			atomic_store_explicit(head, p, memory_order_release);
-			c->bytes += sizeof(*p);
+			account(c, sizeof(*p));
 		}
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -48,12 +65,12 @@ struct code_page *cache_page(struct code_cache *c, uint64_t pa)
 
 static void tb_free(struct code_cache *c, struct tb *tb)
 {
-	c->bytes -= sizeof(*tb) + tb->nr_uops * sizeof(union uop);
+	account(c, -(int64_t)tb->size);
 	free(tb);
 }
 
-/* Has the guest changed any word that @tb was made from? */
-static bool differs(const struct code_cache *c, const struct code_page *p, const struct tb *tb)
+/* Has the guest changed any word that @tb was made from? It may be writing them now. */
+static __attribute__((noinline)) bool differs(const struct code_cache *c, const struct code_page *p, const struct tb *tb)
 {
 	const struct mem_slot *slot = mem_find(&c->machine->mem, p->pa);
 
@@ -72,8 +89,8 @@ struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb
 		free(tb);
 		return first;
 	}
-	/* Maintenance that came while it was made found nothing to drop. */
-	if (differs(c, p, tb)) {
+	/* Maintenance that came while it was made found nothing to drop; so did a flush. */
+	if (p->dropped || differs(c, p, tb)) {
 		pthread_mutex_unlock(&c->lock);
 		free(tb);
 		return NULL;
@@ -83,7 +100,7 @@ struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb
 	atomic_store_explicit(head, tb, memory_order_release);
 	c->nr_tbs++;
 	c->nr_words += tb->nr_insns;
-	c->bytes += sizeof(*tb) + tb->nr_uops * sizeof(union uop);
+	account(c, tb->size);
 	pthread_mutex_unlock(&c->lock);
 	return tb;
 }
@@ -128,7 +145,6 @@ static void unlink_all(struct tb *tb)
 
 static void retire(struct code_cache *c, struct tb *tb, uint64_t epoch)
 {
-	unlink_all(tb);
 	atomic_store(&tb->page, NULL);
 	tb->retired_epoch = epoch;
 	tb->retired_next = c->retired;
@@ -155,11 +171,23 @@ static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, u
 			}
 			/* tb->next stays as it is: another vCPU may be walking the chain through it. */
 			atomic_store(at, atomic_load(&tb->next));
+			unlink_all(tb);
 			retire(c, tb, epoch);
 			dropped++;
 		}
 	}
 	return dropped;
+}
+
+/* Have every vCPU pass a safe point: what it remembers may have been retired. */
+static void kick_all(const struct code_cache *c)
+{
+	for (unsigned int i = 0, nr = nr_cpus(c); i < nr; i++) {
+		struct cpu *cpu = nth_cpu(c, i);
+
+		if (cpu)
+			cpu_request(cpu, CPU_REQ_SAFE);
+	}
 }
 
 void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool always)
@@ -186,19 +214,59 @@ void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool alwa
 	if (dropped)
 		atomic_store(&c->epoch, epoch);
 	pthread_mutex_unlock(&c->lock);
-	if (!dropped)
-		return;
-	for (unsigned int i = 0; i < c->machine->nr_cpus; i++)
-		if (c->machine->cpus[i])
-			cpu_request(c->machine->cpus[i], CPU_REQ_SAFE);
+	if (dropped)
+		kick_all(c);
 }
 
-void cache_reclaim(struct code_cache *c)
+/* Retire all of @p, and @p. Every link goes, so none has to be looked for in a list. */
+static void drop_page(struct code_cache *c, struct code_page *p, uint64_t epoch)
 {
-	uint64_t oldest = UINT64_MAX;
+	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS; i++) {
+		for (struct tb *tb = atomic_load(&p->bucket[i]); tb; tb = atomic_load(&tb->next)) {
+			for (unsigned int k = 0; k < tb->nr_links; k++)
+				atomic_store(&tb->code[tb_links(tb)[k]].link.tb, NULL);
+			tb->incoming = NULL;
+			retire(c, tb, epoch);
+		}
+		/* Whoever still has the page finds nothing in it, and may enter nothing. */
+		atomic_store(&p->bucket[i], NULL);
+	}
+	p->dropped = true;
+	p->retired_epoch = epoch;
+	p->retired_next = c->retired_pages;
+	c->retired_pages = p;
+}
 
-	for (unsigned int i = 0; i < c->machine->nr_cpus; i++) {
-		struct cpu *cpu = c->machine->cpus[i];
+void cache_flush(struct code_cache *c)
+{
+	pthread_mutex_lock(&c->lock);
+	/* Until what the last flush dropped is freed, another one would help nobody. */
+	if (c->retired_pages) {
+		pthread_mutex_unlock(&c->lock);
+		return;
+	}
+	uint64_t epoch = atomic_load(&c->epoch) + 1;
+
+	for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++) {
+		/* Another vCPU may be walking the chain: hash_next stays as it is. */
+		for (struct code_page *p = atomic_load(&c->hash[i]); p; p = p->hash_next)
+			drop_page(c, p, epoch);
+		atomic_store(&c->hash[i], NULL);
+	}
+	c->nr_flushes++;
+	atomic_store(&c->flush_epoch, epoch);
+	atomic_store(&c->epoch, epoch);
+	pthread_mutex_unlock(&c->lock);
+	kick_all(c);
+}
+
+/* The last epoch that every vCPU in the guest has seen. One that enters later sees the present one. Under the lock. */
+static uint64_t oldest_epoch(const struct code_cache *c)
+{
+	uint64_t oldest = atomic_load(&c->epoch);
+
+	for (unsigned int i = 0, nr = nr_cpus(c); i < nr; i++) {
+		struct cpu *cpu = nth_cpu(c, i);
 
 		if (!cpu || !cpu->engine || !atomic_load(&cpu->tlb.in_guest))
 			continue;
@@ -207,7 +275,25 @@ void cache_reclaim(struct code_cache *c)
 		if (passed < oldest)
 			oldest = passed;
 	}
+	return oldest;
+}
+
+void cache_reclaim(struct code_cache *c)
+{
 	pthread_mutex_lock(&c->lock);
+	uint64_t oldest = oldest_epoch(c);
+
+	for (struct code_page **at = &c->retired_pages; *at;) {
+		struct code_page *p = *at;
+
+		if (p->retired_epoch > oldest) {
+			at = &p->retired_next;
+			continue;
+		}
+		*at = p->retired_next;
+		account(c, -(int64_t)sizeof(*p));
+		free(p);
+	}
 	for (struct tb **at = &c->retired; *at;) {
 		struct tb *tb = *at;
 
@@ -224,6 +310,7 @@ void cache_reclaim(struct code_cache *c)
 int cache_init(struct code_cache *c, struct machine *m)
 {
 	c->machine = m;
+	c->limit = CODE_CACHE_LIMIT;
 	pthread_mutex_init(&c->lock, NULL);
 	return 0;
 }
@@ -245,6 +332,10 @@ void cache_destroy(struct code_cache *c)
 	for (struct tb *tb = c->retired, *after; tb; tb = after) {
 		after = tb->retired_next;
 		free(tb);
+	}
+	for (struct code_page *p = c->retired_pages, *after; p; p = after) {
+		after = p->retired_next;
+		free(p);
 	}
 	pthread_mutex_destroy(&c->lock);
 }

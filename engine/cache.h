@@ -11,7 +11,9 @@
  *  - A link or a dispatch line says "this PC of that physical page", never a virtual mapping: whoever follows one to another page
  *    compares the page with its execute TLB.
  *  - A translation that was invalidated has page == NULL, is in no table, and no link leads to it. It is freed once every vCPU
- *    has passed a safe point (or was outside the guest) since.
+ *    has passed a safe point (or was outside the guest) since. So is a page that was dropped.
+ *  - What is allocated stays below the limit, and one translation for each vCPU: who finds it exceeded flushes the cache and goes
+ *    to a safe point before it translates more.
  *
  * Lock order: cache.lock is a leaf but for malloc.
  */
@@ -35,6 +37,7 @@ struct tb {
 	uint64_t retired_epoch;
 	struct link *incoming;			/* exits that lead here */
 	uint32_t mode;
+	uint32_t size;				/* of all this, bytes */
 	uint16_t offset;			/* of the first instruction in the page, bytes */
 	uint16_t nr_insns;
 	uint16_t nr_uops;
@@ -66,6 +69,9 @@ static inline uint16_t *tb_links(const struct tb *tb)
 struct code_page {
 	uint64_t pa;
 	struct code_page *hash_next;
+	bool dropped;				/* by a flush: in no table, nothing may be entered */
+	struct code_page *retired_next;
+	uint64_t retired_epoch;
 	_Atomic(struct tb *) bucket[CODE_PAGE_BUCKETS];
 };
 
@@ -74,9 +80,16 @@ struct code_cache {
 	pthread_mutex_t lock;
 	_Atomic(struct code_page *) hash[1 << CODE_HASH_BITS];
 	_Atomic uint64_t epoch;			/* counts retirements */
+	_Atomic uint64_t flush_epoch;		/* of the last flush: only then do code pages go */
+	_Atomic uint64_t bytes;			/* allocated, retired ones too; written under the lock */
+	uint64_t limit;				/* of bytes */
 	struct tb *retired;
-	uint64_t nr_tbs, nr_words, nr_invalidated, bytes;
+	struct code_page *retired_pages;
+	uint64_t nr_tbs, nr_words, nr_invalidated, nr_flushes;
 };
+
+/* Translations take 60 to 70 bytes for a guest instruction: room for 300,000 of them. */
+#define CODE_CACHE_LIMIT (20ull << 20)
 
 static inline unsigned int cache_bucket(uint32_t offset)
 {
@@ -96,9 +109,15 @@ static inline struct tb *cache_find(struct code_page *p, uint32_t offset, uint32
 	return tb;
 }
 
+/* Is it time for a flush and a safe point? */
+static inline bool cache_full(struct code_cache *c)
+{
+	return atomic_load_explicit(&c->bytes, memory_order_relaxed) > c->limit;
+}
+
 /*
  * Enter @tb (not yet visible) unless another vCPU was first; returns the one that stands. NULL, and @tb is freed, when the guest
- * has changed its words since they were read. Takes the lock.
+ * has changed its words since they were read, or @p was dropped. Takes the lock.
  */
 struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb);
 
@@ -107,6 +126,9 @@ void cache_link(struct code_cache *c, struct tb *from, struct link *l, struct tb
 
 /* Drop translations of [pa, pa+len) whose words differ from memory, or all of them with @always. len 0: everything. */
 void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool always);
+
+/* Drop all translations and pages, unless those of the last flush are still to be freed. Any thread; nothing is freed here. */
+void cache_flush(struct code_cache *c);
 
 /* Free what was retired before every vCPU's last safe point. */
 void cache_reclaim(struct code_cache *c);

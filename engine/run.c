@@ -8,12 +8,16 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cpu/fp/fp_fast.h"
 #include "engine/engine.h"
 #include "engine/exec/exec.h"
+
+#define MAX_FAILURES 100	/* times, 1 ms apart, that the host had no memory */
 
 int engine_vm_init(struct machine *m)
 {
@@ -64,6 +68,14 @@ void engine_vcpu_destroy(struct cpu *cpu)
 	cpu->engine = NULL;
 }
 
+/* After a flush of the code cache the execute TLB's lines name pages that are gone. */
+static void forget_pages(struct cpu *cpu)
+{
+	for (unsigned int b = 0; b < TLB_BANKS; b++)
+		for (unsigned int i = 0; i < XTLB_SIZE; i++)
+			cpu->tlb.banks[b].x[i].page = NULL;
+}
+
 /* What this vCPU remembers of translations is forgotten if any was retired since it last did so. */
 static void pass_safe_point(struct cpu *cpu)
 {
@@ -74,6 +86,8 @@ static void pass_safe_point(struct cpu *cpu)
 	if (atomic_load(&e->epoch) == epoch)
 		return;
 	memset(e->lines, 0, sizeof(e->lines));
+	if (atomic_load(&c->flush_epoch) > atomic_load(&e->epoch))
+		forget_pages(cpu);
 	atomic_store(&e->epoch, epoch);
 	cache_reclaim(c);
 }
@@ -81,8 +95,7 @@ static void pass_safe_point(struct cpu *cpu)
 /* Serve what the kick asked for. True: the KVM wants the vCPU back. */
 static bool serve(struct cpu *cpu)
 {
-	atomic_store_explicit(&cpu->remote.kick, 0, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst);
+	atomic_exchange(&cpu->remote.kick, 0);
 	uint32_t requests = atomic_exchange(&cpu->remote.requests, 0);
 
 	if (requests & CPU_REQ_TLB)
@@ -90,6 +103,50 @@ static bool serve(struct cpu *cpu)
 	if (requests & CPU_REQ_SAFE)
 		pass_safe_point(cpu);
 	return requests & CPU_REQ_EXIT;
+}
+
+/* Flush, and free what this vCPU does not hold any more, nor any other. */
+static void make_room(struct cpu *cpu)
+{
+	cache_flush(cpu->machine->code);
+	pass_safe_point(cpu);
+	cache_reclaim(cpu->machine->code);
+}
+
+/*
+ * The code at PC could not be entered. Make room; true: try again.
+ *
+ * A full cache is flushed and empties as soon as every vCPU has passed a safe point. Where the host has no memory that helps for a
+ * while; if it does not, the machine cannot go on.
+ */
+static bool recover(struct cpu *cpu)
+{
+	static const struct timespec wait = {.tv_nsec = 1000000};
+	struct engine_cpu *e = cpu->engine;
+	struct code_cache *c = cpu->machine->code;
+	int error = e->error;
+
+	e->error = 0;
+	switch (error) {
+	case -EAGAIN:
+		return true;
+	case -ENOSPC:
+		make_room(cpu);
+		if (cache_full(c))
+			sched_yield();
+		return true;
+	case -ENOMEM:
+		if (e->failures++ >= MAX_FAILURES)
+			break;
+		make_room(cpu);
+		nanosleep(&wait, NULL);
+		return true;
+	default:
+		break;
+	}
+	e->failures = 0;
+	cpu->exit.imm = (uint32_t)-error;
+	return false;
 }
 
 enum cpu_exit_reason engine_run(struct cpu *cpu)
@@ -109,6 +166,10 @@ enum cpu_exit_reason engine_run(struct cpu *cpu)
 		reason = exec_run(cpu);
 		if (reason != CPU_EXIT_KICK)
 			break;
+		if (((struct engine_cpu *)cpu->engine)->error && !recover(cpu)) {
+			reason = CPU_EXIT_ERROR;
+			break;
+		}
 	}
 	cpu_fpsr(cpu);
 	tlb_leave_guest(cpu);

@@ -5,7 +5,14 @@
  * ARMATURE_DUMP in the environment is a list of letters; each prints the block after its pass on standard error:
  *   t translate   f forward   k fold   d dead   p place    l lower
  * and s instructions retired, at a vCPU's end; h addresses of the executor's handlers, to read a profile with
+ *
+ * ARMATURE_VERIFY in the environment has the IR of each block checked as the front end made it and after each pass.
+ *
+ * ARMATURE_LOCKSTEP=1 makes plain blocks: what forwards, folds, drops, delays or fuses is off, and every PUT is executed
+ * where the front end wrote it. With ARMATURE_LOCKSTEP=insn a block is one guest instruction as well. This is the reference that
+ * lockstep.c holds other executions against.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +34,12 @@ struct translator *translator_create(void)
 		translator_destroy(t);
 		return NULL;
 	}
+	const char *lockstep = getenv("ARMATURE_LOCKSTEP");
+
+	t->plain = lockstep && *lockstep && strcmp(lockstep, "0");
+	t->max_insns = lockstep && !strcmp(lockstep, "insn") ? 1 : IR_MAX_INSNS;
+	t->dumps = getenv("ARMATURE_DUMP");
+	t->verifies = getenv("ARMATURE_VERIFY");
 	return t;
 }
 
@@ -48,7 +61,7 @@ bool translator_dumps(char letter)
 
 static void dump(struct translator *t, char letter, const char *pass)
 {
-	if (!translator_dumps(letter))
+	if (!t->dumps || !strchr(t->dumps, letter))
 		return;
 	fprintf(stderr, "--- after %s\n", pass);
 	ir_dump(&t->b, stderr);
@@ -62,7 +75,7 @@ static void dump(struct translator *t, char letter, const char *pass)
 /* An extension word is printed as a micro-operation if it happens to look like one. */
 static void dump_code(const struct translator *t)
 {
-	if (!translator_dumps('l'))
+	if (!t->dumps || !strchr(t->dumps, 'l'))
 		return;
 	fprintf(stderr, "--- after lower\n");
 	for (unsigned int i = 0; i < t->nr_code; i++) {
@@ -73,30 +86,38 @@ static void dump_code(const struct translator *t)
 	}
 }
 
-static void check(const struct translator *t)
+static void check(const struct translator *t, const char *pass)
 {
 	char why[128];
 
-	if (getenv("ARMATURE_VERIFY") && ir_verify(&t->b, why, sizeof(why))) {
-		fprintf(stderr, "armature: IR: %s\n", why);
+	if (t->verifies && ir_verify(&t->b, why, sizeof(why))) {
+		fprintf(stderr, "armature: IR after %s: %s\n", pass, why);
 		ir_dump(&t->b, stderr);
 		abort();
 	}
+}
+
+/* What shows or checks a pass's work. */
+static void passed(struct translator *t, char letter, const char *pass)
+{
+	check(t, pass);
+	dump(t, letter, pass);
 }
 
 /* The whole pipeline. False: the block is too large for a later pass. */
 static bool pipeline(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode, unsigned int max_insns)
 {
 	a64_translate_block(&t->b, host, offset, mode, max_insns);
-	check(t);
 	memset(t->dead, 0, t->b.nr_ops);
-	dump(t, 't', "translate");
-	pass_forward(t);
-	dump(t, 'f', "forward");
-	pass_fold(t);
-	dump(t, 'k', "fold");
+	passed(t, 't', "translate");
+	if (!t->plain) {
+		pass_forward(t);
+		passed(t, 'f', "forward");
+		pass_fold(t);
+		passed(t, 'k', "fold");
+	}
 	pass_dead(t);
-	dump(t, 'd', "dead");
+	passed(t, 'd', "dead");
 	if (!pass_place(t))
 		return false;
 	dump(t, 'p', "place");
@@ -115,6 +136,7 @@ static struct tb *make_tb(const struct translator *t, const uint8_t *host, uint3
 	if (!tb)
 		return NULL;
 	tb->mode = t->b.mode;
+	tb->size = (uint32_t)size;
 	tb->offset = (uint16_t)offset;
 	tb->nr_insns = t->b.nr_insns;
 	tb->nr_uops = (uint16_t)t->nr_code;
@@ -128,16 +150,29 @@ static struct tb *make_tb(const struct translator *t, const uint8_t *host, uint3
 	return tb;
 }
 
-struct tb *translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset, uint32_t mode)
+/* The guest may be writing: what is translated and what is remembered must be the same words. */
+static __attribute__((noinline)) void copy_words(uint8_t *copy, const uint8_t *host, uint32_t offset)
+{
+	memcpy(copy + offset, host + offset, MEM_PAGE_SIZE - offset);
+}
+
+int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset, uint32_t mode, struct tb **tb)
 {
 	struct translator *t = ((struct engine_cpu *)cpu->engine)->translator;
 	_Alignas(4) uint8_t copy[MEM_PAGE_SIZE];
-	struct tb *tb;
+	unsigned int max = t->max_insns;
 
-	/* The guest may be writing: what is translated and what is remembered must be the same words. */
-	memcpy(copy + offset, host + offset, MEM_PAGE_SIZE - offset);
-	for (unsigned int max = IR_MAX_INSNS; !pipeline(t, copy, offset, mode, max); max /= 2)
-		;
-	tb = make_tb(t, copy, offset);
-	return tb ? cache_insert(cpu->machine->code, page, tb) : NULL;
+	if (cache_full(cpu->machine->code))
+		return -ENOSPC;
+	copy_words(copy, host, offset);
+	while (!pipeline(t, copy, offset, mode, max)) {
+		if (max == 1)
+			return -E2BIG;
+		max /= 2;
+	}
+	*tb = make_tb(t, copy, offset);
+	if (!*tb)
+		return -ENOMEM;
+	*tb = cache_insert(cpu->machine->code, page, *tb);
+	return *tb ? 0 : -EAGAIN;
 }

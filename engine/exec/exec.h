@@ -83,6 +83,8 @@ struct engine_cpu {
 		struct tb *tb;
 	} lines[1 << JUMP_CACHE_BITS];
 	struct translator *translator;
+	int error;			/* why the code at PC cannot be entered (translate()); engine_run() sees to it */
+	unsigned int failures;		/* times in a row that memory was short */
 };
 
 /* Offset of each micro-operation's handler. */
@@ -94,8 +96,17 @@ const char *exec_uop_name(int32_t handler);
 /* Run from cpu->pc until an exit. */
 enum cpu_exit_reason exec_run(struct cpu *cpu);
 
-/* Translate the block at (@page, @offset) from the page's bytes at @host; NULL: out of memory. */
-struct tb *translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset, uint32_t mode);
+/**
+ * translate() - Make and enter the translation of the block at (@page, @offset).
+ * @host: the page's bytes
+ *
+ * Return: 0 and *@tb, or
+ *   -EAGAIN: the guest changed the words meanwhile, or @page was dropped by a flush: look again, from a safe point
+ *   -ENOSPC: the cache is full
+ *   -ENOMEM: the host has no memory
+ *   -E2BIG:  one instruction's micro-operations do not fit, which no instruction's may
+ */
+int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset, uint32_t mode, struct tb **tb);
 
 /* Is @letter in ARMATURE_DUMP? */
 bool translator_dumps(char letter);

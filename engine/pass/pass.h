@@ -25,6 +25,8 @@ struct translator {
 	 */
 	bool plain;
 	unsigned int max_insns;		/* of a block, 1..IR_MAX_INSNS */
+	const char *dumps;		/* letters, or NULL */
+	bool verifies;
 
 	struct ir_block b;
 	bool dead[IR_MAX_OPS];
