@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs the built armature, and tiny guests in it. */
+#include "spawn.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TIME_LIMIT 30 /* seconds */
+
+const char *armature;
+const char CLOSED[] = "closed";
+static char folder[] = "/tmp/armature-cli-XXXXXX";
+
+/* What the guests have in common: UART in x1, and PSCI SYSTEM_OFF at the end. */
+#define UART	0xd2a12001 /* mov x1, #0x09000000 */
+#define OFF	0x52800100, 0x72b08000, 0xd4000002, 0x14000000
+#define RESTART 0x52800120, 0x72b08000, 0xd4000002, 0x14000000
+
+static const struct {
+	const char *name;
+	uint32_t code[24];
+} guests[GUESTS] = {
+	/* mov w2, #'H'; strb w2, [x1]; mov w2, #'i'; strb w2, [x1] */
+	[GUEST_POWEROFF] = {"off", {UART, 0x52800902, 0x39000022, 0x52800d22, 0x39000022, OFF}},
+	/* wfi; b .-4 */
+	[GUEST_SLEEP] = {"sleep", {0xd503207f, 0x17ffffff}},
+	/* b . */
+	[GUEST_SPIN] = {"spin", {0x14000000}},
+	/* ldp x2, x3, [x1] */
+	[GUEST_PAIR] = {"pair", {UART, 0xa9400c22, 0x14000000}},
+	/* mov x3, #0x41000000; ldr w4, [x3]; cbnz w4, 1f; mov w4, #1; str w4, [x3]; restart; 1: off */
+	[GUEST_REBOOT] = {"reboot",
+		    {0xd2a82003, 0xb9400064, 0x350000e4, 0x52800024, 0xb9000064, RESTART, OFF}},
+	/*
+	 * mov w2, #0x301; str w2, [x1, #UARTCR]; 1: ldr w2, [x1, #UARTFR]; tbnz w2, #RXFE, 1b;
+	 * ldr w2, [x1]; strb w2, [x1]; cmp w2, #'q'; b.ne 1b
+	 */
+	[GUEST_ECHO] = {"echo",
+		  {UART, 0x52806022, 0xb9003022, 0xb9401822, 0x3727ffe2, 0xb9400022, 0x39000022,
+		   0x7101c45f, 0x54ffff61, OFF}},
+	/* mov x1, #0x20000000; ldr w2, [x1]; str w2, [x1] */
+	[GUEST_NOWHERE] = {"nowhere", {0xd2a40001, 0xb9400022, 0xb9000022, OFF}},
+};
+
+const char *file_path(const char *name)
+{
+	static char paths[8][128];
+	static unsigned int next;
+	char *path = paths[next++ % ARRAY_SIZE(paths)];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+	return path;
+}
+
+const char *guest_option(enum guest guest)
+{
+	static char option[128];
+
+	snprintf(option, sizeof(option), "%s/%s,flat", folder, guests[guest].name);
+	return option;
+}
+
+void make_named(const char *name, const void *bytes, size_t len)
+{
+	FILE *file = fopen(file_path(name), "we");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, len, file), len);
+	fclose(file);
+}
+
+void make_files(void)
+{
+	assert_non_null(mkdtemp(folder));
+	for (unsigned int i = 0; i < GUESTS; i++)
+		make_named(guests[i].name, guests[i].code, sizeof(guests[i].code));
+}
+
+void drop_files(void)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	assert_int_equal(system(command), 0);
+}
+
+unsigned int lines(const char *text)
+{
+	unsigned int n = 0;
+
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
+}
+
+void has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("'%s' is not in: %s", part, text);
+}
+
+int wait_status(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void child(const char *input, const int in[2], const int out[2], const int err[2],
+		  const char *const args[])
+{
+	const char *argv[MAX_ARGS] = {armature};
+
+	for (unsigned int i = 0; args[i]; i++)
+		argv[i + 1] = args[i];
+	dup2(out[1], STDOUT_FILENO);
+	dup2(err[1], STDERR_FILENO);
+	if (input == CLOSED)
+		close(STDIN_FILENO);
+	else if (input)
+		dup2(in[0], STDIN_FILENO);
+	else
+		dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+	for (int fd = 3; fd < 64; fd++)
+		close(fd);
+	alarm(TIME_LIMIT);
+	execv(armature, (char **)argv);
+	_exit(127);
+}
+
+/* Collects both outputs until both are closed. */
+static void collect(struct result *result, const int fds[2])
+{
+	char *const to[2] = {result->out, result->err};
+	size_t len[2] = {0};
+	bool open_[2] = {true, true};
+
+	while (open_[0] || open_[1]) {
+		struct pollfd p[2] = {{.fd = open_[0] ? fds[0] : -1, .events = POLLIN},
+				      {.fd = open_[1] ? fds[1] : -1, .events = POLLIN}};
+
+		poll(p, 2, -1);
+		for (unsigned int i = 0; i < 2; i++) {
+			ssize_t n;
+
+			if (!open_[i] || !p[i].revents)
+				continue;
+			n = read(fds[i], to[i] + len[i], sizeof(result->out) - 1 - len[i]);
+			open_[i] = n > 0;
+			len[i] += n > 0 ? (size_t)n : 0;
+		}
+	}
+	result->out[len[0]] = result->err[len[1]] = 0;
+}
+
+void run_args(struct result *result, const char *input, const char *const args[])
+{
+	int in[2], out[2], err[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(in) | pipe(out) | pipe(err), 0);
+	if (input && input != CLOSED)
+		assert_int_equal(write(in[1], input, strlen(input)), strlen(input));
+	close(in[1]);
+	pid = fork();
+	if (!pid)
+		child(input, in, out, err, args);
+	close(in[0]);
+	close(out[1]);
+	close(err[1]);
+	collect(result, (const int[]){out[0], err[0]});
+	close(out[0]);
+	close(err[0]);
+	result->status = wait_status(pid);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs the built armature, and tiny guests in it. */
+#ifndef TESTS_CLI_SPAWN_H
+#define TESTS_CLI_SPAWN_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <cmocka.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MAX_ARGS      24
+
+extern const char *armature; /* path of the binary, from the command line of the test */
+
+struct result {
+	int status; /* exit status, or 128 and the signal */
+	char out[65536], err[65536];
+};
+
+/**
+ * run_args() - Runs armature to its end, within 30 s.
+ * @input: standard input: bytes, or NULL for /dev/null, or CLOSED
+ * @args:  ends with NULL
+ */
+void run_args(struct result *result, const char *input, const char *const args[]);
+
+extern const char CLOSED[];
+
+#define RUN(result, input, ...) \
+	run_args(result, input, (const char *const[]){__VA_ARGS__, NULL})
+
+/* A guest: A64 instructions, to be started with -k PATH,flat. */
+enum guest { GUEST_POWEROFF, GUEST_SLEEP, GUEST_SPIN, GUEST_PAIR, GUEST_REBOOT, GUEST_ECHO, GUEST_NOWHERE, GUESTS };
+
+/* Files in a folder of the test's own: guests as guest_option(), and others by name. */
+void make_files(void);
+void drop_files(void);
+const char *guest_option(enum guest guest); /* "PATH,flat" */
+const char *file_path(const char *name);
+void make_named(const char *name, const void *bytes, size_t len);
+
+unsigned int lines(const char *text);
+void has(const char *text, const char *part);
+
+/* Waits for the end of a child. Return: as in struct result. */
+int wait_status(pid_t pid);
+
+#endif
