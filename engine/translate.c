@@ -156,14 +156,11 @@ static __attribute__((noinline)) void copy_words(uint8_t *copy, const uint8_t *h
 	memcpy(copy + offset, host + offset, MEM_PAGE_SIZE - offset);
 }
 
-int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset, uint32_t mode, struct tb **tb)
+int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode, struct tb **tb)
 {
-	struct translator *t = ((struct engine_cpu *)cpu->engine)->translator;
 	_Alignas(4) uint8_t copy[MEM_PAGE_SIZE];
 	unsigned int max = t->max_insns;
 
-	if (cache_full(cpu->machine->code))
-		return -ENOSPC;
 	copy_words(copy, host, offset);
 	while (!pipeline(t, copy, offset, mode, max)) {
 		if (max == 1)
@@ -171,8 +168,19 @@ int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint
 		max /= 2;
 	}
 	*tb = make_tb(t, copy, offset);
-	if (!*tb)
-		return -ENOMEM;
-	*tb = cache_insert(cpu->machine->code, page, *tb);
+	return *tb ? 0 : -ENOMEM;
+}
+
+int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset, uint32_t mode, struct tb **tb)
+{
+	struct code_cache *c = cpu->machine->code;
+
+	if (cache_full(c))
+		return -ENOSPC;
+	int rc = translate_block(((struct engine_cpu *)cpu->engine)->translator, host, offset, mode, tb);
+
+	if (rc)
+		return rc;
+	*tb = cache_insert(c, page, *tb);
 	return *tb ? 0 : -EAGAIN;
 }

@@ -251,7 +251,8 @@ static const char *const uop_names[NR_UOPS] = {
 #define UNCHECKED
 #endif
 
-static UNCHECKED enum cpu_exit_reason run(struct cpu *cpu, const int32_t **table)
+/* From cpu->pc, which is @first's if there is one. */
+static UNCHECKED enum cpu_exit_reason run(struct cpu *cpu, struct tb *first, const int32_t **table)
 {
 	static const int32_t handlers[NR_UOPS] = {
 #define UOP(n) [UOP_##n] = (int32_t)((const char *)&&do_##n - (const char *)&&do_ADD32),
@@ -276,6 +277,8 @@ static UNCHECKED enum cpu_exit_reason run(struct cpu *cpu, const int32_t **table
 	uint64_t va;
 	int rc;
 
+	if (unlikely(first))
+		ENTER(first);
 	goto dispatch;
 
 #include "engine/exec/handlers_int.h"
@@ -365,7 +368,7 @@ const int32_t *exec_handlers(void)
 	const int32_t *t = __atomic_load_n(&table, __ATOMIC_RELAXED);
 
 	if (!t) {
-		run(NULL, &t);
+		run(NULL, NULL, &t);
 		__atomic_store_n(&table, t, __ATOMIC_RELAXED);
 	}
 	return t;
@@ -373,5 +376,12 @@ const int32_t *exec_handlers(void)
 
 enum cpu_exit_reason exec_run(struct cpu *cpu)
 {
-	return run(cpu, NULL);
+	return run(cpu, NULL, NULL);
+}
+
+enum cpu_exit_reason exec_block(struct cpu *cpu, struct tb *tb)
+{
+	/* None of its exits is linked, and every other way on is a kick point. */
+	atomic_store_explicit(&cpu->remote.kick, 1, memory_order_relaxed);
+	return run(cpu, tb, NULL);
 }

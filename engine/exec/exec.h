@@ -96,6 +96,15 @@ const char *exec_uop_name(int32_t handler);
 /* Run from cpu->pc until an exit. */
 enum cpu_exit_reason exec_run(struct cpu *cpu);
 
+/*
+ * Run one block: @tb is for cpu->pc and was never entered in the cache, so none of its exits is linked. CPU_EXIT_KICK: it has ended.
+ * The vCPU's kick stays set.
+ */
+enum cpu_exit_reason exec_block(struct cpu *cpu, struct tb *tb);
+
+/* Make a translation that is entered nowhere (free() undoes it). Return: 0 and *@tb, -E2BIG or -ENOMEM as translate(). */
+int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode, struct tb **tb);
+
 /**
  * translate() - Make and enter the translation of the block at (@page, @offset).
  * @host: the page's bytes

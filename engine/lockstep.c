@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* Lockstep: see lockstep.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/fp/fp_fast.h"
+#include "engine/engine.h"
+#include "engine/exec/exec.h"
+#include "engine/lockstep.h"
+#include "engine/pass/pass.h"
+
+struct lockstep {
+	const struct machine *subject;
+	struct machine machine;
+	struct cpu *cpu;
+};
+
+/* What is architectural, or visible to the guest in the end: compared in units of @unit bytes. */
+static const struct field {
+	const char *name;
+	size_t offset, size, unit;
+} fields[] = {
+#define FIELD(n, f, u) {n, offsetof(struct cpu, f), sizeof(((struct cpu *)0)->f), u}
+	FIELD("pc", pc, 8),
+	FIELD("x", x, 8),
+	FIELD("nzcv", nzcv, 4),
+	FIELD("v (halves)", v, 8),
+	FIELD("sp_el", sp_el, 8),
+	FIELD("mode", mode, 4),
+	FIELD("pstate", ps, 1),
+	FIELD("fpcr", fpcr, 4),
+	FIELD("fpsr", fpsr, 4),
+	FIELD("icount", icount, 8),
+	FIELD("excl_size", excl_size, 8),
+	FIELD("sysregs", sys, 8),
+	FIELD("timers", timers, 8),
+	FIELD("pmu", pmu, 8),
+#undef FIELD
+};
+
+static const struct field monitor[] = {
+	{"excl_addr", offsetof(struct cpu, excl_addr), 8, 8},
+	{"excl_val", offsetof(struct cpu, excl_val), 16, 8},
+};
+
+static void nothing(struct cpu *cpu)
+{
+}
+
+static void no_invalidate(struct machine *m, uint64_t pa, uint64_t len)
+{
+}
+
+static const struct machine_ops quiet = {
+	.timers_changed = nothing,
+	.pmu_changed = nothing,
+	.icache_invalidate = no_invalidate,
+};
+
+static uint64_t memory_size(const struct machine *m)
+{
+	uint64_t size = 0;
+
+	for (unsigned int i = 0; i < m->mem.nr; i++)
+		size += m->mem.slots[i].size;
+	return size;
+}
+
+/* The same memslots, over memory of our own. */
+static bool copy_slots(struct lockstep *l)
+{
+	const struct mem_map *from = &l->subject->mem;
+	struct mem_map *to = &l->machine.mem;
+
+	to->pa_bits = from->pa_bits;
+	to->slots = calloc(from->nr + 1, sizeof(*to->slots));
+	if (!to->slots)
+		return false;
+	for (unsigned int i = 0; i < from->nr; i++) {
+		uint8_t *host = aligned_alloc(MEM_PAGE_SIZE, from->slots[i].size);
+
+		if (!host)
+			return false;
+		to->slots[i] = from->slots[i];
+		to->slots[i].host = host;
+		to->slots[i].dirty = NULL;
+		to->nr = i + 1;
+	}
+	return true;
+}
+
+static bool make_cpu(struct lockstep *l)
+{
+	size_t size = (sizeof(*l->cpu) + 63) & ~63ull;
+
+	l->cpu = aligned_alloc(64, size);
+	if (!l->cpu)
+		return false;
+	memset(l->cpu, 0, size);
+	if (cpu_init(l->cpu, &l->machine, 0, 0))
+		return false;
+	l->machine.cpus[0] = l->cpu;
+	l->machine.nr_cpus = 1;
+	return !engine_vcpu_init(l->cpu);
+}
+
+struct lockstep *lockstep_create(const struct machine *m)
+{
+	struct lockstep *l;
+
+	if (memory_size(m) > LOCKSTEP_MAX_MEMORY)
+		return NULL;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return NULL;
+	l->subject = m;
+	if (machine_init(&l->machine, &quiet) || !copy_slots(l) || !make_cpu(l)) {
+		lockstep_destroy(l);
+		return NULL;
+	}
+	((struct engine_cpu *)l->cpu->engine)->translator->plain = true;
+	lockstep_memory(l);
+	return l;
+}
+
+void lockstep_destroy(struct lockstep *l)
+{
+	if (!l)
+		return;
+	if (l->cpu) {
+		engine_vcpu_destroy(l->cpu);
+		cpu_destroy(l->cpu);
+		free(l->cpu);
+	}
+	for (unsigned int i = 0; i < l->machine.mem.nr; i++)
+		free(l->machine.mem.slots[i].host);
+	free(l->machine.mem.slots);
+	machine_destroy(&l->machine);
+	free(l);
+}
+
+void lockstep_memory(struct lockstep *l)
+{
+	for (unsigned int i = 0; i < l->machine.mem.nr; i++)
+		memcpy(l->machine.mem.slots[i].host, l->subject->mem.slots[i].host, l->machine.mem.slots[i].size);
+}
+
+void lockstep_before(struct lockstep *l, struct cpu *cpu)
+{
+	struct cpu *ref = l->cpu;
+
+	cpu_fpsr(cpu);
+	memcpy(ref, cpu, offsetof(struct cpu, scratch));
+	ref->mpidr = cpu->mpidr;
+	ref->features = cpu->features;
+	ref->stepped = cpu->stepped;
+	ref->stepped_ex = cpu->stepped_ex;
+	atomic_store(&ref->remote.event, atomic_load(&cpu->remote.event));
+	atomic_store(&ref->remote.pins, atomic_load(&cpu->remote.pins));
+	l->machine.csv2 = cpu->machine->csv2;
+	l->machine.csv3 = cpu->machine->csv3;
+	tlb_flush(ref);
+	cpu_update_mode(ref);
+}
+
+enum cpu_exit_reason lockstep_run(struct cpu *cpu, struct tb *tb)
+{
+	uint64_t fp = fp_fast_begin();
+
+	tlb_enter_guest(cpu);
+	enum cpu_exit_reason reason = exec_block(cpu, tb);
+
+	cpu_fpsr(cpu);
+	tlb_leave_guest(cpu);
+	fp_fast_end(fp);
+	return reason;
+}
+
+/* One block of the reference, of at most @max instructions; *@nr: how many it has. */
+static enum cpu_exit_reason run_plain(struct cpu *ref, unsigned int max, unsigned int *nr)
+{
+	struct translator *t = ((struct engine_cpu *)ref->engine)->translator;
+	enum cpu_exit_reason reason;
+	struct xtlb_entry *x;
+	struct tb *tb;
+
+	*nr = max;
+	if (access_fetch(ref, &x)) {
+		cpu_take_fault(ref);
+		return CPU_EXIT_KICK;
+	}
+	t->max_insns = max;
+	if (translate_block(t, x->host, ref->pc & ~TLB_PAGE_MASK, ref->mode, &tb))
+		return CPU_EXIT_ERROR;
+	*nr = tb->nr_insns;
+	reason = lockstep_run(ref, tb);
+	free(tb);
+	return reason;
+}
+
+/* The reference over the subject's block: in parts if it takes more room without the passes. */
+static enum cpu_exit_reason run_reference(struct cpu *ref, unsigned int nr_insns)
+{
+	for (;;) {
+		uint64_t pc = ref->pc, count = ref->icount;
+		unsigned int nr;
+		enum cpu_exit_reason reason = run_plain(ref, nr_insns, &nr);
+
+		nr_insns -= nr;
+		if (reason != CPU_EXIT_KICK || !nr_insns || ref->icount - count != nr || ref->pc != pc + 4 * nr)
+			return reason;
+	}
+}
+
+/* The first unit that differs is printed. */
+static bool differs(const struct cpu *cpu, const struct cpu *ref, const struct field *f, char *why, size_t size)
+{
+	const char *a = (const char *)cpu + f->offset, *b = (const char *)ref + f->offset;
+
+	for (size_t at = 0; at < f->size; at += f->unit) {
+		uint64_t ours = 0, theirs = 0;
+
+		memcpy(&ours, a + at, f->unit);
+		memcpy(&theirs, b + at, f->unit);
+		if (ours == theirs)
+			continue;
+		snprintf(why, size, "%s[%zu] is %#" PRIx64 ", the reference has %#" PRIx64, f->name, at / f->unit, ours, theirs);
+		return true;
+	}
+	return false;
+}
+
+static bool memory_differs(const struct lockstep *l, char *why, size_t size)
+{
+	for (unsigned int i = 0; i < l->machine.mem.nr; i++) {
+		const struct mem_slot *a = &l->subject->mem.slots[i], *b = &l->machine.mem.slots[i];
+
+		if (!memcmp(a->host, b->host, a->size))
+			continue;
+		for (uint64_t at = 0; at < a->size; at++) {
+			if (a->host[at] == b->host[at])
+				continue;
+			snprintf(why, size, "memory at %#" PRIx64 " is %#x, the reference has %#x", a->gpa + at, a->host[at],
+				 b->host[at]);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool exits_differ(const struct cpu_exit *a, const struct cpu_exit *b, enum cpu_exit_reason reason)
+{
+	const struct cpu_mmio *m = &a->mmio, *n = &b->mmio;
+
+	if (reason == CPU_EXIT_HVC || reason == CPU_EXIT_SMC)
+		return a->imm != b->imm;
+	if (reason == CPU_EXIT_NOSYNDROME)
+		return m->va != n->va || m->pa != n->pa || m->write != n->write;
+	return reason == CPU_EXIT_MMIO &&
+	       (m->va != n->va || m->pa != n->pa || m->write != n->write || m->size != n->size || m->reg != n->reg ||
+		m->sign_extend != n->sign_extend || m->reg64 != n->reg64 || m->be != n->be ||
+		(m->write && m->data != n->data));
+}
+
+const char *lockstep_after(struct lockstep *l, struct cpu *cpu, enum cpu_exit_reason reason, unsigned int nr_insns, char *why,
+			   size_t size)
+{
+	struct cpu *ref = l->cpu;
+	enum cpu_exit_reason wanted = run_reference(ref, nr_insns);
+
+	cpu_fpsr(cpu);
+	if (reason != wanted) {
+		snprintf(why, size, "exit %d, the reference made %d", reason, wanted);
+		return why;
+	}
+	for (unsigned int i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (differs(cpu, ref, &fields[i], why, size))
+			return why;
+	for (unsigned int i = 0; cpu->excl_size && i < sizeof(monitor) / sizeof(monitor[0]); i++)
+		if (differs(cpu, ref, &monitor[i], why, size))
+			return why;
+	if (exits_differ(&cpu->exit, &ref->exit, reason)) {
+		snprintf(why, size, "details of exit %d", reason);
+		return why;
+	}
+	return memory_differs(l, why, size) ? why : NULL;
+}
