@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exclusive and ordered loads and stores, and the atomics of FEAT_LSE (Arm ARM C4.1.91, C3.2.6 to C3.2.13).
+ * Exclusive and ordered loads and stores, and the atomics of FEAT_LSE (Arm ARM C4.1.91, C3.2.6 to
+ * C3.2.13).
  *
- * What must hold: each must be aligned to its whole size (no FEAT_LSE2); only the ordered single-register loads and stores have a
- * valid syndrome. LDLAR and STLLR (FEAT_LOR) are not claimed and have no rows.
+ * What must hold: each must be aligned to its whole size (no FEAT_LSE2); only the ordered
+ * single-register loads and stores have a valid syndrome. LDLAR and STLLR (FEAT_LOR) are not
+ * claimed and have no rows.
  */
 #include "engine/a64/a64.h"
 
@@ -12,7 +14,10 @@ static struct mem_desc ordered(uint32_t insn, enum mem_order order)
 	unsigned int size = BITS(insn, 31, 30);
 
 	return (struct mem_desc){
-		.size_log2 = size, .reg64 = size == 3, .order = order, .align = 1,
+		.size_log2 = size,
+		.reg64 = size == 3,
+		.order = order,
+		.align = 1,
 	};
 }
 
@@ -20,8 +25,8 @@ static struct mem_desc ordered(uint32_t insn, enum mem_order order)
 static enum mem_order order_of(bool a, bool r)
 {
 	static const uint8_t orders[2][2] = {
-		{ MEM_PLAIN, MEM_RELEASE },
-		{ MEM_ACQUIRE, MEM_ACQ_REL },
+		{MEM_PLAIN, MEM_RELEASE},
+		{MEM_ACQUIRE, MEM_ACQ_REL},
 	};
 
 	return orders[a][r];
@@ -96,7 +101,7 @@ static bool ldapr(struct a64 *t, uint32_t insn)
 static bool rmw(struct a64 *t, uint32_t insn)
 {
 	unsigned int op = BIT(insn, 15) ? RMW_SWP : BITS(insn, 14, 12), rt = BITS(insn, 4, 0);
-	bool acquire = BIT(insn, 23) && rt != A64_ZR;	/* an ST form acquires nothing */
+	bool acquire = BIT(insn, 23) && rt != A64_ZR; /* an ST form acquires nothing */
 	struct mem_desc d = ordered(insn, order_of(acquire, BIT(insn, 22)));
 	ir_val base, v;
 
@@ -126,7 +131,10 @@ static bool cas(struct a64 *t, uint32_t insn)
 	return true;
 }
 
-/* CASP, by a helper that reads and writes the registers itself. Register pairs start at even numbers. */
+/*
+ * CASP, by a helper that reads and writes the registers itself. Register pairs start at even
+ * numbers.
+ */
 static bool casp(struct a64 *t, uint32_t insn)
 {
 	ir_val base, word;
@@ -140,13 +148,13 @@ static bool casp(struct a64 *t, uint32_t insn)
 }
 
 const struct a64_row a64_atomic[] = {
-	{ 0x3fa00000, 0x08000000, exclusive, "LDXR/STXR" },
-	{ 0xbfa00000, 0x88200000, exclusive, "LDXP/STXP" },
-	{ 0x3fa08000, 0x08808000, ldar_stlr, "LDAR/STLR" },
-	{ 0x3fa07c00, 0x08a07c00, cas, "CAS" },
-	{ 0xbfa07c00, 0x08207c00, casp, "CASP" },
-	{ 0x3f208c00, 0x38200000, rmw, "LD<op>" },
-	{ 0x3f20fc00, 0x38208000, rmw, "SWP" },
-	{ 0x3ffffc00, 0x38bfc000, ldapr, "LDAPR" },
-	{ 0, 0, NULL, NULL },
+	{0x3fa00000, 0x08000000, exclusive, "LDXR/STXR"},
+	{0xbfa00000, 0x88200000, exclusive, "LDXP/STXP"},
+	{0x3fa08000, 0x08808000, ldar_stlr, "LDAR/STLR"},
+	{0x3fa07c00, 0x08a07c00, cas, "CAS"},
+	{0xbfa07c00, 0x08207c00, casp, "CASP"},
+	{0x3f208c00, 0x38200000, rmw, "LD<op>"},
+	{0x3f20fc00, 0x38208000, rmw, "SWP"},
+	{0x3ffffc00, 0x38bfc000, ldapr, "LDAPR"},
+	{0, 0, NULL, NULL},
 };

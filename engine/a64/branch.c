@@ -2,8 +2,8 @@
 /*
  * Branches, exception generation and exception return (Arm ARM C4.1.89).
  *
- * A conditional branch is a side exit; decode.c decides whether the block goes on behind it. HLT and DCPS are UNDEFINED without
- * halting debug, DRPS outside Debug state: they have no rows.
+ * A conditional branch is a side exit; decode.c decides whether the block goes on behind it. HLT
+ * and DCPS are UNDEFINED without halting debug, DRPS outside Debug state: they have no rows.
  */
 #include "engine/a64/a64.h"
 
@@ -45,8 +45,8 @@ static bool compare_branch(struct a64 *t, uint32_t insn)
 {
 	bool sf = BIT(insn, 31);
 
-	a64_side(t, BIT(insn, 24) ? IR_CBNZ : IR_CBZ, a64_type(sf), 0, a64_x(t, sf, BITS(insn, 4, 0)),
-		 offset19(insn));
+	a64_side(t, BIT(insn, 24) ? IR_CBNZ : IR_CBZ, a64_type(sf), 0,
+		 a64_x(t, sf, BITS(insn, 4, 0)), offset19(insn));
 	return true;
 }
 
@@ -64,7 +64,7 @@ static bool test_branch(struct a64 *t, uint32_t insn)
 /* BR BLR RET */
 static bool branch_reg(struct a64 *t, uint32_t insn)
 {
-	static const uint8_t kinds[3] = { IR_BRANCH, IR_CALLS, IR_RETURN };
+	static const uint8_t kinds[3] = {IR_BRANCH, IR_CALLS, IR_RETURN};
 	unsigned int opc = BITS(insn, 22, 21);
 	ir_val target;
 
@@ -107,15 +107,15 @@ static bool hypercall(struct a64 *t, uint32_t insn)
 }
 
 const struct a64_row a64_branch[] = {
-	{ 0x7c000000, 0x14000000, branch, "B/BL" },
-	{ 0xff000010, 0x54000000, branch_cond, "B.cond" },
-	{ 0x7e000000, 0x34000000, compare_branch, "CBZ/CBNZ" },
-	{ 0x7e000000, 0x36000000, test_branch, "TBZ/TBNZ" },
-	{ 0xff9ffc1f, 0xd61f0000, branch_reg, "BR/BLR/RET" },
-	{ 0xffffffff, 0xd69f03e0, eret, "ERET" },
-	{ 0xffe0001f, 0xd4000001, svc, "SVC" },
-	{ 0xffe0001f, 0xd4000002, hypercall, "HVC" },
-	{ 0xffe0001f, 0xd4000003, hypercall, "SMC" },
-	{ 0xffe0001f, 0xd4200000, brk, "BRK" },
-	{ 0, 0, NULL, NULL },
+	{0x7c000000, 0x14000000, branch, "B/BL"},
+	{0xff000010, 0x54000000, branch_cond, "B.cond"},
+	{0x7e000000, 0x34000000, compare_branch, "CBZ/CBNZ"},
+	{0x7e000000, 0x36000000, test_branch, "TBZ/TBNZ"},
+	{0xff9ffc1f, 0xd61f0000, branch_reg, "BR/BLR/RET"},
+	{0xffffffff, 0xd69f03e0, eret, "ERET"},
+	{0xffe0001f, 0xd4000001, svc, "SVC"},
+	{0xffe0001f, 0xd4000002, hypercall, "HVC"},
+	{0xffe0001f, 0xd4000003, hypercall, "SMC"},
+	{0xffe0001f, 0xd4200000, brk, "BRK"},
+	{0, 0, NULL, NULL},
 };

@@ -18,7 +18,14 @@ ir_val a64_op(struct a64 *t, unsigned int opc, unsigned int type, unsigned int a
 	ir_val v = t->b->nr_ops++;
 
 	t->b->op[v] = (struct ir_op){
-		.opc = opc, .type = type, .aux = aux, .insn = t->index, .a = a, .b = b, .c = c, .imm = imm,
+		.opc = opc,
+		.type = type,
+		.aux = aux,
+		.insn = t->index,
+		.a = a,
+		.b = b,
+		.c = c,
+		.imm = imm,
 	};
 	return v;
 }
@@ -28,7 +35,12 @@ ir_val a64_k(struct a64 *t, unsigned int opc, unsigned int type, unsigned int au
 	ir_val v = t->b->nr_ops++;
 
 	t->b->op[v] = (struct ir_op){
-		.opc = opc, .type = type, .aux = aux, .insn = t->index, .a = IR_NONE, .k = k,
+		.opc = opc,
+		.type = type,
+		.aux = aux,
+		.insn = t->index,
+		.a = IR_NONE,
+		.k = k,
 	};
 	return v;
 }
@@ -114,7 +126,8 @@ uint8_t a64_mem(struct a64 *t, const struct mem_desc *d)
 	return t->b->nr_mem++;
 }
 
-ir_val a64_load(struct a64 *t, unsigned int type, const struct mem_desc *d, ir_val base, ir_val index)
+ir_val a64_load(struct a64 *t, unsigned int type, const struct mem_desc *d, ir_val base,
+		ir_val index)
 {
 	return a64_op(t, IR_LD, type, a64_mem(t, d), base, index, IR_NONE, 0);
 }
@@ -141,7 +154,8 @@ ir_val a64_call(struct a64 *t, unsigned int helper, ir_val a, ir_val b, ir_val c
 
 void a64_jump(struct a64 *t, int64_t delta, enum ir_jump kind)
 {
-	a64_op(t, IR_JUMP, IR_I64, kind, IR_NONE, IR_NONE, IR_NONE, (int32_t)(4 * t->index + delta));
+	a64_op(t, IR_JUMP, IR_I64, kind, IR_NONE, IR_NONE, IR_NONE,
+	       (int32_t)(4 * t->index + delta));
 	t->done = true;
 }
 

@@ -2,12 +2,12 @@
 /*
  * From instruction words to rows, and from a run of words to a block.
  *
- * The index has a list of rows for each value of bits 31:21, made once, in the tables' order: a look-up tests a handful of
- * rows, the first that matches wins.
+ * The index has a list of rows for each value of bits 31:21, made once, in the tables' order: a
+ * look-up tests a handful of rows, the first that matches wins.
  *
- * How a block is cut: it follows the fall-through path past forward conditional branches (they are side exits), and ends at
- * an instruction that leaves, at a backward conditional branch (so that loops chain to their heads), after
- * A64_MAX_SIDE_EXITS branches, at the page's end, or when full.
+ * How a block is cut: it follows the fall-through path past forward conditional branches (they are
+ * side exits), and ends at an instruction that leaves, at a backward conditional branch (so that
+ * loops chain to their heads), after A64_MAX_SIDE_EXITS branches, at the page's end, or when full.
  */
 #include <endian.h>
 #include <pthread.h>
@@ -23,16 +23,16 @@
 #define A64_MAX_SIDE_EXITS 3
 
 const struct a64_row *const a64_tables[A64_NR_TABLES] = {
-	a64_dp_imm, a64_dp_reg, a64_branch,	 a64_system,	a64_ldst,   a64_atomic,
-	a64_fp,	    a64_simd,	a64_simd_scalar, a64_simd_ldst, a64_crypto,
+	a64_dp_imm, a64_dp_reg, a64_branch,      a64_system,    a64_ldst,   a64_atomic,
+	a64_fp,     a64_simd,   a64_simd_scalar, a64_simd_ldst, a64_crypto,
 };
 
 /* Written once by index_make(), read only after. */
 static struct {
 	pthread_once_t once;
-	uint32_t first[INDEX_BUCKETS + 1];	/* bucket n is row[first[n]] .. row[first[n + 1] - 1] */
-	const struct a64_row **row;		/* NULL: no memory; the tables are searched instead */
-} decode_index = { .once = PTHREAD_ONCE_INIT };
+	uint32_t first[INDEX_BUCKETS + 1]; /* bucket n is row[first[n]] .. row[first[n + 1] - 1] */
+	const struct a64_row **row;        /* NULL: no memory; the tables are searched instead */
+} decode_index = {.once = PTHREAD_ONCE_INIT};
 
 /* Call @visit for each bucket that has words which @row matches. */
 static void each_bucket(const struct a64_row *row, void (*visit)(const struct a64_row *, uint32_t))
@@ -141,7 +141,7 @@ static bool side_exit_ends(const struct a64 *t, unsigned int *nr)
 void a64_translate_block(struct ir_block *b, const void *words, uint32_t offset, uint32_t mode,
 			 unsigned int max_insns)
 {
-	struct a64 t = { .b = b, .mode = mode };
+	struct a64 t = {.b = b, .mode = mode};
 	unsigned int nr_sides = 0, left = (MEM_PAGE_SIZE - offset) / 4;
 
 	if (mode & CPU_MODE_STEP)
@@ -158,7 +158,8 @@ void a64_translate_block(struct ir_block *b, const void *words, uint32_t offset,
 		translate_insn(&t, le32toh(insn));
 		if (t.done)
 			break;
-		if (b->nr_ops > IR_MAX_OPS - A64_OPS_RESERVE || b->nr_mem > IR_MAX_MEM - A64_MEM_RESERVE)
+		if (b->nr_ops > IR_MAX_OPS - A64_OPS_RESERVE ||
+		    b->nr_mem > IR_MAX_MEM - A64_MEM_RESERVE)
 			t.full = true;
 		if (t.full || side_exit_ends(&t, &nr_sides) || t.index + 1u >= max_insns) {
 			a64_jump(&t, 4, IR_FALLTHROUGH);

@@ -2,8 +2,8 @@
 /*
  * Data processing with an immediate (Arm ARM C4.1.86).
  *
- * Where the register that an instruction reads was just PUT as a known constant or PC-relative address (MOVZ+MOVK, ADRP+ADD), the
- * result is emitted as one constant.
+ * Where the register that an instruction reads was just PUT as a known constant or PC-relative
+ * address (MOVZ+MOVK, ADRP+ADD), the result is emitted as one constant.
  */
 #include "engine/a64/a64.h"
 #include "engine/a64/decode.h"
@@ -47,7 +47,7 @@ static bool add_sub_imm(struct a64 *t, uint32_t insn)
 		return true;
 	}
 	a = a64_x_sp(t, sf, rn);
-	if (!imm && !set_flags) {	/* MOV to or from SP */
+	if (!imm && !set_flags) { /* MOV to or from SP */
 		a64_set_x_sp(t, sf, rd, a);
 		return true;
 	}
@@ -89,7 +89,7 @@ bool a64_logical_imm(bool sf, unsigned int n, unsigned int imms, unsigned int im
 /* AND, ORR, EOR, ANDS (immediate) */
 static bool logical_imm(struct a64 *t, uint32_t insn)
 {
-	static const uint16_t ops[4] = { IR_AND, IR_OR, IR_XOR, IR_AND };
+	static const uint16_t ops[4] = {IR_AND, IR_OR, IR_XOR, IR_AND};
 	bool sf = BIT(insn, 31);
 	unsigned int opc = BITS(insn, 30, 29), rd = BITS(insn, 4, 0), rn = BITS(insn, 9, 5);
 	unsigned int type = a64_type(sf);
@@ -98,7 +98,7 @@ static bool logical_imm(struct a64 *t, uint32_t insn)
 
 	if (!a64_logical_imm(sf, BIT(insn, 22), BITS(insn, 15, 10), BITS(insn, 21, 16), &imm))
 		return false;
-	if (opc == 1 && rn == A64_ZR) {		/* MOV (bitmask immediate) */
+	if (opc == 1 && rn == A64_ZR) { /* MOV (bitmask immediate) */
 		a64_set_x_sp(t, sf, rd, a64_const(t, type, imm));
 		return true;
 	}
@@ -143,7 +143,8 @@ static bool move_wide(struct a64 *t, uint32_t insn)
 	return true;
 }
 
-static ir_val shift_imm(struct a64 *t, unsigned int opc, unsigned int type, ir_val v, unsigned int n)
+static ir_val shift_imm(struct a64 *t, unsigned int opc, unsigned int type, ir_val v,
+			unsigned int n)
 {
 	return n ? a64_op2(t, opc, type, v, a64_const(t, type, n)) : v;
 }
@@ -167,7 +168,8 @@ static ir_val extract(struct a64 *t, bool is_signed, unsigned int type, ir_val v
 		return a64_op(t, is_signed ? IR_SEXT : IR_ZEXT, type, 0, v, IR_NONE, IR_NONE,
 			      (int32_t)imms + 1);
 	field = immr | (imms - immr + 1) << 8;
-	return a64_op(t, is_signed ? IR_SBFX : IR_UBFX, type, 0, v, IR_NONE, IR_NONE, (int32_t)field);
+	return a64_op(t, is_signed ? IR_SBFX : IR_UBFX, type, 0, v, IR_NONE, IR_NONE,
+		      (int32_t)field);
 }
 
 /* SBFM, BFM, UBFM */
@@ -188,10 +190,10 @@ static bool bitfield(struct a64 *t, uint32_t insn)
 	}
 	old = a64_x(t, sf, rd);
 	v = a64_x(t, sf, rn);
-	if (imms >= immr) {			/* BFXIL */
+	if (imms >= immr) { /* BFXIL */
 		width = imms - immr + 1;
 		v = shift_imm(t, IR_SHR, type, v, immr);
-	} else {				/* BFI, BFC */
+	} else { /* BFI, BFC */
 		lsb = bits - immr;
 		width = imms + 1;
 	}
@@ -223,11 +225,11 @@ static bool extr(struct a64 *t, uint32_t insn)
 }
 
 const struct a64_row a64_dp_imm[] = {
-	{ 0x1f000000, 0x10000000, adr, "ADR" },
-	{ 0x1f800000, 0x11000000, add_sub_imm, "ADD/SUB imm" },
-	{ 0x1f800000, 0x12000000, logical_imm, "logical imm" },
-	{ 0x1f800000, 0x12800000, move_wide, "MOV wide" },
-	{ 0x1f800000, 0x13000000, bitfield, "bitfield" },
-	{ 0x7fa00000, 0x13800000, extr, "EXTR" },
-	{ 0, 0, NULL, NULL },
+	{0x1f000000, 0x10000000, adr, "ADR"},
+	{0x1f800000, 0x11000000, add_sub_imm, "ADD/SUB imm"},
+	{0x1f800000, 0x12000000, logical_imm, "logical imm"},
+	{0x1f800000, 0x12800000, move_wide, "MOV wide"},
+	{0x1f800000, 0x13000000, bitfield, "bitfield"},
+	{0x7fa00000, 0x13800000, extr, "EXTR"},
+	{0, 0, NULL, NULL},
 };

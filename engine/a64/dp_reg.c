@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Data processing with registers (Arm ARM C4.1.92): shifted and extended operands, carries, conditional compare and
- * select, one, two and three sources.
+ * Data processing with registers (Arm ARM C4.1.92): shifted and extended operands, carries,
+ * conditional compare and select, one, two and three sources.
  */
 #include "engine/a64/a64.h"
 
-static const uint16_t shift_ops[4] = { IR_SHL, IR_SHR, IR_SAR, IR_ROR };
+static const uint16_t shift_ops[4] = {IR_SHL, IR_SHR, IR_SAR, IR_ROR};
 
-static ir_val not(struct a64 *t, unsigned int type, ir_val v)
+static ir_val invert(struct a64 *t, unsigned int type, ir_val v)
 {
 	return a64_op2(t, IR_XOR, type, v, a64_const(t, type, ~0ull));
 }
 
-static ir_val extend(struct a64 *t, unsigned int opc, unsigned int type, ir_val v, unsigned int bits)
+static ir_val extend(struct a64 *t, unsigned int opc, unsigned int type, ir_val v,
+		     unsigned int bits)
 {
 	return a64_op(t, opc, type, 0, v, IR_NONE, IR_NONE, (int32_t)bits);
 }
@@ -31,7 +32,8 @@ static ir_val shifted_rm(struct a64 *t, uint32_t insn, bool sf)
 /* AND BIC ORR ORN EOR EON ANDS BICS (shifted register) */
 static bool logical(struct a64 *t, uint32_t insn)
 {
-	static const uint16_t ops[8] = { IR_AND, IR_BIC, IR_OR, IR_ORN, IR_XOR, IR_EON, IR_AND, IR_BIC };
+	static const uint16_t ops[8] = {IR_AND, IR_BIC, IR_OR,  IR_ORN,
+					IR_XOR, IR_EON, IR_AND, IR_BIC};
 	bool sf = BIT(insn, 31);
 	unsigned int opc = BITS(insn, 30, 29) << 1 | BIT(insn, 21), type = a64_type(sf);
 	unsigned int rn = BITS(insn, 9, 5), rd = BITS(insn, 4, 0);
@@ -39,9 +41,9 @@ static bool logical(struct a64 *t, uint32_t insn)
 
 	if (!sf && BIT(insn, 15))
 		return false;
-	if (rn == A64_ZR && (opc == 2 || opc == 3)) {	/* MOV, MVN */
+	if (rn == A64_ZR && (opc == 2 || opc == 3)) { /* MOV, MVN */
 		v = shifted_rm(t, insn, sf);
-		a64_set_x(t, sf, rd, opc == 2 ? v : not(t, type, v));
+		a64_set_x(t, sf, rd, opc == 2 ? v : invert(t, type, v));
 		return true;
 	}
 	a = a64_x(t, sf, rn);
@@ -52,7 +54,10 @@ static bool logical(struct a64 *t, uint32_t insn)
 	return true;
 }
 
-/* The common end of additions and subtractions. @sp: register 31 is SP as the destination that sets no flags. */
+/*
+ * The common end of additions and subtractions. @sp: register 31 is SP as the destination that sets
+ * no flags.
+ */
 static void add_sub(struct a64 *t, uint32_t insn, ir_val a, ir_val b, bool sp)
 {
 	bool sf = BIT(insn, 31), sub = BIT(insn, 30), set_flags = BIT(insn, 29);
@@ -141,7 +146,7 @@ static bool cond_compare(struct a64 *t, uint32_t insn)
 /* What CSEL CSINC CSINV CSNEG give when the condition is false. */
 static ir_val cond_else(struct a64 *t, unsigned int opc, unsigned int type, unsigned int rm)
 {
-	static const uint64_t of_zero[4] = { 0, 1, ~0ull, 0 };
+	static const uint64_t of_zero[4] = {0, 1, ~0ull, 0};
 	ir_val v;
 
 	if (rm == A64_ZR)
@@ -151,7 +156,7 @@ static ir_val cond_else(struct a64 *t, unsigned int opc, unsigned int type, unsi
 	case 1:
 		return a64_op2(t, IR_ADD, type, v, a64_const(t, type, 1));
 	case 2:
-		return not(t, type, v);
+		return invert(t, type, v);
 	case 3:
 		return a64_op2(t, IR_SUB, type, a64_const(t, type, 0), v);
 	}
@@ -181,8 +186,8 @@ static bool cond_select(struct a64 *t, uint32_t insn)
 static bool one_source(struct a64 *t, uint32_t insn)
 {
 	static const uint16_t ops[2][6] = {
-		{ IR_RBIT, IR_REV16, IR_BSWAP, 0, IR_CLZ, IR_CLS },
-		{ IR_RBIT, IR_REV16, IR_REV32, IR_BSWAP, IR_CLZ, IR_CLS },
+		{IR_RBIT, IR_REV16, IR_BSWAP, 0, IR_CLZ, IR_CLS},
+		{IR_RBIT, IR_REV16, IR_REV32, IR_BSWAP, IR_CLZ, IR_CLS},
 	};
 	bool sf = BIT(insn, 31);
 	unsigned int opc = BITS(insn, 12, 10);
@@ -232,7 +237,10 @@ static bool crc32(struct a64 *t, uint32_t insn)
 	return true;
 }
 
-/* Ra plus or minus @product, which is the whole result when Ra is the zero register and it is added. */
+/*
+ * Ra plus or minus @product, which is the whole result when Ra is the zero register and it is
+ * added.
+ */
 static void accumulate(struct a64 *t, uint32_t insn, bool sf, ir_val product)
 {
 	unsigned int ra = BITS(insn, 14, 10), type = a64_type(sf);
@@ -272,18 +280,18 @@ static bool multiply_high(struct a64 *t, uint32_t insn)
 }
 
 const struct a64_row a64_dp_reg[] = {
-	{ 0x1f000000, 0x0a000000, logical, "logical reg" },
-	{ 0x1f200000, 0x0b000000, add_sub_shifted, "ADD/SUB shifted" },
-	{ 0x1fe00000, 0x0b200000, add_sub_extended, "ADD/SUB extended" },
-	{ 0x1fe0fc00, 0x1a000000, add_sub_carry, "ADC/SBC" },
-	{ 0x3fe00410, 0x3a400000, cond_compare, "CCMP" },
-	{ 0x3fe00800, 0x1a800000, cond_select, "CSEL" },
-	{ 0x7fffe000, 0x5ac00000, one_source, "RBIT/REV/CLZ" },
-	{ 0x7fe0f800, 0x1ac00800, divide, "UDIV/SDIV" },
-	{ 0x7fe0f000, 0x1ac02000, shift_var, "LSLV/RORV" },
-	{ 0x7fe0e000, 0x1ac04000, crc32, "CRC32" },
-	{ 0x7fe00000, 0x1b000000, multiply, "MADD" },
-	{ 0xff600000, 0x9b200000, multiply_long, "MADDL" },
-	{ 0xff608000, 0x9b400000, multiply_high, "MULH" },
-	{ 0, 0, NULL, NULL },
+	{0x1f000000, 0x0a000000, logical, "logical reg"},
+	{0x1f200000, 0x0b000000, add_sub_shifted, "ADD/SUB shifted"},
+	{0x1fe00000, 0x0b200000, add_sub_extended, "ADD/SUB extended"},
+	{0x1fe0fc00, 0x1a000000, add_sub_carry, "ADC/SBC"},
+	{0x3fe00410, 0x3a400000, cond_compare, "CCMP"},
+	{0x3fe00800, 0x1a800000, cond_select, "CSEL"},
+	{0x7fffe000, 0x5ac00000, one_source, "RBIT/REV/CLZ"},
+	{0x7fe0f800, 0x1ac00800, divide, "UDIV/SDIV"},
+	{0x7fe0f000, 0x1ac02000, shift_var, "LSLV/RORV"},
+	{0x7fe0e000, 0x1ac04000, crc32, "CRC32"},
+	{0x7fe00000, 0x1b000000, multiply, "MADD"},
+	{0xff600000, 0x9b200000, multiply_long, "MADDL"},
+	{0xff608000, 0x9b400000, multiply_high, "MULH"},
+	{0, 0, NULL, NULL},
 };

@@ -2,8 +2,8 @@
 /*
  * C functions that IR CALLs (helpers.def): what no op says well.
  *
- * Each has the type ir_helper_fn: CPU_EXIT_NONE when done, else nothing of the guest's state was changed and the instruction
- * starts again after the exit or takes the exception in cpu->fault.
+ * Each has the type ir_helper_fn: CPU_EXIT_NONE when done, else nothing of the guest's state was
+ * changed and the instruction starts again after the exit or takes the exception in cpu->fault.
  */
 #include "engine/a64/a64.h"
 
@@ -32,15 +32,15 @@ static int h_dsb(struct cpu *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t *
 static int h_casp(struct cpu *cpu, uint64_t va, uint64_t insn, uint64_t c, uint64_t *result)
 {
 	static const uint8_t orders[2][2] = {
-		{ MEM_PLAIN, MEM_RELEASE },
-		{ MEM_ACQUIRE, MEM_ACQ_REL },
+		{MEM_PLAIN, MEM_RELEASE},
+		{MEM_ACQUIRE, MEM_ACQ_REL},
 	};
 	unsigned int rs = BITS(insn, 20, 16), rt = BITS(insn, 4, 0);
 	bool sf = BIT(insn, 30);
 	uint64_t mask = sf ? ~0ull : 0xffffffffull, old[2];
 	/* Pairs start at even numbers: 30 is X30 with XZR. */
-	uint64_t expect[2] = { cpu->x[rs] & mask, rs == 30 ? 0 : cpu->x[rs + 1] & mask };
-	uint64_t value[2] = { cpu->x[rt] & mask, rt == 30 ? 0 : cpu->x[rt + 1] & mask };
+	uint64_t expect[2] = {cpu->x[rs] & mask, rs == 30 ? 0 : cpu->x[rs + 1] & mask};
+	uint64_t value[2] = {cpu->x[rt] & mask, rt == 30 ? 0 : cpu->x[rt + 1] & mask};
 	struct mem_desc d = {
 		.size_log2 = sf ? 3 : 2,
 		.pair = 1,
@@ -62,7 +62,8 @@ static int h_casp(struct cpu *cpu, uint64_t va, uint64_t insn, uint64_t c, uint6
 
 static int h_msr_imm(struct cpu *cpu, uint64_t field, uint64_t imm, uint64_t c, uint64_t *result)
 {
-	return sysreg_write_imm(cpu, (unsigned int)field >> 3, (unsigned int)field & 7, (unsigned int)imm);
+	return sysreg_write_imm(cpu, (unsigned int)field >> 3, (unsigned int)field & 7,
+				(unsigned int)imm);
 }
 
 /* What ends WFI at once, masked or not. */
@@ -74,7 +75,8 @@ static bool interrupt_pending(struct cpu *cpu)
 /* Only an instruction that would wait is trapped (Arm ARM, pseudocode of WFE and WFI). */
 static int h_wfx_trap(struct cpu *cpu, uint64_t wfe, uint64_t b, uint64_t c, uint64_t *result)
 {
-	if (wfe ? atomic_load_explicit(&cpu->remote.event, memory_order_acquire) : interrupt_pending(cpu))
+	if (wfe ? atomic_load_explicit(&cpu->remote.event, memory_order_acquire)
+		: interrupt_pending(cpu))
 		return CPU_EXIT_NONE;
 	return cpu_wfx_trap(cpu, wfe);
 }
@@ -106,11 +108,11 @@ static int h_sev(struct cpu *cpu, uint64_t local, uint64_t b, uint64_t c, uint64
 	return CPU_EXIT_NONE;
 }
 
-#define F + IRP_FAULT
-#define R + IRP_READS
-#define W + IRP_WRITES
+#define F +IRP_FAULT
+#define R +IRP_READS
+#define W +IRP_WRITES
 const struct ir_helper ir_helpers[] = {
-#define HELPER(n, p) [A64_H_##n] = { .name = #n, .fn = h_##n, .props = (p) },
+#define HELPER(n, p) [A64_H_##n] = {.name = #n, .fn = h_##n, .props = (p)},
 #include "engine/a64/helpers.def"
 #undef HELPER
 };

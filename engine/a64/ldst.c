@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads and stores, of general and of SIMD&FP registers (Arm ARM C4.1.91), but for exclusive, ordered and atomic ones.
+ * Loads and stores, of general and of SIMD&FP registers (Arm ARM C4.1.91), but for exclusive,
+ * ordered and atomic ones.
  *
- * What must hold: the access is emitted before any PUT of its instruction; a Data Abort has a valid syndrome (isv) exactly
- * when the instruction loads or stores one general register without write-back (D17.2.37, ISS encoding for a Data Abort).
+ * What must hold: the access is emitted before any PUT of its instruction; a Data Abort has a valid
+ * syndrome (isv) exactly when the instruction loads or stores one general register without
+ * write-back (D17.2.37, ISS encoding for a Data Abort).
  *
- * Write-back to a register that is also loaded (CONSTRAINED UNPREDICTABLE): the base's new value wins; a store of the base
- * stores its old value; of a load pair to one general register the first element stays, to one SIMD&FP register the second.
+ * Write-back to a register that is also loaded (CONSTRAINED UNPREDICTABLE): the base's new value
+ * wins; a store of the base stores its old value; of a load pair to one general register the first
+ * element stays, to one SIMD&FP register the second.
  */
 #include "engine/a64/a64.h"
 
@@ -24,14 +27,14 @@ static struct ldst classify(uint32_t insn)
 {
 	unsigned int size = BITS(insn, 31, 30), opc = BITS(insn, 23, 22);
 	bool vec = BIT(insn, 26), sign = opc & 2;
-	struct ldst l = { .kind = opc == 0 ? LDST_STORE : LDST_LOAD };
+	struct ldst l = {.kind = opc == 0 ? LDST_STORE : LDST_LOAD};
 
 	if (vec) {
 		if (sign && size)
 			return l.kind = LDST_BAD, l;
 		l.kind = opc & 1 ? LDST_LOAD : LDST_STORE;
 		l.type = IR_V128;
-		l.d = (struct mem_desc){ .size_log2 = sign ? 4 : size, .vec = 1 };
+		l.d = (struct mem_desc){.size_log2 = sign ? 4 : size, .vec = 1};
 		return l;
 	}
 	if (opc == 2 && size == 3)
@@ -49,7 +52,8 @@ static struct ldst classify(uint32_t insn)
 	return l;
 }
 
-static void access_one(struct a64 *t, uint32_t insn, const struct ldst *l, ir_val base, ir_val index)
+static void access_one(struct a64 *t, uint32_t insn, const struct ldst *l, ir_val base,
+		       ir_val index)
 {
 	unsigned int rt = BITS(insn, 4, 0);
 	ir_val v;
@@ -71,7 +75,8 @@ static void write_back(struct a64 *t, unsigned int n, ir_val base, int32_t offse
 	ir_val v = base;
 
 	if (offset)
-		v = a64_op2(t, IR_ADD, IR_I64, base, a64_const(t, IR_I64, (uint64_t)(int64_t)offset));
+		v = a64_op2(t, IR_ADD, IR_I64, base,
+			    a64_const(t, IR_I64, (uint64_t)(int64_t)offset));
 	a64_set_x_sp(t, true, n, v);
 }
 
@@ -79,7 +84,7 @@ static void write_back(struct a64 *t, unsigned int n, ir_val base, int32_t offse
 static bool literal(struct a64 *t, uint32_t insn)
 {
 	unsigned int opc = BITS(insn, 31, 30);
-	struct ldst l = { .kind = LDST_LOAD };
+	struct ldst l = {.kind = LDST_LOAD};
 
 	if (BIT(insn, 26)) {
 		if (opc == 3)
@@ -87,9 +92,9 @@ static bool literal(struct a64 *t, uint32_t insn)
 		if (!a64_fp_enabled(t))
 			return true;
 		l.type = IR_V128;
-		l.d = (struct mem_desc){ .size_log2 = 2 + opc, .vec = 1 };
+		l.d = (struct mem_desc){.size_log2 = 2 + opc, .vec = 1};
 	} else {
-		if (opc == 3)		/* PRFM */
+		if (opc == 3) /* PRFM */
 			return true;
 		l.type = a64_type(opc != 0);
 		l.d = (struct mem_desc){
@@ -100,7 +105,8 @@ static bool literal(struct a64 *t, uint32_t insn)
 			.isv = 1,
 		};
 	}
-	access_one(t, insn, &l, a64_pcrel(t, a64_sext((uint64_t)BITS(insn, 23, 5) << 2, 21)), IR_NONE);
+	access_one(t, insn, &l, a64_pcrel(t, a64_sext((uint64_t)BITS(insn, 23, 5) << 2, 21)),
+		   IR_NONE);
 	return true;
 }
 
@@ -151,7 +157,7 @@ static bool unsigned_offset(struct a64 *t, uint32_t insn)
 /* LDR and STR (register offset) */
 static bool register_offset(struct a64 *t, uint32_t insn)
 {
-	static const uint8_t index_ext[8] = { [2] = 1, [6] = 2 };	/* UXTW, SXTW; LSL and SXTX: 0 */
+	static const uint8_t index_ext[8] = {[2] = 1, [6] = 2}; /* UXTW, SXTW; LSL and SXTX: 0 */
 	unsigned int option = BITS(insn, 15, 13), rm = BITS(insn, 20, 16);
 	struct ldst l = classify(insn);
 	ir_val base, index = IR_NONE;
@@ -203,7 +209,7 @@ static bool pair(struct a64 *t, uint32_t insn)
 	bool vec = BIT(insn, 26), load = BIT(insn, 22), ldpsw = !vec && opc == 1;
 	unsigned int size = vec ? 2 + opc : opc == 2 ? 3 : 2;
 	int32_t imm = (int32_t)a64_sext(BITS(insn, 21, 15), 7) * (1 << size);
-	struct ldst l = { .type = vec ? IR_V128 : a64_type(opc != 0) };
+	struct ldst l = {.type = vec ? IR_V128 : a64_type(opc != 0)};
 	ir_val base;
 
 	if (opc == 3 || (ldpsw && (!load || form == NO_ALLOCATE)))
@@ -229,10 +235,10 @@ static bool pair(struct a64 *t, uint32_t insn)
 }
 
 const struct a64_row a64_ldst[] = {
-	{ 0x3b000000, 0x39000000, unsigned_offset, "LDR/STR unsigned offset" },
-	{ 0x3b200000, 0x38000000, imm9, "LDR/STR imm9" },
-	{ 0x3b200c00, 0x38200800, register_offset, "LDR/STR register" },
-	{ 0x3a000000, 0x28000000, pair, "LDP/STP" },
-	{ 0x3b000000, 0x18000000, literal, "LDR literal" },
-	{ 0, 0, NULL, NULL },
+	{0x3b000000, 0x39000000, unsigned_offset, "LDR/STR unsigned offset"},
+	{0x3b200000, 0x38000000, imm9, "LDR/STR imm9"},
+	{0x3b200c00, 0x38200800, register_offset, "LDR/STR register"},
+	{0x3a000000, 0x28000000, pair, "LDP/STP"},
+	{0x3b000000, 0x18000000, literal, "LDR literal"},
+	{0, 0, NULL, NULL},
 };

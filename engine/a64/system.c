@@ -2,7 +2,8 @@
 /*
  * System instructions (Arm ARM C4.1.88): hints, barriers, MSR/MRS, SYS.
  *
- * What must hold: whatever changes the mode word, a TLB bank or what interrupts are taken ends the block (LEAVE SYNC).
+ * What must hold: whatever changes the mode word, a TLB bank or what interrupts are taken ends the
+ * block (LEAVE SYNC).
  */
 #include "engine/a64/a64.h"
 
@@ -25,9 +26,9 @@
 
 /* op1:op2 of MSR (immediate), as helper msr_imm takes it. */
 #define PSTATE_FIELD(op1, op2) ((op1) << 3 | (op2))
-#define PSTATE_SSBS	       PSTATE_FIELD(3, 1)
-#define PSTATE_DAIFSET	       PSTATE_FIELD(3, 6)
-#define DAIF_D		       8
+#define PSTATE_SSBS            PSTATE_FIELD(3, 1)
+#define PSTATE_DAIFSET         PSTATE_FIELD(3, 6)
+#define DAIF_D                 8
 
 /* CRn of SYS. */
 #define SYS_CRN_CACHE_AT 7
@@ -96,7 +97,10 @@ static bool dmb(struct a64 *t, uint32_t insn)
 	return true;
 }
 
-/* DSB, SSBB, PSSBB. Only one for loads and stores, beyond this PE, waits for broadcast maintenance (D8.13.5). */
+/*
+ * DSB, SSBB, PSSBB. Only one for loads and stores, beyond this PE, waits for broadcast maintenance
+ * (D8.13.5).
+ */
 static bool dsb(struct a64 *t, uint32_t insn)
 {
 	fence(t, IR_FENCE_FULL);
@@ -139,7 +143,8 @@ static bool sys(struct a64 *t, uint32_t insn)
 	if (!sysinsn_exists(enc, el0(t)))
 		return false;
 	a64_call(t, A64_H_sys, k64(t, enc), a64_x(t, true, BITS(insn, 4, 0)), IR_NONE);
-	if (crn != SYS_CRN_CACHE_AT || crm == 1 || crm == 5)	/* not DC or AT: TLBI, IC IALLU(IS), IC IVAU */
+	if (crn != SYS_CRN_CACHE_AT || crm == 1 ||
+	    crm == 5) /* not DC or AT: TLBI, IC IALLU(IS), IC IVAU */
 		a64_leave(t, IR_LEAVE_SYNC, 0);
 	return true;
 }
@@ -157,7 +162,10 @@ static const struct sysreg *accessible(const struct a64 *t, uint16_t enc, unsign
 	return r;
 }
 
-/* At EL0 even a plain register may be trapped, if it has a function; the vCPU decides whether there is a PMU. */
+/*
+ * At EL0 even a plain register may be trapped, if it has a function; the vCPU decides whether there
+ * is a PMU.
+ */
 static bool mrs(struct a64 *t, uint32_t insn)
 {
 	uint16_t enc = sys_enc(insn);
@@ -214,14 +222,9 @@ static bool msr(struct a64 *t, uint32_t insn)
 }
 
 const struct a64_row a64_system[] = {
-	{ 0xfffff01f, 0xd503201f, hint, "HINT" },
-	{ 0xfffff0ff, 0xd503305f, clrex, "CLREX" },
-	{ 0xfffff0ff, 0xd503309f, dsb, "DSB" },
-	{ 0xfffff0ff, 0xd50330bf, dmb, "DMB" },
-	{ 0xfffff0ff, 0xd50330df, isb, "ISB" },
-	{ 0xfff8f01f, 0xd500401f, msr_imm, "MSR imm" },
-	{ 0xfff80000, 0xd5080000, sys, "SYS" },
-	{ 0xfff00000, 0xd5100000, msr, "MSR" },
-	{ 0xfff00000, 0xd5300000, mrs, "MRS" },
-	{ 0, 0, NULL, NULL },
+	{0xfffff01f, 0xd503201f, hint, "HINT"}, {0xfffff0ff, 0xd503305f, clrex, "CLREX"},
+	{0xfffff0ff, 0xd503309f, dsb, "DSB"},   {0xfffff0ff, 0xd50330bf, dmb, "DMB"},
+	{0xfffff0ff, 0xd50330df, isb, "ISB"},   {0xfff8f01f, 0xd500401f, msr_imm, "MSR imm"},
+	{0xfff80000, 0xd5080000, sys, "SYS"},   {0xfff00000, 0xd5100000, msr, "MSR"},
+	{0xfff00000, 0xd5300000, mrs, "MRS"},   {0, 0, NULL, NULL},
 };

@@ -31,8 +31,9 @@ static inline const struct a64_row *any_row(unsigned int n)
 }
 
 /*
- * A word of the decode space: one in three is uniform, one of a row, one a bit away from a row. What looks reserved in many
- * encodings (all ones in a register field, low bits 0) is made likelier.
+ * A word of the decode space: one in three is uniform, one of a row, one a bit away from a row.
+ * What looks reserved in many encodings (all ones in a register field, low bits 0) is made
+ * likelier.
  */
 static inline uint32_t decode_space_word(uint64_t *seed)
 {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The front end's integer, branch, load/store and atomic instructions against an arm64 CPU (qemu-aarch64, or a real one).
+ * The front end's integer, branch, load/store and atomic instructions against an arm64 CPU
+ * (qemu-aarch64, or a real one).
  *
  * usage: test_a64_int CASES_PER_ROW SEED ARM64_COMMAND...
  *
- * For each row of the tables: random words, registers and memory; the IR that the front end emits is evaluated by the definitions of
- * its ops, and the state after it compared with what the CPU did. Loads and stores get a base register that makes them hit the
- * window; what hits nothing that both sides have is not a case.
+ * For each row of the tables: random words, registers and memory; the IR that the front end emits
+ * is evaluated by the definitions of its ops, and the state after it compared with what the CPU
+ * did. Loads and stores get a base register that makes them hit the window; what hits nothing that
+ * both sides have is not a case.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +33,22 @@ static uint64_t random64(void)
 static uint64_t random_value(void)
 {
 	static const uint64_t corners[] = {
-		0, 1, 2, ~0ull, 1ull << 63, (1ull << 63) - 1, 1ull << 31, (1ull << 31) - 1, 0xffffffff,
-		1ull << 32, 0xffffffff80000000, 0x80, 0x7f, 0xff, 0x8000, 0xffff,
+		0,
+		1,
+		2,
+		~0ull,
+		1ull << 63,
+		(1ull << 63) - 1,
+		1ull << 31,
+		(1ull << 31) - 1,
+		0xffffffff,
+		1ull << 32,
+		0xffffffff80000000,
+		0x80,
+		0x7f,
+		0xff,
+		0x8000,
+		0xffff,
 	};
 	uint64_t v = random64();
 
@@ -60,7 +76,7 @@ static void random_state(struct int_case *c)
 	c->x[31] &= ~15ull;
 	c->nzcv = random_word(&seed) & 0xf0000000;
 	for (unsigned int i = 0; i < CASE_WINDOW / 8; i++)
-		memcpy(c->mem + 8 * i, &(uint64_t){ random_value() }, 8);
+		memcpy(c->mem + 8 * i, &(uint64_t){random_value()}, 8);
 	c->outcome = 0;
 	c->pad = 0;
 }
@@ -88,7 +104,7 @@ static void aim(const struct ir_block *b, struct int_case *c)
 		if (base->opc != IR_GET)
 			return;
 		c->x[(base->imm - CPU_SLOT_X(0)) / 8] += target - eval_address(b, i, c);
-		if (base->imm == CPU_SLOT_X(31))	/* SP stays aligned: aim at what it can reach */
+		if (base->imm == CPU_SLOT_X(31)) /* SP stays aligned: aim at what it can reach */
 			c->x[31] &= ~15ull;
 		return;
 	}
@@ -97,7 +113,7 @@ static void aim(const struct ir_block *b, struct int_case *c)
 /* Branches go to the one place where the CPU's side catches them; literals to the pool. */
 static uint32_t bend(uint32_t insn, struct int_case *c)
 {
-	if ((insn & 0x7c000000) == 0x14000000)		/* B BL */
+	if ((insn & 0x7c000000) == 0x14000000) /* B BL */
 		return (insn & 0xfc000000) | 2;
 	if ((insn & 0xff000010) == 0x54000000 || (insn & 0x7e000000) == 0x34000000)
 		return (insn & ~0x00ffffe0u) | 2 << 5;
@@ -107,7 +123,7 @@ static uint32_t bend(uint32_t insn, struct int_case *c)
 		return (insn & ~0x00ffffe0u) | (CASE_POOL / 4 + insn % 32) << 5;
 	if ((insn & 0xff9ffc1f) == 0xd61f0000)
 		c->x[BITS(insn, 9, 5)] = CASE_PC + 8;
-	if ((insn & 0xffd00000) == 0xd5100000)		/* MSR MRS: NZCV */
+	if ((insn & 0xffd00000) == 0xd5100000) /* MSR MRS: NZCV */
 		return (insn & 0xfff0001f) | 0x000b4200;
 	return insn;
 }
@@ -143,8 +159,8 @@ static bool ask_cpu(const struct int_case *before, struct int_case *after)
 	return true;
 }
 
-static void show(const struct a64_row *row, const struct int_case *before, const struct int_case *ours,
-		 const struct int_case *cpu)
+static void show(const struct a64_row *row, const struct int_case *before,
+		 const struct int_case *ours, const struct int_case *cpu)
 {
 	printf("%s: %08x nzcv %08x\n", row->name, before->insn, before->nzcv);
 	if (ours->outcome != cpu->outcome)
@@ -156,12 +172,14 @@ static void show(const struct a64_row *row, const struct int_case *before, const
 			printf("  x%u %016jx: %016jx, CPU %016jx\n", i, (uintmax_t)before->x[i],
 			       (uintmax_t)ours->x[i], (uintmax_t)cpu->x[i]);
 		if (memcmp(ours->v[i], cpu->v[i], 16))
-			printf("  v%u %016jx%016jx, CPU %016jx%016jx\n", i, (uintmax_t)ours->v[i][1],
-			       (uintmax_t)ours->v[i][0], (uintmax_t)cpu->v[i][1], (uintmax_t)cpu->v[i][0]);
+			printf("  v%u %016jx%016jx, CPU %016jx%016jx\n", i,
+			       (uintmax_t)ours->v[i][1], (uintmax_t)ours->v[i][0],
+			       (uintmax_t)cpu->v[i][1], (uintmax_t)cpu->v[i][0]);
 	}
 	for (unsigned int i = 0; i < CASE_WINDOW; i++)
 		if (ours->mem[i] != cpu->mem[i])
-			printf("  mem[%u] %02x: %02x, CPU %02x\n", i, before->mem[i], ours->mem[i], cpu->mem[i]);
+			printf("  mem[%u] %02x: %02x, CPU %02x\n", i, before->mem[i], ours->mem[i],
+			       cpu->mem[i]);
 }
 
 static bool start_cpu(char **command)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For arm64: executes instructions one by one with given registers and memory. Reads struct int_case from standard input, writes the
- * same with the state after it to standard output.
+ * For arm64: executes instructions one by one with given registers and memory. Reads struct
+ * int_case from standard input, writes the same with the state after it to standard output.
  *
- * The instruction stands in a page of its own, entered with every register loaded. What follows it branches to the
- * epilogue, which parks X0 in TPIDR_EL0 to gain a register; a signal's handler sends the instruction there too.
+ * The instruction stands in a page of its own, entered with every register loaded. What follows it
+ * branches to the epilogue, which parks X0 in TPIDR_EL0 to gain a register; a signal's handler
+ * sends the instruction there too.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -18,7 +19,7 @@
 
 void run_case(struct int_case *c);
 extern char landing_next[], landing_taken[], landing_signal[];
-uint64_t run_saved[4] __attribute__((used));	/* SP, TPIDR_EL0, the case, outcome of a signal */
+uint64_t run_saved[4] __attribute__((used)); /* SP, TPIDR_EL0, the case, outcome of a signal */
 
 #define STRING(x)  #x
 #define EXPAND(x)  STRING(x)
@@ -29,6 +30,9 @@ _Static_assert(offsetof(struct int_case, x) == X_OFFSET, "");
 _Static_assert(offsetof(struct int_case, v) == V_OFFSET, "");
 _Static_assert(offsetof(struct int_case, outcome) == OUT_OFFSET, "");
 
+/* clang-format off */
+#define ALL_BUT_X0_X1 "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, " \
+	"22, 23, 24, 25, 26, 27, 28, 29, 30"
 asm(".text\n"
     ".macro landing name, code\n"
     ".global \\name\n"
@@ -71,7 +75,7 @@ asm(".text\n"
     "	msr	nzcv, x1\n"
     "	clrex\n"
     "	add	x0, x0, #" EXPAND(X_OFFSET) "\n"
-    "	.irp	n, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30\n"
+    "	.irp	n, " ALL_BUT_X0_X1 "\n"
     "	ldr	x\\n, [x0, #\\n * 8]\n"
     "	.endr\n"
     "	ldr	x1, =0x02000000\n"
@@ -81,7 +85,7 @@ asm(".text\n"
     "	landing landing_signal, 3\n"
     "landed:\n"
     "	str	w1, [x0, #" EXPAND(OUT_OFFSET) "]\n"
-    "	.irp	n, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30\n"
+    "	.irp	n, " ALL_BUT_X0_X1 "\n"
     "	str	x\\n, [x0, #" EXPAND(X_OFFSET) " + \\n * 8]\n"
     "	.endr\n"
     "	mov	x1, sp\n"
@@ -112,6 +116,7 @@ asm(".text\n"
     "	ldp	d14, d15, [sp, #144]\n"
     "	ldp	x29, x30, [sp], #160\n"
     "	ret\n");
+/* clang-format on */
 
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
@@ -141,7 +146,8 @@ static ssize_t write_some(int fd, void *p, size_t n)
 
 static void *map(uint64_t at, int prot)
 {
-	void *p = mmap((void *)at, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	void *p = mmap((void *)at, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+		       -1, 0);
 
 	if (p != (void *)at)
 		_exit(2);
@@ -157,16 +163,16 @@ int main(void)
 {
 	static char stack[65536];
 	static struct int_case c;
-	stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
-	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	stack_t ss = {.ss_sp = stack, .ss_size = sizeof(stack)};
+	struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	uint32_t *code = map(CASE_CODE, PROT_READ | PROT_WRITE | PROT_EXEC);
 	uint8_t *data = map(CASE_DATA, PROT_READ | PROT_WRITE);
-	static const int signals[] = { SIGILL, SIGBUS, SIGSEGV, SIGTRAP };
+	static const int signals[] = {SIGILL, SIGBUS, SIGSEGV, SIGTRAP};
 
 	sigaltstack(&ss, NULL);
 	for (unsigned int i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		sigaction(signals[i], &sa, NULL);
-	code[0] = 0xa9400400;			/* ldp x0, x1, [x0] */
+	code[0] = 0xa9400400; /* ldp x0, x1, [x0] */
 	code[2] = branch_to(&code[2], landing_next);
 	code[3] = branch_to(&code[3], landing_taken);
 	for (unsigned int i = 0; i < CASE_POOL_LEN / 4; i++)

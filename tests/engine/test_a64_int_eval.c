@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The evaluator of test_a64_int.c: every op in turn, results in an array, straight from their definitions.
+ * The evaluator of test_a64_int.c: every op in turn, results in an array, straight from their
+ * definitions.
  */
 #include <string.h>
 
@@ -10,8 +11,8 @@
 struct eval {
 	const struct ir_block *b;
 	struct int_case *c;
-	uint64_t v[64][4];	/* results, 16-byte elements in pairs */
-	bool bad;		/* outside memory, or an op that is not there */
+	uint64_t v[64][4]; /* results, 16-byte elements in pairs */
+	bool bad;          /* outside memory, or an op that is not there */
 	bool ended;
 };
 
@@ -65,7 +66,8 @@ static void put(struct eval *e, const struct ir_op *op)
 
 /* Memory. */
 
-static uint64_t address(const struct ir_op *op, const struct mem_desc *d, uint64_t base, uint64_t index)
+static uint64_t address(const struct ir_op *op, const struct mem_desc *d, uint64_t base,
+			uint64_t index)
 {
 	if (op->opc == IR_ST && d->pair)
 		index = 0;
@@ -84,7 +86,8 @@ static uint8_t *memory(struct eval *e, uint64_t va, unsigned int len, bool write
 
 	if (va >= CASE_DATA && va + len <= CASE_DATA + CASE_WINDOW)
 		return e->c->mem + (va - CASE_DATA);
-	if (!write && va >= CASE_CODE + CASE_POOL && va + len <= CASE_CODE + CASE_POOL + CASE_POOL_LEN) {
+	if (!write && va >= CASE_CODE + CASE_POOL &&
+	    va + len <= CASE_CODE + CASE_POOL + CASE_POOL_LEN) {
 		for (unsigned int i = 0; i < CASE_POOL_LEN / 4; i++) {
 			uint32_t w = case_pool_word(i);
 
@@ -105,7 +108,8 @@ static void load(struct eval *e, const struct ir_op *op, uint64_t *r)
 {
 	const struct mem_desc *d = &e->b->mem[op->aux];
 	unsigned int size = 1u << d->size_log2;
-	uint8_t *p = memory(e, address(op, d, val(e, op->a), val(e, op->b)), size << d->pair, false);
+	uint8_t *p =
+		memory(e, address(op, d, val(e, op->a), val(e, op->b)), size << d->pair, false);
 
 	if (!p)
 		return;
@@ -164,7 +168,7 @@ static void atomic(struct eval *e, const struct ir_op *op, uint64_t *r)
 
 	if (!p)
 		return;
-	if (op->opc == IR_STX) {	/* no exclusive is open */
+	if (op->opc == IR_STX) { /* no exclusive is open */
 		r[0] = 1;
 		return;
 	}
@@ -180,7 +184,7 @@ uint64_t eval_address(const struct ir_block *b, unsigned int i, const struct int
 {
 	const struct ir_op *op = &b->op[i];
 	struct int_case copy = *c;
-	struct eval e = { .b = b, .c = &copy };
+	struct eval e = {.b = b, .c = &copy};
 
 	for (unsigned int k = 0; k < i; k++)
 		if (b->op[k].opc == IR_GET)
@@ -197,9 +201,9 @@ static void binary(struct eval *e, const struct ir_op *op, uint64_t *r)
 	uint64_t a = val(e, op->a), b = val(e, op->b);
 
 	switch (op->opc) {
-#define CASE(name, expr)                                                                           \
-	case IR_##name:                                                                            \
-		r[0] = op->type == IR_I32 ? op_##name##32(a, b) : op_##name##64(a, b);             \
+#define CASE(name, expr)                                                               \
+	case IR_##name:                                                                \
+		r[0] = op->type == IR_I32 ? op_##name##32(a, b) : op_##name##64(a, b); \
 		break;
 		INT2_OPS(CASE)
 #undef CASE
@@ -210,8 +214,8 @@ static void binary(struct eval *e, const struct ir_op *op, uint64_t *r)
 		r[0] = op_UMULH64(a, b);
 		break;
 	case IR_EXTR:
-		r[0] = op->type == IR_I32 ? op_EXTR32(a, b, (unsigned int)op->imm) :
-					    op_EXTR64(a, b, (unsigned int)op->imm);
+		r[0] = op->type == IR_I32 ? op_EXTR32(a, b, (unsigned int)op->imm)
+					  : op_EXTR64(a, b, (unsigned int)op->imm);
 		break;
 	case IR_CRC32:
 		r[0] = op_crc32((uint32_t)a, b, (unsigned int)op->imm, op->aux);
@@ -315,7 +319,7 @@ static void flags(struct eval *e, const struct ir_op *op, uint64_t *r)
 	case IR_PACK:
 		r[0] = a & 0xf0000000;
 		break;
-	case IR_FSEL:	/* cond aux of a ? b : imm */
+	case IR_FSEL: /* cond aux of a ? b : imm */
 		r[0] = holds(e, op) ? b : (uint64_t)(uint32_t)op->imm << 28;
 		break;
 	case IR_SEL:
@@ -413,7 +417,8 @@ static void step(struct eval *e, unsigned int i)
 	default:
 		if (op->opc >= IR_BCC && op->opc <= IR_LEAVE)
 			leave(e, op);
-		else if (ir_op_info(op->opc)->operands[1] == 'i' && ir_op_info(op->opc)->operands[2] == '-' &&
+		else if (ir_op_info(op->opc)->operands[1] == 'i' &&
+			 ir_op_info(op->opc)->operands[2] == '-' &&
 			 ir_op_info(op->opc)->operands[4] == 'i' && op->opc != IR_BFI)
 			binary(e, op, r);
 		else
@@ -423,7 +428,7 @@ static void step(struct eval *e, unsigned int i)
 
 bool eval_block(const struct ir_block *b, struct int_case *c)
 {
-	struct eval e = { .b = b, .c = c };
+	struct eval e = {.b = b, .c = c};
 
 	if (b->nr_ops > 64)
 		return false;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The decode tables and the builder's rules that need no execution: logical immediates, rows, how blocks are cut. */
+/*
+ * The decode tables and the builder's rules that need no execution: logical immediates, rows, how
+ * blocks are cut.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,13 +12,16 @@
 #include "engine/a64/decode.h"
 #include "tests/engine/random_words.h"
 
-#define EL0	   CPU_MODE_FP
-#define EL1	   (CPU_MODE_FP | CPU_MODE_EL1)
+#define EL0        CPU_MODE_FP
+#define EL1        (CPU_MODE_FP | CPU_MODE_EL1)
 #define PAGE_WORDS (MEM_PAGE_SIZE / 4)
-#define NOP	   0xd503201f
-#define SPREAD	   20000	/* words tried for a row before it counts as out of reach */
+#define NOP        0xd503201f
+#define SPREAD     20000 /* words tried for a row before it counts as out of reach */
 
-/* All 5,334 valid 64-bit logical immediates, made the other way round: from size, rotation and length of the run. */
+/*
+ * All 5,334 valid 64-bit logical immediates, made the other way round: from size, rotation and
+ * length of the run.
+ */
 static void logical_immediates(void **state)
 {
 	unsigned int valid = 0, valid32 = 0;
@@ -24,7 +30,8 @@ static void logical_immediates(void **state)
 	for (unsigned int size = 2; size <= 64; size *= 2)
 		for (unsigned int ones = 1; ones < size; ones++)
 			for (unsigned int rot = 0; rot < size; rot++) {
-				unsigned int n = size == 64, imms = (~(2 * size - 1) & 0x3f) | (ones - 1);
+				unsigned int n = size == 64,
+					     imms = (~(2 * size - 1) & 0x3f) | (ones - 1);
 				uint64_t expect = 0;
 
 				for (unsigned int i = 0; i < ones; i++)
@@ -102,7 +109,8 @@ static void every_row_is_reached(void **state)
 			bool reached, accepted;
 
 			if (r->value & ~r->mask) {
-				print_error("%s: value %#x has bits outside mask %#x\n", r->name, r->value, r->mask);
+				print_error("%s: value %#x has bits outside mask %#x\n", r->name,
+					    r->value, r->mask);
 				bad++;
 				continue;
 			}
@@ -119,7 +127,8 @@ static void every_row_is_reached(void **state)
 /* No instruction emits more than what translation keeps free for it. */
 static void instructions_fit(void **state)
 {
-	static const uint32_t modes[] = { EL0, EL1, EL1 | CPU_MODE_BE | CPU_MODE_ALIGN | CPU_MODE_SP_ALIGN };
+	static const uint32_t modes[] = {EL0, EL1,
+					 EL1 | CPU_MODE_BE | CPU_MODE_ALIGN | CPU_MODE_SP_ALIGN};
 	static struct ir_block b;
 	unsigned int ops = 0, mem = 0;
 	uint64_t seed = 3;
@@ -170,21 +179,21 @@ static void blocks_are_cut(void **state)
 	translate(0, EL0 | CPU_MODE_STEP, IR_MAX_INSNS);
 	assert_int_equal(block.nr_insns, 1);
 
-	page[2] = 0x54000080;		/* b.eq forward: goes on */
-	page[4] = 0xb4ffff80;		/* cbz x0 backward: ends */
+	page[2] = 0x54000080; /* b.eq forward: goes on */
+	page[4] = 0xb4ffff80; /* cbz x0 backward: ends */
 	last = translate(0, EL0, IR_MAX_INSNS);
 	assert_int_equal(block.nr_insns, 5);
 	assert_int_equal(last[-1].opc, IR_CBZ);
 	assert_int_equal(last[-1].imm, 0);
 	assert_int_equal(last->imm, 20);
 
-	page[4] = 0x36000040;		/* tbz w0, #0, forward */
-	page[5] = 0x35000040;		/* cbnz w0, forward: the third ends */
+	page[4] = 0x36000040; /* tbz w0, #0, forward */
+	page[5] = 0x35000040; /* cbnz w0, forward: the third ends */
 	last = translate(0, EL0, IR_MAX_INSNS);
 	assert_int_equal(block.nr_insns, 6);
 	assert_int_equal(last[-1].opc, IR_CBNZ);
 
-	page[1] = 0x17ffffff;		/* b -4 */
+	page[1] = 0x17ffffff; /* b -4 */
 	last = translate(0, EL0, IR_MAX_INSNS);
 	assert_int_equal(block.nr_insns, 2);
 	assert_int_equal(last->opc, IR_JUMP);
@@ -195,11 +204,11 @@ static void blocks_are_cut(void **state)
 static void adrp_is_relative_to_its_page(void **state)
 {
 	fill_nops();
-	page[9] = 0xb0000001;		/* adrp x1, 1 page */
+	page[9] = 0xb0000001; /* adrp x1, 1 page */
 	translate(8, EL0, 2);
 	assert_int_equal(block.op[0].opc, IR_PCREL);
 	assert_int_equal(block.op[0].k, MEM_PAGE_SIZE - 4 * 8);
-	page[9] = 0x90ffffe1;		/* adrp x1, -4 pages */
+	page[9] = 0x90ffffe1; /* adrp x1, -4 pages */
 	translate(8, EL0, 2);
 	assert_int_equal(block.op[0].k, -4ull * MEM_PAGE_SIZE - 4 * 8);
 }
@@ -219,19 +228,18 @@ static void sp_is_checked_once(void **state)
 		uint32_t between;
 		unsigned int checks;
 	} rows[] = {
-		{ NOP, 1 },
-		{ 0xa9bf7bfd, 1 },	/* stp x29, x30, [sp, #-16]! */
-		{ 0xf81f8fe0, 2 },	/* str x0, [sp, #-8]! */
-		{ 0xd10103ff, 1 },	/* sub sp, sp, #64 */
-		{ 0xd10023ff, 2 },	/* sub sp, sp, #8 */
-		{ 0x9100001f, 2 },	/* mov sp, x0 */
-		{ 0x927cec1f, 1 },	/* and sp, x0, #~15 */
-		{ 0x1100001f, 2 },	/* mov wsp, w0 */
+		{NOP, 1},        {0xa9bf7bfd, 1}, /* stp x29, x30, [sp, #-16]! */
+		{0xf81f8fe0, 2},                  /* str x0, [sp, #-8]! */
+		{0xd10103ff, 1},                  /* sub sp, sp, #64 */
+		{0xd10023ff, 2},                  /* sub sp, sp, #8 */
+		{0x9100001f, 2},                  /* mov sp, x0 */
+		{0x927cec1f, 1},                  /* and sp, x0, #~15 */
+		{0x1100001f, 2},                  /* mov wsp, w0 */
 	};
 
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		fill_nops();
-		page[0] = page[2] = 0xf94003e0;		/* ldr x0, [sp] */
+		page[0] = page[2] = 0xf94003e0; /* ldr x0, [sp] */
 		page[1] = rows[i].between;
 		translate(0, EL0 | CPU_MODE_SP_ALIGN, 3);
 		assert_int_equal(count(IR_SPCHECK), rows[i].checks);
@@ -245,26 +253,26 @@ static void syndromes(void **state)
 {
 	static const struct {
 		uint32_t insn;
-		int rt;			/* -1: no valid syndrome */
+		int rt; /* -1: no valid syndrome */
 		uint8_t size_log2, sign, reg64;
 	} rows[] = {
-		{ 0xf9400041, 1, 3, 0, 1 },	/* ldr x1, [x2] */
-		{ 0xb900005f, 31, 2, 0, 0 },	/* str wzr, [x2] */
-		{ 0x38a36841, 1, 0, 1, 1 },	/* ldrsb x1, [x2, x3] */
-		{ 0x78e36841, 1, 1, 1, 0 },	/* ldrsh w1, [x2, x3] */
-		{ 0xb8401041, 1, 2, 0, 0 },	/* ldur w1, [x2, #1] */
-		{ 0xb8400841, 1, 2, 0, 0 },	/* ldtr w1, [x2] */
-		{ 0x98000041, 1, 2, 1, 1 },	/* ldrsw x1, literal */
-		{ 0x08dffc41, 1, 0, 0, 0 },	/* ldarb w1, [x2] */
-		{ 0xc89ffc41, 1, 3, 0, 1 },	/* stlr x1, [x2] */
-		{ 0xb8bfc041, 1, 2, 0, 0 },	/* ldapr w1, [x2] */
-		{ 0xf8408441, -1 },		/* ldr x1, [x2], #8 */
-		{ 0xf8008c41, -1 },		/* str x1, [x2, #8]! */
-		{ 0xa9400c41, -1 },		/* ldp x1, x3, [x2] */
-		{ 0xc85f7c41, -1 },		/* ldxr x1, [x2] */
-		{ 0xf8210041, -1 },		/* ldadd x1, x1, [x2] */
-		{ 0xc8a17c43, -1 },		/* cas x1, x3, [x2] */
-		{ 0xfd400041, -1 },		/* ldr d1, [x2] */
+		{0xf9400041, 1, 3, 0, 1},  /* ldr x1, [x2] */
+		{0xb900005f, 31, 2, 0, 0}, /* str wzr, [x2] */
+		{0x38a36841, 1, 0, 1, 1},  /* ldrsb x1, [x2, x3] */
+		{0x78e36841, 1, 1, 1, 0},  /* ldrsh w1, [x2, x3] */
+		{0xb8401041, 1, 2, 0, 0},  /* ldur w1, [x2, #1] */
+		{0xb8400841, 1, 2, 0, 0},  /* ldtr w1, [x2] */
+		{0x98000041, 1, 2, 1, 1},  /* ldrsw x1, literal */
+		{0x08dffc41, 1, 0, 0, 0},  /* ldarb w1, [x2] */
+		{0xc89ffc41, 1, 3, 0, 1},  /* stlr x1, [x2] */
+		{0xb8bfc041, 1, 2, 0, 0},  /* ldapr w1, [x2] */
+		{0xf8408441, -1},          /* ldr x1, [x2], #8 */
+		{0xf8008c41, -1},          /* str x1, [x2, #8]! */
+		{0xa9400c41, -1},          /* ldp x1, x3, [x2] */
+		{0xc85f7c41, -1},          /* ldxr x1, [x2] */
+		{0xf8210041, -1},          /* ldadd x1, x1, [x2] */
+		{0xc8a17c43, -1},          /* cas x1, x3, [x2] */
+		{0xfd400041, -1},          /* ldr d1, [x2] */
 	};
 
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -291,28 +299,28 @@ static void exceptions(void **state)
 		unsigned int opc, aux;
 		uint32_t imm;
 	} rows[] = {
-		{ 0xd4024681, EL0, IR_EXCEPTION, 1, 0x56001234 },	/* svc #0x1234 */
-		{ 0xd4024681, EL1, IR_EXCEPTION, 1, 0x56001234 },
-		{ 0xd4024682, EL0, IR_EXCEPTION, 0, 0x02000000 },	/* hvc */
-		{ 0xd4024682, EL1, IR_LEAVE, IR_LEAVE_HVC, 0x1234 },
-		{ 0xd4024683, EL0, IR_EXCEPTION, 0, 0x02000000 },	/* smc */
-		{ 0xd4024683, EL1, IR_LEAVE, IR_LEAVE_SMC, 0x1234 },
-		{ 0xd43fffe0, EL0, IR_EXCEPTION, 0, 0xf200ffff },	/* brk #0xffff */
-		{ 0xd4400000, EL1, IR_EXCEPTION, 0, 0x02000000 },	/* hlt */
-		{ 0xd4a00001, EL1, IR_EXCEPTION, 0, 0x02000000 },	/* dcps1 */
-		{ 0xd69f03e0, EL0, IR_EXCEPTION, 0, 0x02000000 },	/* eret */
-		{ 0xd69f03e0, EL1, IR_LEAVE, IR_LEAVE_ERET, 0 },
-		{ 0xd6bf03e0, EL1, IR_EXCEPTION, 0, 0x02000000 },	/* drps */
-		{ 0x00000000, EL1, IR_EXCEPTION, 0, 0x02000000 },	/* udf */
-		{ 0xd5033fdf, EL0, IR_LEAVE, IR_LEAVE_SYNC, 0 },	/* isb */
-		{ 0xd503207f, EL1, IR_LEAVE, IR_LEAVE_WFI, 0 },		/* wfi */
-		{ 0xd503205f, EL0, IR_LEAVE, IR_LEAVE_WFE, 0 },		/* wfe */
-		{ 0xd50342ff, EL1, IR_LEAVE, IR_LEAVE_SYNC, 0 },	/* msr daifclr, #2 */
-		{ 0xd50041bf, EL0, IR_EXCEPTION, 0, 0x02000000 },	/* msr spsel, #1 */
-		{ 0xd50041bf, EL1, IR_LEAVE, IR_LEAVE_SYNC, 0 },
-		{ 0x1e202820, CPU_MODE_EL1, IR_EXCEPTION, 0, 0x1fe00000 },	/* fadd, trapped */
-		{ 0xfd400041, 0, IR_EXCEPTION, 0, 0x1fe00000 },		/* ldr d1, trapped */
-		{ 0xd53b4400, 0, IR_EXCEPTION, 0, 0x1fe00000 },		/* mrs x0, fpcr, trapped */
+		{0xd4024681, EL0, IR_EXCEPTION, 1, 0x56001234}, /* svc #0x1234 */
+		{0xd4024681, EL1, IR_EXCEPTION, 1, 0x56001234},
+		{0xd4024682, EL0, IR_EXCEPTION, 0, 0x02000000}, /* hvc */
+		{0xd4024682, EL1, IR_LEAVE, IR_LEAVE_HVC, 0x1234},
+		{0xd4024683, EL0, IR_EXCEPTION, 0, 0x02000000}, /* smc */
+		{0xd4024683, EL1, IR_LEAVE, IR_LEAVE_SMC, 0x1234},
+		{0xd43fffe0, EL0, IR_EXCEPTION, 0, 0xf200ffff}, /* brk #0xffff */
+		{0xd4400000, EL1, IR_EXCEPTION, 0, 0x02000000}, /* hlt */
+		{0xd4a00001, EL1, IR_EXCEPTION, 0, 0x02000000}, /* dcps1 */
+		{0xd69f03e0, EL0, IR_EXCEPTION, 0, 0x02000000}, /* eret */
+		{0xd69f03e0, EL1, IR_LEAVE, IR_LEAVE_ERET, 0},
+		{0xd6bf03e0, EL1, IR_EXCEPTION, 0, 0x02000000}, /* drps */
+		{0x00000000, EL1, IR_EXCEPTION, 0, 0x02000000}, /* udf */
+		{0xd5033fdf, EL0, IR_LEAVE, IR_LEAVE_SYNC, 0},  /* isb */
+		{0xd503207f, EL1, IR_LEAVE, IR_LEAVE_WFI, 0},   /* wfi */
+		{0xd503205f, EL0, IR_LEAVE, IR_LEAVE_WFE, 0},   /* wfe */
+		{0xd50342ff, EL1, IR_LEAVE, IR_LEAVE_SYNC, 0},  /* msr daifclr, #2 */
+		{0xd50041bf, EL0, IR_EXCEPTION, 0, 0x02000000}, /* msr spsel, #1 */
+		{0xd50041bf, EL1, IR_LEAVE, IR_LEAVE_SYNC, 0},
+		{0x1e202820, CPU_MODE_EL1, IR_EXCEPTION, 0, 0x1fe00000}, /* fadd, trapped */
+		{0xfd400041, 0, IR_EXCEPTION, 0, 0x1fe00000},            /* ldr d1, trapped */
+		{0xd53b4400, 0, IR_EXCEPTION, 0, 0x1fe00000},            /* mrs x0, fpcr, trapped */
 	};
 
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

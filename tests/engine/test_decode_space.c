@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decode space against llvm-mc: each word that it decodes for the features that guests see must decode here, each other
- * must be UNDEFINED here.
+ * The decode space against llvm-mc: each word that it decodes for the features that guests see must
+ * decode here, each other must be UNDEFINED here.
  *
  * usage: test_decode_space LLVM_MC [WORDS [SEED]]
  *
- * Words are seeded: uniform ones, ones of the tables' rows, and ones a bit away from a row. The translation of every word must also
- * pass the IR's verifier. On a mismatch a summary by row or by mnemonic is printed, with an example of each.
- * System registers and SYS are not compared (llvm-mc knows no access rules): tests/cpu has them.
+ * Words are seeded: uniform ones, ones of the tables' rows, and ones a bit away from a row. The
+ * translation of every word must also pass the IR's verifier. On a mismatch a summary by row or by
+ * mnemonic is printed, with an example of each. System registers and SYS are not compared (llvm-mc
+ * knows no access rules): tests/cpu has them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,8 @@
 
 #define DEFAULT_WORDS 1000000
 #define DEFAULT_SEED  20
-#define LLVM_FEATURES                                                                              \
-	"+fp-armv8,+neon,+crc,+lse,+rdm,+aes,+sha2,+fullfp16,+dotprod,+complxnum,+jsconv,+rcpc,"   \
+#define LLVM_FEATURES                                                                            \
+	"+fp-armv8,+neon,+crc,+lse,+rdm,+aes,+sha2,+fullfp16,+dotprod,+complxnum,+jsconv,+rcpc," \
 	"+pan,+uaops,+ssbs,+ccpp,+pan-rwv"
 
 enum verdict { UNDEF, DECODES };
@@ -30,15 +31,16 @@ static const struct deviation {
 	uint32_t mask, value;
 	const char *why;
 } deviations[] = {
-	{ 0xffd80000, 0xd5080000, "SYS, SYSL: decided by the table of instructions" },
-	{ 0xffd00000, 0xd5100000, "MSR, MRS: decided by the register table" },
-	{ 0xfffff0ff, 0xd500407f, "MSR UAO: llvm-mc wants CRm<3:1> to be 0, the architecture ignores it" },
-	{ 0xfffff0ff, 0xd500409f, "MSR PAN: the same" },
-	{ 0xfffff0ff, 0xd50040bf, "MSR SPSel: the same" },
-	{ 0xfffff0ff, 0xd503403f, "MSR SSBS: the same" },
-	{ 0xffff0000, 0x00000000, "UDF: permanently undefined, which llvm-mc prints" },
-	{ 0xff000000, 0xd4000000, "exceptions: HLT and DCPS are UNDEFINED without halting debug" },
-	{ 0xffffffff, 0xd6bf03e0, "DRPS: UNDEFINED outside Debug state" },
+	{0xffd80000, 0xd5080000, "SYS, SYSL: decided by the table of instructions"},
+	{0xffd00000, 0xd5100000, "MSR, MRS: decided by the register table"},
+	{0xfffff0ff, 0xd500407f,
+	 "MSR UAO: llvm-mc wants CRm<3:1> to be 0, the architecture ignores it"},
+	{0xfffff0ff, 0xd500409f, "MSR PAN: the same"},
+	{0xfffff0ff, 0xd50040bf, "MSR SPSel: the same"},
+	{0xfffff0ff, 0xd503403f, "MSR SSBS: the same"},
+	{0xffff0000, 0x00000000, "UDF: permanently undefined, which llvm-mc prints"},
+	{0xff000000, 0xd4000000, "exceptions: HLT and DCPS are UNDEFINED without halting debug"},
+	{0xffffffff, 0xd6bf03e0, "DRPS: UNDEFINED outside Debug state"},
 };
 
 struct word {
@@ -68,7 +70,7 @@ static void count_mismatch(const char *side, const char *name, uint32_t insn)
 	if (i == MAX_GROUPS)
 		i--;
 	else if (i == nr_groups)
-		groups[nr_groups++] = (struct group){ .side = side, .name = name, .example = insn };
+		groups[nr_groups++] = (struct group){.side = side, .name = name, .example = insn};
 	groups[i].nr++;
 }
 
@@ -88,9 +90,10 @@ static int translate(struct word *w)
 	char why[200];
 
 	a64_translate_block(&b, &w->insn, 0, CPU_MODE_EL1 | CPU_MODE_FP, 1);
-	w->ours = b.nr_ops == 1 && op->opc == IR_EXCEPTION && (uint32_t)op->imm == ESR(EC_UNKNOWN, 0) ?
-			  UNDEF :
-			  DECODES;
+	w->ours =
+		b.nr_ops == 1 && op->opc == IR_EXCEPTION && (uint32_t)op->imm == ESR(EC_UNKNOWN, 0)
+			? UNDEF
+			: DECODES;
 	if (!ir_verify(&b, why, sizeof(why)))
 		return 0;
 	fprintf(stderr, "%08x: %s\n", w->insn, why);
@@ -107,8 +110,8 @@ static void write_words(const char *path, const struct word *words, unsigned int
 		exit(1);
 	}
 	for (unsigned int i = 0; i < nr; i++)
-		fprintf(f, "0x%02x 0x%02x 0x%02x 0x%02x\n", words[i].insn & 0xff, words[i].insn >> 8 & 0xff,
-			words[i].insn >> 16 & 0xff, words[i].insn >> 24);
+		fprintf(f, "0x%02x 0x%02x 0x%02x 0x%02x\n", words[i].insn & 0xff,
+			words[i].insn >> 8 & 0xff, words[i].insn >> 16 & 0xff, words[i].insn >> 24);
 	if (fclose(f)) {
 		perror(path);
 		exit(1);
@@ -122,7 +125,8 @@ static void read_invalid(const char *path, struct word *words, unsigned int nr)
 	FILE *f = fopen(path, "r");
 
 	while (f && fgets(line, sizeof(line), f)) {
-		const char *mark = strstr(line, ": warning: invalid instruction"), *colon = strchr(line, ':');
+		const char *mark = strstr(line, ": warning: invalid instruction"),
+			   *colon = strchr(line, ':');
 		unsigned int n;
 
 		if (!mark || !colon || sscanf(colon, ":%u:", &n) != 1 || n < 1 || n > nr)
@@ -133,7 +137,10 @@ static void read_invalid(const char *path, struct word *words, unsigned int nr)
 		fclose(f);
 }
 
-/* Standard output has a line "\tMNEMONIC\t..." for each word that decodes, in order. Returns how many. */
+/*
+ * Standard output has a line "\tMNEMONIC\t..." for each word that decodes, in order. Returns how
+ * many.
+ */
 static unsigned int read_valid(const char *path, struct word *words, unsigned int nr)
 {
 	unsigned int n = 0, lines = 0;
@@ -149,7 +156,10 @@ static unsigned int read_valid(const char *path, struct word *words, unsigned in
 		if (n == nr)
 			break;
 		sscanf(line, "%11s", words[n].mnemonic);
-		/* Any word of op0 0 that is nothing else is printed as an access to a register "S0_..." */
+		/*
+		 * Any word of op0 0 that is nothing else is printed as an access to a register
+		 * "S0_..."
+		 */
 		if (strstr(line, "S0_"))
 			words[n].llvm = UNDEF;
 		n++;
@@ -169,8 +179,8 @@ static bool ask_llvm(const char *llvm_mc, const char *dir, struct word *words, u
 	snprintf(out, sizeof(out), "%s/out", dir);
 	snprintf(err, sizeof(err), "%s/err", dir);
 	write_words(in, words, nr);
-	snprintf(command, sizeof(command), "%s -disassemble -triple=aarch64 -mattr=%s %s >%s 2>%s", llvm_mc,
-		 LLVM_FEATURES, in, out, err);
+	snprintf(command, sizeof(command), "%s -disassemble -triple=aarch64 -mattr=%s %s >%s 2>%s",
+		 llvm_mc, LLVM_FEATURES, in, out, err);
 	rc = system(command);
 	for (unsigned int i = 0; i < nr; i++)
 		words[i].llvm = DECODES;
@@ -209,7 +219,8 @@ static unsigned int compare(const struct word *words, unsigned int nr)
 
 int main(int argc, char **argv)
 {
-	unsigned int nr = argc > 2 ? (unsigned int)atoi(argv[2]) : DEFAULT_WORDS, bad = 0, broken = 0;
+	unsigned int nr = argc > 2 ? (unsigned int)atoi(argv[2]) : DEFAULT_WORDS, bad = 0,
+		     broken = 0;
 	uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 0) : DEFAULT_SEED;
 	char dir[] = "/tmp/decode-space-XXXXXX";
 	struct word *words = calloc(nr, sizeof(*words));
