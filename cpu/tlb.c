@@ -36,6 +36,8 @@
 #define EL1_FIRST      TLB_EL0_BANKS
 #define EMPTY_BANK     TLB_BANKS
 #define SCAN_PAGES     384	/* looking for that many pages costs as much as looking at every line */
+#define REGION_SHIFT   21
+#define MAX_REGIONS    32	/* more are not looked up one by one */
 #define SPINS	       200
 
 int tlb_init(struct cpu *cpu)
@@ -68,6 +70,7 @@ static void bank_clear(struct tlb_bank *b)
 	memset(b->ng, 0, sizeof(b->ng));
 	memset(b->xng, 0, sizeof(b->xng));
 	memset(b->large, 0, sizeof(b->large));
+	memset(b->large_map, 0, sizeof(b->large_map));
 }
 
 static inline void drop(struct tlb_entry *e)
@@ -243,6 +246,19 @@ static uint64_t line_info(uint64_t pa, unsigned int size_shift, bool ng)
 	return (pa & TLB_INFO_PA) | ((uint64_t)size_shift << 1) | (ng ? INFO_NG : 0);
 }
 
+static unsigned int region_bit(uint64_t region)
+{
+	return (unsigned int)((region * 0x9e3779b97f4a7c15) >> 53) % TLB_REGIONS;
+}
+
+static void note_large(struct tlb_bank *b, uint64_t va, unsigned int size_shift)
+{
+	unsigned int bit = region_bit(va >> REGION_SHIFT);
+
+	b->large[va >> 63] |= BIT64(size_shift);
+	b->large_map[bit / 64] |= BIT64(bit % 64);
+}
+
 static void note_line(struct tlb_bank *b, uint64_t *map, unsigned int i, uint64_t va,
 		      unsigned int size_shift, bool ng)
 {
@@ -253,7 +269,7 @@ static void note_line(struct tlb_bank *b, uint64_t *map, unsigned int i, uint64_
 	else
 		map[i / 64] &= ~BIT64(i % 64);
 	if (size_shift > MEM_PAGE_SHIFT)
-		b->large[high] |= BIT64(size_shift);
+		note_large(b, va, size_shift);
 }
 
 void tlb_fill(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host,
@@ -366,18 +382,55 @@ static void check_xline(struct xtlb_entry *x, const struct target *t)
 		x->tag = TLB_NO_MATCH;
 }
 
+/* The size of the largest mapping that may overlap the target, less one; 0 when none is larger than a page. */
+static uint64_t largest_mask(const struct tlb_bank *b, const struct target *t)
+{
+	uint64_t large = b->large[t->first >> 63], mask;
+	uint64_t region = t->first >> REGION_SHIFT, last = t->last >> REGION_SHIFT;
+
+	if (!large)
+		return 0;
+	mask = BIT64(63 - __builtin_clzll(large)) - 1;
+	if (mask >> REGION_SHIFT || last - region >= MAX_REGIONS)
+		return mask;
+	for (; region <= last; region++) {
+		unsigned int bit = region_bit(region);
+
+		if (b->large_map[bit / 64] & BIT64(bit % 64))
+			return mask;
+	}
+	return 0;
+}
+
+/* Look at every line, and learn anew where the large ones are. */
+static void bank_scan(struct tlb_bank *b, const struct target *t)
+{
+	memset(b->large, 0, sizeof(b->large));
+	memset(b->large_map, 0, sizeof(b->large_map));
+	for (unsigned int i = 0; i < TLB_SIZE; i++) {
+		struct tlb_entry *e = &b->e[i];
+
+		check_line(e, t);
+		if (e->read_tag != TLB_NO_MATCH && INFO_SHIFT(e->info) > MEM_PAGE_SHIFT)
+			note_large(b, e->read_tag, INFO_SHIFT(e->info));
+	}
+	for (unsigned int i = 0; i < XTLB_SIZE; i++) {
+		struct xtlb_entry *x = &b->x[i];
+
+		check_xline(x, t);
+		if (x->tag != TLB_NO_MATCH && INFO_SHIFT(x->info) > MEM_PAGE_SHIFT)
+			note_large(b, x->tag, INFO_SHIFT(x->info));
+	}
+}
+
 static void bank_drop_range(struct tlb_bank *b, const struct target *t)
 {
-	uint64_t large = b->large[t->first >> 63];
-	uint64_t mask = large ? BIT64(63 - __builtin_clzll(large)) - 1 : 0;
+	uint64_t mask = largest_mask(b, t);
 	uint64_t from = t->first & ~mask & TLB_PAGE_MASK;
 	uint64_t pages = (((t->last | mask) - from) >> MEM_PAGE_SHIFT) + 1;
 
 	if (pages > SCAN_PAGES) {
-		for (unsigned int i = 0; i < TLB_SIZE; i++)
-			check_line(&b->e[i], t);
-		for (unsigned int i = 0; i < XTLB_SIZE; i++)
-			check_xline(&b->x[i], t);
+		bank_scan(b, t);
 		return;
 	}
 	for (uint64_t va = from; pages--; va += MEM_PAGE_SIZE) {

@@ -373,6 +373,83 @@ static void test_tlbi_range(void **state)
 	rig_free(rig);
 }
 
+/*
+ * Random lines of all sizes, random maintenance by address: a line goes if its mapping overlaps the addresses and it is
+ * global or of the ASID, and stays otherwise.
+ */
+static uint64_t random_state = 88172645463325252ull;
+
+static uint64_t random64(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state;
+}
+
+struct line {
+	uint64_t va;
+	unsigned int shift;
+	bool ng;
+};
+
+static void test_random_maintenance(void **state)
+{
+	static const uint8_t shifts[] = { 12, 12, 12, 14, 16, 21, 21, 25, 30 };
+	static struct line lines[TLB_SIZE];
+	struct rig *rig = rig_new(1);
+	struct cpu *cpu = rig->cpu[0];
+	struct tables t = tables_new(rig, 12, 48);
+
+	mmu_on(cpu, &t, 0, 0);
+	msr(cpu, R_TTBR0, t.root | 1ull << 48);
+	for (unsigned int round = 0; round < 400; round++) {
+		unsigned int kinds = round % 4 ? 3 : sizeof(shifts);
+		uint64_t half = random64() & 1 ? ~0ull << 48 : 0, first, last, asid = 1 + random64() % 2;
+		unsigned int survivors = 0;
+		bool all_asids = random64() & 1, range = random64() & 1;
+
+		tlb_flush(cpu);
+		memset(lines, 0, sizeof(lines));
+		for (unsigned int i = 0; i < 300; i++) {
+			struct line l = { half | (random64() & 0x7fffff000), shifts[random64() % kinds],
+					  random64() & 1 };
+
+			/* Mostly crowded into a few MiB, so that much overlaps. */
+			if (i % 4)
+				l.va &= ~0x7ffc00000ull;
+			if (round % 4 == 1)
+				l.shift = shifts[3 + random64() % 4];
+			tlb_fill(cpu->bank, l.va, RAM_BASE, ram(rig, RAM_BASE), l.shift, l.ng, true,
+				 true);
+			lines[tlb_index(l.va)] = l;
+		}
+		first = half | (random64() & (round & 8 ? 0x7fffff000 : 0x3ff000));
+		if (range) {
+			unsigned int num = random64() % 32, scale = random64() % 3;
+
+			last = first + ((num + 1ull) << (5 * scale + 1 + 12)) - 1;
+			tlbi(cpu, R_NSH, all_asids ? VAA : VA, by_range(first, 12, scale, num, asid));
+		} else {
+			last = first + 0xfff;
+			tlbi(cpu, NSH, all_asids ? VAAL : VAL, by_va(first, asid));
+		}
+		for (unsigned int i = 0; i < TLB_SIZE; i++) {
+			struct line *l = &lines[i];
+			uint64_t mask = (1ull << l->shift) - 1;
+			bool gone = (l->va & ~mask) <= last && (l->va | mask) >= first &&
+				    (all_asids || !l->ng || asid == 1);
+
+			if (!l->shift)
+				continue;
+			assert_int_equal(in_bank(cpu->bank, l->va), !gone);
+			survivors += !gone;
+		}
+		assert_true(survivors > 0 || round % 4 == 0 || range);
+	}
+	rig_free(rig);
+}
+
 static void test_flush_pa(void **state)
 {
 	struct tables user, kernel;
@@ -504,11 +581,12 @@ static void *read_on(void *arg)
 
 	tlb_enter_guest(cpu);
 	while (!atomic_load(&reader_stop)) {
-		int err = load64(cpu, KERNEL + 0x1000, &v);
-
-		if (!err && v == 0xdead)
-			atomic_store(&reader_bad, true);
-		atomic_store(&reader_ready, true);
+		/* A long way between two kick points: whoever does not wait for us is found out. */
+		for (int i = 0; i < 300; i++) {
+			if (!load64(cpu, KERNEL + 0x1000, &v) && v == 0xdead)
+				atomic_store(&reader_bad, true);
+			atomic_store(&reader_ready, true);
+		}
 		if (atomic_exchange(&cpu->remote.kick, 0))
 			tlb_serve(cpu);
 	}
@@ -536,6 +614,8 @@ static void test_unmap_is_complete(void **state)
 		tlbi(rig->cpu[0], IS, VAA, by_va(KERNEL + 0x1000, 0));
 		tlb_sync(rig->cpu[0]);
 		__atomic_store_n(page, 0xdead, __ATOMIC_SEQ_CST);
+		for (uint64_t until = timer_count() + 2000; timer_count() < until;)
+			;
 		__atomic_store_n(page, 0, __ATOMIC_SEQ_CST);
 		__atomic_store_n(d, desc, __ATOMIC_SEQ_CST);
 	}
@@ -559,6 +639,7 @@ int main(void)
 		cmocka_unit_test(test_tlbi_block),
 		cmocka_unit_test(test_tlbi_contiguous_and_64k),
 		cmocka_unit_test(test_tlbi_range),
+		cmocka_unit_test(test_random_maintenance),
 		cmocka_unit_test(test_flush_pa),
 		cmocka_unit_test(test_new_tables_are_seen),
 		cmocka_unit_test(test_queue_is_served_at_entry),
