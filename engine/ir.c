@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What holds of the IR itself: the table of ops, the printer and the verifier. */
 #include <inttypes.h>
-#include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "engine/a64/a64.h"
@@ -158,6 +158,55 @@ static const char *verify_operands(const struct ir_block *b, unsigned int i, con
 	return NULL;
 }
 
+static bool slot_exists(const struct ir_op *o)
+{
+	unsigned int align = o->type == IR_V128 ? 16 : o->type == IR_I64 ? 8 : 4;
+
+	return o->imm >= 0 && (size_t)o->imm < offsetof(struct cpu, scratch) && !((unsigned int)o->imm % align);
+}
+
+/* What an op's own fields must be: type, slot, helper, descriptor, lanes. */
+static const char *verify_fields(const struct ir_block *b, unsigned int i, const struct ir_op_info *info)
+{
+	const struct ir_op *o = &b->op[i];
+
+	if (o->type > IR_FLAGS)
+		return "no such type";
+	if ((o->opc == IR_GET || o->opc == IR_PUT) && !slot_exists(o))
+		return "no such slot";
+	if (o->opc == IR_CALL && (unsigned int)o->imm >= A64_NR_HELPERS)
+		return "no such helper";
+	if ((info->props & IRP_MEM) && o->aux >= b->nr_mem)
+		return "no such memory descriptor";
+	if (o->opc > IR_VEC_FIRST && !vec_function(o->opc, IR_LANE(o->aux), IR_SHAPE(o->aux)))
+		return "no such lanes";
+	return NULL;
+}
+
+/* What a PUT stores is of its slot's kind; LDHI comes right after the pair that it belongs to. */
+static const char *verify_relations(const struct ir_block *b, unsigned int i)
+{
+	static const char letters[] = {[IR_I32] = 'i', [IR_I64] = 'i', [IR_V128] = 'v', [IR_FLAGS] = 'f'};
+	const struct ir_op *o = &b->op[i];
+
+	if (o->opc == IR_PUT && !kind_matches(letters[o->type], ir_result_type(&b->op[o->a])))
+		return "the value is not of the slot's type";
+	if (o->opc == IR_LDHI && (o->a + 1u != i || b->op[o->a].opc != IR_LD || !b->mem[b->op[o->a].aux].pair))
+		return "is not right after a load of a pair";
+	return NULL;
+}
+
+static const char *verify_op(const struct ir_block *b, unsigned int i, const struct ir_op_info *info)
+{
+	const char *wrong = verify_fields(b, i, info);
+
+	if (!wrong)
+		wrong = verify_operands(b, i, info);
+	if (!wrong && !kind_matches(info->operands[4], ir_result_type(&b->op[i])))
+		wrong = "result of the wrong type";
+	return wrong ? wrong : verify_relations(b, i);
+}
+
 const char *ir_verify(const struct ir_block *b, char *why, size_t size)
 {
 	unsigned int insn = 0;
@@ -178,16 +227,12 @@ const char *ir_verify(const struct ir_block *b, char *why, size_t size)
 			insn = o->insn;
 			put = false;
 		}
-		wrong = verify_operands(b, i, info);
+		wrong = verify_op(b, i, info);
 		if (wrong)
 			return complain(why, size, i, info, wrong);
-		if (!kind_matches(info->operands[4], ir_result_type(o)))
-			return complain(why, size, i, info, "result of the wrong type");
 		unsigned int props = o->opc == IR_CALL ? ir_helpers[o->imm].props : info->props;
 
-		if ((props & IRP_MEM) && o->aux >= b->nr_mem)
-			return complain(why, size, i, info, "no such memory descriptor");
-		if ((props & IRP_FAULT) && put && !(props & IRP_END))
+		if ((props & IRP_FAULT) && put)
 			return complain(why, size, i, info, "may fault after a PUT of its instruction");
 		put |= o->opc == IR_PUT;
 		ended = props & IRP_END;
