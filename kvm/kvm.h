@@ -227,6 +227,20 @@ struct vcpu_reset {
 	uint64_t pc, x0;
 };
 
+/* Counters of a vCPU, stats.c. */
+enum vcpu_stat {
+	VCPU_STAT_EXITS, /* from the guest, for whatever reason */
+	VCPU_STAT_HVC,
+	VCPU_STAT_WFE,
+	VCPU_STAT_WFI,
+	VCPU_STAT_MMIO_USER,
+	VCPU_STAT_SIGNAL, /* returns to user space because of one */
+	VCPU_STAT_INSTRUCTIONS,
+	NR_VCPU_STATS
+};
+
+struct stats_file;
+
 /* Why a vCPU's thread must look at something before the next guest entry. */
 #define VCPU_REQ_SIGNAL (1u << 0) /* ask the host for pending signals */
 #define VCPU_REQ_RESET  (1u << 1) /* vcpu->reset */
@@ -248,6 +262,10 @@ struct vcpu {
 	bool abort_pending; /* an external abort, before anything else */
 	uint64_t spsr_abt, spsr_und, spsr_irq, spsr_fiq; /* AArch32's; only ONE_REG sees them */
 	unsigned int spins;                              /* WFE in a row */
+
+	uint64_t stats[NR_VCPU_STATS];
+	struct stats_file *stats_file; /* NULL: nobody has asked */
+	int stats_fd;
 
 	/* Signals: run.c. */
 	bool has_sigmask;
@@ -311,6 +329,14 @@ bool signals_pending(struct vcpu *vcpu);
 void signals_sleep(struct vcpu *vcpu, uint64_t deadline);
 /** signals_enter() - KVM_RUN begins; the caller's mask is @mask. */
 void signals_enter(struct vcpu *vcpu, uint64_t mask);
+
+/* stats.c */
+/** vcpu_stats_open() / vm_stats_open() - KVM_GET_STATS_FD: a descriptor or -errno. */
+long vcpu_stats_open(struct vcpu *vcpu);
+long vm_stats_open(struct vm *vm);
+/** vcpu_stats_update() - On every return of KVM_RUN. */
+void vcpu_stats_update(struct vcpu *vcpu);
+void vcpu_stats_destroy(struct vcpu *vcpu);
 
 /* one_reg.c */
 long one_reg_get(struct vcpu *vcpu, const struct kvm_one_reg *reg);

@@ -212,6 +212,7 @@ static void wait_for_event(struct vcpu *vcpu)
 	deadline = min64(deadline, timer_event_deadline(cpu));
 	if (!atomic_load(&cpu->remote.event) && !is_runnable(vcpu) && !has_request(vcpu))
 		signals_sleep(vcpu, deadline);
+	atomic_store(&cpu->remote.event, 0);
 	atomic_store(&vcpu->sleeping, 0);
 }
 
@@ -320,6 +321,20 @@ static void inside(struct vcpu *vcpu)
 	}
 }
 
+static void count_exit(struct vcpu *vcpu, enum cpu_exit_reason reason)
+{
+	static const uint8_t stat_of[] = {
+		[CPU_EXIT_HVC] = VCPU_STAT_HVC,
+		[CPU_EXIT_WFE] = VCPU_STAT_WFE,
+		[CPU_EXIT_WFI] = VCPU_STAT_WFI,
+		[CPU_EXIT_MMIO] = VCPU_STAT_MMIO_USER,
+	};
+
+	vcpu->stats[VCPU_STAT_EXITS]++;
+	if (reason < ARRAY_SIZE(stat_of) && stat_of[reason])
+		vcpu->stats[stat_of[reason]]++;
+}
+
 static enum cpu_exit_reason enter_guest(struct vcpu *vcpu)
 {
 	enum cpu_exit_reason reason;
@@ -328,6 +343,7 @@ static enum cpu_exit_reason enter_guest(struct vcpu *vcpu)
 	clock_watch(vcpu);
 	reason = engine_run(vcpu->cpu);
 	outside(vcpu);
+	count_exit(vcpu, reason);
 	if (reason != CPU_EXIT_WFE && reason != CPU_EXIT_KICK)
 		vcpu->spins = 0;
 	return reason;
@@ -346,8 +362,10 @@ static int check_requests(struct vcpu *vcpu)
 
 	if (requests & VCPU_REQ_SIGNAL) {
 		atomic_fetch_and(&vcpu->requests, ~VCPU_REQ_SIGNAL);
-		if (signals_pending(vcpu))
+		if (signals_pending(vcpu)) {
+			vcpu->stats[VCPU_STAT_SIGNAL]++;
 			return interrupted(vcpu);
+		}
 	}
 	if (vcpu_stopped(vcpu)) {
 		sleep_while_stopped(vcpu);
@@ -435,5 +453,6 @@ long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
 	if (!ret)
 		ret = run_checked(vcpu, mask);
 	user_irq_update_run(vcpu);
+	vcpu_stats_update(vcpu);
 	return ret;
 }

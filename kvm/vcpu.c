@@ -97,6 +97,7 @@ free_vcpu:
 
 void vcpu_destroy(struct vcpu *vcpu)
 {
+	vcpu_stats_destroy(vcpu);
 	engine_vcpu_destroy(vcpu->cpu);
 	cpu_destroy(vcpu->cpu);
 	free(vcpu->cpu);
@@ -414,6 +415,11 @@ static long vcpu_finalize(void *owner, void *arg, unsigned long raw)
 	return -EINVAL; /* no feature of this machine needs it */
 }
 
+static long vcpu_get_stats_fd(void *owner, void *arg, unsigned long raw)
+{
+	return vcpu_stats_open(owner);
+}
+
 static const struct request vcpu_requests[] = {
 	{KVM_GET_ONE_REG, REQ_IN | REQ_INIT, vcpu_get_one_reg},
 	{KVM_SET_ONE_REG, REQ_IN | REQ_INIT, vcpu_set_one_reg},
@@ -427,6 +433,7 @@ static const struct request vcpu_requests[] = {
 	{KVM_SET_DEVICE_ATTR, REQ_IN, vcpu_set_attr},
 	{KVM_GET_DEVICE_ATTR, REQ_IN, vcpu_get_attr},
 	{KVM_HAS_DEVICE_ATTR, REQ_IN, vcpu_has_attr},
+	{KVM_GET_STATS_FD, 0, vcpu_get_stats_fd},
 	{KVM_ARM_VCPU_FINALIZE, REQ_IN | REQ_INIT, vcpu_finalize},
 };
 

@@ -49,6 +49,7 @@ static const struct capability capabilities[] = {
 	{KVM_CAP_ARM_INJECT_EXT_DABT, 1},
 	{KVM_CAP_PTP_KVM, 1},
 	{KVM_CAP_SYSTEM_EVENT_DATA, 1},
+	{KVM_CAP_BINARY_STATS_FD, 1},
 };
 
 long vm_check_extension(struct vm *vm, unsigned long cap)
@@ -314,6 +315,11 @@ static long vm_set_device_addr(void *owner, void *arg, unsigned long raw)
 	return -ENODEV;
 }
 
+static long vm_get_stats_fd(void *owner, void *arg, unsigned long raw)
+{
+	return vm_stats_open(owner);
+}
+
 static const struct request vm_requests[] = {
 	{KVM_IRQ_LINE, REQ_IN, vm_irq_line},
 	{KVM_IRQ_LINE_STATUS, REQ_IN | REQ_OUT, vm_irq_line},
@@ -324,6 +330,7 @@ static const struct request vm_requests[] = {
 	{KVM_ARM_PREFERRED_TARGET, REQ_OUT, vm_preferred_target},
 	{KVM_CREATE_IRQCHIP, 0, vm_no_irqchip},
 	{KVM_CREATE_DEVICE, REQ_IN, vm_no_device},
+	{KVM_GET_STATS_FD, 0, vm_get_stats_fd},
 	{KVM_ARM_SET_DEVICE_ADDR, REQ_IN, vm_set_device_addr},
 };
 

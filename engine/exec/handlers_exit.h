@@ -84,5 +84,8 @@ do_LEAVE:
 	case IR_LEAVE_WFI:
 		return CPU_EXIT_WFI;
 	default:
+		/* WFE: an event that has come already is used up. */
+		if (atomic_exchange_explicit(&cpu->remote.event, 0, memory_order_acq_rel))
+			goto dispatch;
 		return CPU_EXIT_WFE;
 	}
