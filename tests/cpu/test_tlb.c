@@ -574,6 +574,14 @@ static void test_broadcast_race(void **state)
  */
 static _Atomic bool reader_stop, reader_bad, reader_ready;
 
+/* Until it has loaded once more. */
+static void wait_for_reader(void)
+{
+	atomic_store(&reader_ready, false);
+	while (!atomic_load(&reader_ready))
+		sched_yield();
+}
+
 static void *read_on(void *arg)
 {
 	struct cpu *cpu = arg;
@@ -607,15 +615,12 @@ static void test_unmap_is_complete(void **state)
 	tlb_enter_guest(rig->cpu[0]);
 	assert_int_equal(pthread_create(&thread, NULL, read_on, rig->cpu[1]), 0);
 	for (int i = 0; i < 200; i++) {
-		atomic_store(&reader_ready, false);
-		while (!atomic_load(&reader_ready))
-			sched_yield();
+		wait_for_reader();
 		__atomic_store_n(d, 0, __ATOMIC_SEQ_CST);
 		tlbi(rig->cpu[0], IS, VAA, by_va(KERNEL + 0x1000, 0));
 		tlb_sync(rig->cpu[0]);
 		__atomic_store_n(page, 0xdead, __ATOMIC_SEQ_CST);
-		for (uint64_t until = timer_count() + 2000; timer_count() < until;)
-			;
+		wait_for_reader();
 		__atomic_store_n(page, 0, __ATOMIC_SEQ_CST);
 		__atomic_store_n(d, desc, __ATOMIC_SEQ_CST);
 	}
