@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* AES, SHA-1 and SHA-256 (Arm ARM C4.1.95: cryptographic AES, three-register SHA, two-register SHA). One op each. */
+/*
+ * AES, SHA-1 and SHA-256 (Arm ARM C4.1.95: cryptographic AES, three-register SHA, two-register
+ * SHA). One op each.
+ */
 #include "engine/a64/simd.h"
 
 #define AES_OPCODE(insn)  BITS(insn, 13, 12)
@@ -8,7 +11,7 @@
 
 static bool crypto_aes(struct a64 *t, uint32_t insn)
 {
-	static const uint16_t ops[4] = { IR_V_AESE, IR_V_AESD, IR_V_AESMC, IR_V_AESIMC };
+	static const uint16_t ops[4] = {IR_V_AESE, IR_V_AESD, IR_V_AESMC, IR_V_AESIMC};
 	unsigned int opc = ops[AES_OPCODE(insn)], rd = SIMD_RD(insn);
 	ir_val n;
 
@@ -26,7 +29,8 @@ static bool crypto_aes(struct a64 *t, uint32_t insn)
 static bool crypto_sha3(struct a64 *t, uint32_t insn)
 {
 	static const uint16_t ops[8] = {
-		IR_V_SHA1C, IR_V_SHA1P, IR_V_SHA1M, IR_V_SHA1SU0, IR_V_SHA256H, IR_V_SHA256H2, IR_V_SHA256SU1,
+		IR_V_SHA1C,   IR_V_SHA1P,    IR_V_SHA1M,     IR_V_SHA1SU0,
+		IR_V_SHA256H, IR_V_SHA256H2, IR_V_SHA256SU1,
 	};
 	unsigned int opc = ops[SHA3_OPCODE(insn)], rd = SIMD_RD(insn);
 
@@ -34,13 +38,15 @@ static bool crypto_sha3(struct a64 *t, uint32_t insn)
 		return false;
 	if (!a64_fp_enabled(t))
 		return true;
-	a64_set_v(t, rd, simd_op3(t, opc, IR_S, IR_FULL, a64_v(t, rd), a64_v(t, SIMD_RN(insn)), a64_v(t, SIMD_RM(insn))));
+	a64_set_v(t, rd,
+		  simd_op3(t, opc, IR_S, IR_FULL, a64_v(t, rd), a64_v(t, SIMD_RN(insn)),
+			   a64_v(t, SIMD_RM(insn))));
 	return true;
 }
 
 static bool crypto_sha2(struct a64 *t, uint32_t insn)
 {
-	static const uint16_t ops[4] = { IR_V_SHA1H, IR_V_SHA1SU1, IR_V_SHA256SU0 };
+	static const uint16_t ops[4] = {IR_V_SHA1H, IR_V_SHA1SU1, IR_V_SHA256SU0};
 	unsigned int opc = ops[SHA2_OPCODE(insn)], rd = SIMD_RD(insn);
 	ir_val n;
 
@@ -58,8 +64,8 @@ static bool crypto_sha2(struct a64 *t, uint32_t insn)
 }
 
 const struct a64_row a64_crypto[] = {
-	{ 0xffffcc00, 0x4e284800, crypto_aes, "aese aesd aesmc aesimc" },
-	{ 0xffe08c00, 0x5e000000, crypto_sha3, "sha, three registers" },
-	{ 0xffffcc00, 0x5e280800, crypto_sha2, "sha, two registers" },
-	{ 0, 0, NULL, NULL },
+	{0xffffcc00, 0x4e284800, crypto_aes, "aese aesd aesmc aesimc"},
+	{0xffe08c00, 0x5e000000, crypto_sha3, "sha, three registers"},
+	{0xffffcc00, 0x5e280800, crypto_sha2, "sha, two registers"},
+	{0, 0, NULL, NULL},
 };

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scalar floating point (Arm ARM C4.1.95: conversions, data processing with one to three sources, comparison, immediate,
- * conditional comparison and select), in half, single and double precision.
+ * Scalar floating point (Arm ARM C4.1.95: conversions, data processing with one to three sources,
+ * comparison, immediate, conditional comparison and select), in half, single and double
+ * precision.
  */
 #include "engine/a64/simd.h"
 
-#define FTYPE_TOP_HALF 2	/* FMOV between X and the upper half of V */
+#define FTYPE_TOP_HALF 2 /* FMOV between X and the upper half of V */
 
 #define LANE_BAD 0xff
 
-static const uint8_t ftype_lane[4] = { IR_S, IR_D, LANE_BAD, IR_H };
+static const uint8_t ftype_lane[4] = {IR_S, IR_D, LANE_BAD, IR_H};
 
 static unsigned int fp_lane(uint32_t insn)
 {
@@ -26,9 +27,9 @@ static ir_val fp_op1(struct a64 *t, unsigned int opc, unsigned int lane, ir_val 
 static bool fp_convert(struct a64 *t, uint32_t insn, unsigned int from, unsigned int to)
 {
 	static const uint16_t ops[4][4] = {
-		[IR_H] = { [IR_S] = IR_V_FCVTL, [IR_D] = IR_V_FCVTHD },
-		[IR_S] = { [IR_H] = IR_V_FCVTN, [IR_D] = IR_V_FCVTL },
-		[IR_D] = { [IR_H] = IR_V_FCVTDH, [IR_S] = IR_V_FCVTN },
+		[IR_H] = {[IR_S] = IR_V_FCVTL, [IR_D] = IR_V_FCVTHD},
+		[IR_S] = {[IR_H] = IR_V_FCVTN, [IR_D] = IR_V_FCVTL},
+		[IR_D] = {[IR_H] = IR_V_FCVTDH, [IR_S] = IR_V_FCVTN},
 	};
 	unsigned int opc = ops[from][to], narrow = from < to ? from : to;
 
@@ -47,17 +48,17 @@ struct fp_unary {
 static bool fp_dp1(struct a64 *t, uint32_t insn)
 {
 	static const struct fp_unary ops[64] = {
-		[0x00] = { IR_VZEXT },			/* FMOV */
-		[0x01] = { IR_V_FABS },
-		[0x02] = { IR_V_FNEG },
-		[0x03] = { IR_V_FSQRT },
-		[0x08] = { IR_V_FRINT, FP_RN },
-		[0x09] = { IR_V_FRINT, FP_RP },
-		[0x0a] = { IR_V_FRINT, FP_RM },
-		[0x0b] = { IR_V_FRINT, FP_RZ },
-		[0x0c] = { IR_V_FRINT, FP_RA },
-		[0x0e] = { IR_V_FRINT, VEC_ROUND_FPCR | VEC_IMM_EXACT },
-		[0x0f] = { IR_V_FRINT, VEC_ROUND_FPCR },
+		[0x00] = {IR_VZEXT}, /* FMOV */
+		[0x01] = {IR_V_FABS},
+		[0x02] = {IR_V_FNEG},
+		[0x03] = {IR_V_FSQRT},
+		[0x08] = {IR_V_FRINT, FP_RN},
+		[0x09] = {IR_V_FRINT, FP_RP},
+		[0x0a] = {IR_V_FRINT, FP_RM},
+		[0x0b] = {IR_V_FRINT, FP_RZ},
+		[0x0c] = {IR_V_FRINT, FP_RA},
+		[0x0e] = {IR_V_FRINT, VEC_ROUND_FPCR | VEC_IMM_EXACT},
+		[0x0f] = {IR_V_FRINT, VEC_ROUND_FPCR},
 	};
 	unsigned int opcode = BITS(insn, 20, 15), lane = fp_lane(insn);
 
@@ -65,12 +66,14 @@ static bool fp_dp1(struct a64 *t, uint32_t insn)
 		return false;
 	/* FCVT: the opcode's low bits are the ftype of the result. */
 	if (opcode >> 2 == 1)
-		return ftype_lane[opcode & 3] != LANE_BAD && fp_convert(t, insn, lane, ftype_lane[opcode & 3]);
+		return ftype_lane[opcode & 3] != LANE_BAD &&
+		       fp_convert(t, insn, lane, ftype_lane[opcode & 3]);
 	if (!ops[opcode].opc)
 		return false;
 	if (!a64_fp_enabled(t))
 		return true;
-	a64_set_v(t, SIMD_RD(insn), fp_op1(t, ops[opcode].opc, lane, a64_v(t, SIMD_RN(insn)), ops[opcode].imm));
+	a64_set_v(t, SIMD_RD(insn),
+		  fp_op1(t, ops[opcode].opc, lane, a64_v(t, SIMD_RN(insn)), ops[opcode].imm));
 	return true;
 }
 
@@ -78,8 +81,8 @@ static bool fp_dp1(struct a64 *t, uint32_t insn)
 static bool fp_dp2(struct a64 *t, uint32_t insn)
 {
 	static const uint16_t ops[16] = {
-		IR_V_FMUL, IR_V_FDIV, IR_V_FADD, IR_V_FSUB, IR_V_FMAX, IR_V_FMIN, IR_V_FMAXNM, IR_V_FMINNM,
-		IR_V_FMUL,				/* FNMUL */
+		IR_V_FMUL, IR_V_FDIV,   IR_V_FADD,   IR_V_FSUB, IR_V_FMAX,
+		IR_V_FMIN, IR_V_FMAXNM, IR_V_FMINNM, IR_V_FMUL, /* FNMUL */
 	};
 	unsigned int opcode = BITS(insn, 15, 12), lane = fp_lane(insn);
 	ir_val v;
@@ -88,14 +91,18 @@ static bool fp_dp2(struct a64 *t, uint32_t insn)
 		return false;
 	if (!a64_fp_enabled(t))
 		return true;
-	v = simd_op2(t, ops[opcode], lane, IR_SCALAR, a64_v(t, SIMD_RN(insn)), a64_v(t, SIMD_RM(insn)));
+	v = simd_op2(t, ops[opcode], lane, IR_SCALAR, a64_v(t, SIMD_RN(insn)),
+		     a64_v(t, SIMD_RM(insn)));
 	if (opcode == 8)
 		v = fp_op1(t, IR_V_FNEG, lane, v, 0);
 	a64_set_v(t, SIMD_RD(insn), v);
 	return true;
 }
 
-/* Three sources: FMADD FMSUB FNMADD FNMSUB. o1 negates the addend; it and o0 differing negates the product. */
+/*
+ * Three sources: FMADD FMSUB FNMADD FNMSUB. o1 negates the addend; it and o0 differing negates
+ * the product.
+ */
 static bool fp_dp3(struct a64 *t, uint32_t insn)
 {
 	unsigned int lane = fp_lane(insn), o1 = BIT(insn, 21), o0 = BIT(insn, 15);
@@ -108,8 +115,8 @@ static bool fp_dp3(struct a64 *t, uint32_t insn)
 	a = a64_v(t, BITS(insn, 14, 10));
 	if (o1)
 		a = fp_op1(t, IR_V_FNEG, lane, a, 0);
-	a = simd_op3(t, o1 != o0 ? IR_V_FMLS : IR_V_FMLA, lane, IR_SCALAR, a, a64_v(t, SIMD_RN(insn)),
-		     a64_v(t, SIMD_RM(insn)));
+	a = simd_op3(t, o1 != o0 ? IR_V_FMLS : IR_V_FMLA, lane, IR_SCALAR, a,
+		     a64_v(t, SIMD_RN(insn)), a64_v(t, SIMD_RM(insn)));
 	a64_set_v(t, SIMD_RD(insn), a);
 	return true;
 }
@@ -144,14 +151,15 @@ static bool fp_cmp(struct a64 *t, uint32_t insn)
 		return true;
 	if (!zero)
 		m = a64_v(t, SIMD_RM(insn));
-	a64_set_flags(t, fp_compare(t, lane, a64_v(t, SIMD_RN(insn)), m,
-				    (BIT(insn, 4) ? VEC_FCMP_SIGNAL : 0) | (zero ? VEC_FCMP_ZERO : 0)));
+	a64_set_flags(
+		t, fp_compare(t, lane, a64_v(t, SIMD_RN(insn)), m,
+			      (BIT(insn, 4) ? VEC_FCMP_SIGNAL : 0) | (zero ? VEC_FCMP_ZERO : 0)));
 	return true;
 }
 
 /*
- * FCCMP: when the condition fails nothing is compared and no exception raised. Zero is compared with zero then, which raises
- * none, and the flags are the immediate's.
+ * FCCMP: when the condition fails nothing is compared and no exception raised. Zero is compared
+ * with zero then, which raises none, and the flags are the immediate's.
  */
 static bool fp_ccmp(struct a64 *t, uint32_t insn)
 {
@@ -180,7 +188,8 @@ static bool fp_csel(struct a64 *t, uint32_t insn)
 		return false;
 	if (!a64_fp_enabled(t))
 		return true;
-	v = a64_op(t, IR_VSEL, IR_V128, BITS(insn, 15, 12), a64_flags(t), a64_v(t, SIMD_RN(insn)), a64_v(t, SIMD_RM(insn)), 0);
+	v = a64_op(t, IR_VSEL, IR_V128, BITS(insn, 15, 12), a64_flags(t), a64_v(t, SIMD_RN(insn)),
+		   a64_v(t, SIMD_RM(insn)), 0);
 	a64_set_v(t, SIMD_RD(insn), simd_op1(t, IR_VZEXT, lane, IR_SCALAR, v, 0));
 	return true;
 }
@@ -192,7 +201,8 @@ static void put_ftoi(struct a64 *t, uint32_t insn, unsigned int lane, int32_t im
 	bool sf = BIT(insn, 31);
 
 	a64_set_x(t, sf, SIMD_RD(insn),
-		  a64_op(t, IR_FTOI, a64_type(sf), IR_LANES(lane, IR_SCALAR), a64_v(t, SIMD_RN(insn)), IR_NONE, IR_NONE, imm));
+		  a64_op(t, IR_FTOI, a64_type(sf), IR_LANES(lane, IR_SCALAR),
+			 a64_v(t, SIMD_RN(insn)), IR_NONE, IR_NONE, imm));
 }
 
 /* The integer is 64 bits wide in IR. */
@@ -202,22 +212,27 @@ static void put_itof(struct a64 *t, uint32_t insn, unsigned int lane, int32_t im
 	ir_val x = a64_x(t, sf, SIMD_RN(insn));
 
 	if (!sf)
-		x = a64_op(t, imm & VEC_IMM_SIGNED ? IR_SEXT : IR_ZEXT, IR_I64, 0, x, IR_NONE, IR_NONE, 32);
-	a64_set_v(t, SIMD_RD(insn), a64_op(t, IR_ITOF, IR_V128, IR_LANES(lane, IR_SCALAR), x, IR_NONE, IR_NONE, imm));
+		x = a64_op(t, imm & VEC_IMM_SIGNED ? IR_SEXT : IR_ZEXT, IR_I64, 0, x, IR_NONE,
+			   IR_NONE, 32);
+	a64_set_v(t, SIMD_RD(insn),
+		  a64_op(t, IR_ITOF, IR_V128, IR_LANES(lane, IR_SCALAR), x, IR_NONE, IR_NONE, imm));
 }
 
 /* rmode:opcode of conversions; the opcode's low bit is unsigned. */
-#define OPCODE_ITOF 2
+#define OPCODE_ITOF      2
 #define OPCODE_FTOI_AWAY 4
-#define OPCODE_FMOV 6
+#define OPCODE_FMOV      6
 
 static bool fp_fixed(struct a64 *t, uint32_t insn)
 {
-	unsigned int lane = fp_lane(insn), rmode = BITS(insn, 20, 19), opcode = BITS(insn, 18, 16), scale = BITS(insn, 15, 10);
+	unsigned int lane = fp_lane(insn), rmode = BITS(insn, 20, 19), opcode = BITS(insn, 18, 16),
+		     scale = BITS(insn, 15, 10);
 	bool to_fp = rmode == FP_RN && (opcode & 6) == OPCODE_ITOF;
-	int32_t imm = (int32_t)(64 - scale) << VEC_IMM_FBITS_SHIFT | (opcode & 1 ? 0 : VEC_IMM_SIGNED);
+	int32_t imm =
+		(int32_t)(64 - scale) << VEC_IMM_FBITS_SHIFT | (opcode & 1 ? 0 : VEC_IMM_SIGNED);
 
-	if (lane == LANE_BAD || (!to_fp && (rmode != FP_RZ || opcode > 1)) || (!BIT(insn, 31) && scale < 32))
+	if (lane == LANE_BAD || (!to_fp && (rmode != FP_RZ || opcode > 1)) ||
+	    (!BIT(insn, 31) && scale < 32))
 		return false;
 	if (!a64_fp_enabled(t))
 		return true;
@@ -237,7 +252,8 @@ static bool emit_fmov(struct a64 *t, uint32_t insn, unsigned int lane, unsigned 
 	if (!a64_fp_enabled(t))
 		return true;
 	if (!to_fp) {
-		v = a64_op(t, IR_VGETU, a64_type(sf), IR_LANES(lane, IR_FULL), a64_v(t, rn), IR_NONE, IR_NONE, (int32_t)index);
+		v = a64_op(t, IR_VGETU, a64_type(sf), IR_LANES(lane, IR_FULL), a64_v(t, rn),
+			   IR_NONE, IR_NONE, (int32_t)index);
 		a64_set_x(t, sf, rd, v);
 		return true;
 	}
@@ -250,10 +266,14 @@ static bool emit_fmov(struct a64 *t, uint32_t insn, unsigned int lane, unsigned 
 	return true;
 }
 
-/* FMOV between registers of the same width, of half precision and W or X, and of X and the upper half of V. */
+/*
+ * FMOV between registers of the same width, of half precision and W or X, and of X and the upper
+ * half of V.
+ */
 static bool fp_fmov(struct a64 *t, uint32_t insn)
 {
-	unsigned int ftype = BITS(insn, 23, 22), rmode = BITS(insn, 20, 19), lane = ftype_lane[ftype];
+	unsigned int ftype = BITS(insn, 23, 22), rmode = BITS(insn, 20, 19),
+		     lane = ftype_lane[ftype];
 	bool sf = BIT(insn, 31);
 
 	if (ftype == FTYPE_TOP_HALF)
@@ -298,15 +318,15 @@ static bool fp_int(struct a64 *t, uint32_t insn)
 }
 
 const struct a64_row a64_fp[] = {
-	{ 0x7f200000, 0x1e000000, fp_fixed, "scvtf ucvtf fcvtz (fixed)" },
-	{ 0xfffffc00, 0x1e7e0000, fp_fjcvtzs, "fjcvtzs" },
-	{ 0x7f20fc00, 0x1e200000, fp_int, "scvtf ucvtf fcvt fmov (general)" },
-	{ 0xff207c00, 0x1e204000, fp_dp1, "fp one source" },
-	{ 0xff20fc07, 0x1e202000, fp_cmp, "fcmp fcmpe" },
-	{ 0xff201fe0, 0x1e201000, fp_imm, "fmov (immediate)" },
-	{ 0xff200c00, 0x1e200400, fp_ccmp, "fccmp fccmpe" },
-	{ 0xff200c00, 0x1e200800, fp_dp2, "fp two sources" },
-	{ 0xff200c00, 0x1e200c00, fp_csel, "fcsel" },
-	{ 0xff000000, 0x1f000000, fp_dp3, "fmadd fmsub fnmadd fnmsub" },
-	{ 0, 0, NULL, NULL },
+	{0x7f200000, 0x1e000000, fp_fixed, "scvtf ucvtf fcvtz (fixed)"},
+	{0xfffffc00, 0x1e7e0000, fp_fjcvtzs, "fjcvtzs"},
+	{0x7f20fc00, 0x1e200000, fp_int, "scvtf ucvtf fcvt fmov (general)"},
+	{0xff207c00, 0x1e204000, fp_dp1, "fp one source"},
+	{0xff20fc07, 0x1e202000, fp_cmp, "fcmp fcmpe"},
+	{0xff201fe0, 0x1e201000, fp_imm, "fmov (immediate)"},
+	{0xff200c00, 0x1e200400, fp_ccmp, "fccmp fccmpe"},
+	{0xff200c00, 0x1e200800, fp_dp2, "fp two sources"},
+	{0xff200c00, 0x1e200c00, fp_csel, "fcsel"},
+	{0xff000000, 0x1f000000, fp_dp3, "fmadd fmsub fnmadd fnmsub"},
+	{0, 0, NULL, NULL},
 };

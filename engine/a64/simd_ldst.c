@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads and stores of structures: LD1-LD4, ST1-ST4 (Arm ARM C4.1.91: Advanced SIMD load/store multiple structures, single
- * structure, and their post-indexed forms).
+ * Loads and stores of structures: LD1-LD4, ST1-ST4 (Arm ARM C4.1.91: Advanced SIMD load/store
+ * multiple structures, single structure, and their post-indexed forms).
  *
- * Multiple structures are moved in pieces of 16 or 8 bytes, and interleaved in registers. Each element is an access of its own
- * to the architecture, which shows in two modes: big-endian data, and alignment checking. There each element is accessed.
+ * Multiple structures are moved in pieces of 16 or 8 bytes, and interleaved in registers. Each
+ * element is an access of its own to the architecture, which shows in two modes: big-endian data,
+ * and alignment checking. There each element is accessed.
  */
 #include "engine/a64/simd.h"
 
@@ -13,10 +14,10 @@
 /* One instruction. */
 struct structures {
 	unsigned int rn, rt, rm;
-	unsigned int nr;		/* registers */
-	unsigned int selem;		/* elements in a structure */
+	unsigned int nr;    /* registers */
+	unsigned int selem; /* elements in a structure */
 	unsigned int lane;
-	unsigned int reg_bytes;		/* of each register, 8 or 16; of single structures: an element's */
+	unsigned int reg_bytes; /* of each register, 8 or 16; of single structures: an element's */
 	bool load, post;
 };
 
@@ -40,9 +41,10 @@ static void write_back(struct a64 *t, const struct structures *s, ir_val base)
 
 static void probe_stores(struct a64 *t, const struct structures *s, ir_val base)
 {
-	struct mem_desc d = { .size_log2 = (uint8_t)s->lane, .vec = 1 };
+	struct mem_desc d = {.size_log2 = (uint8_t)s->lane, .vec = 1};
 
-	a64_op(t, IR_PROBE_W, IR_I64, a64_mem(t, &d), base, IR_NONE, IR_NONE, (int32_t)total_bytes(s));
+	a64_op(t, IR_PROBE_W, IR_I64, a64_mem(t, &d), base, IR_NONE, IR_NONE,
+	       (int32_t)total_bytes(s));
 }
 
 static void get_regs(struct a64 *t, const struct structures *s, ir_val v[MAX_REGS])
@@ -61,49 +63,80 @@ static void put_regs(struct a64 *t, const struct structures *s, const ir_val v[M
 
 static ir_val load_element(struct a64 *t, unsigned int lane, ir_val base, unsigned int offset)
 {
-	struct mem_desc d = { .size_log2 = (uint8_t)lane, .vec = 1, .reg64 = lane == IR_D, .offset = (int32_t)offset };
+	struct mem_desc d = {.size_log2 = (uint8_t)lane,
+			     .vec = 1,
+			     .reg64 = lane == IR_D,
+			     .offset = (int32_t)offset};
 
 	return a64_load(t, a64_type(lane == IR_D), &d, base, IR_NONE);
 }
 
-static void store_element(struct a64 *t, unsigned int lane, ir_val base, unsigned int offset, ir_val v, unsigned int index)
+static void store_element(struct a64 *t, unsigned int lane, ir_val base, unsigned int offset,
+			  ir_val v, unsigned int index)
 {
-	struct mem_desc d = { .size_log2 = (uint8_t)lane, .vec = 1, .reg64 = lane == IR_D, .offset = (int32_t)offset };
-	ir_val x = a64_op(t, IR_VGETU, a64_type(lane == IR_D), IR_LANES(lane, IR_FULL), v, IR_NONE, IR_NONE, (int32_t)index);
+	struct mem_desc d = {.size_log2 = (uint8_t)lane,
+			     .vec = 1,
+			     .reg64 = lane == IR_D,
+			     .offset = (int32_t)offset};
+	ir_val x = a64_op(t, IR_VGETU, a64_type(lane == IR_D), IR_LANES(lane, IR_FULL), v, IR_NONE,
+			  IR_NONE, (int32_t)index);
 
 	a64_store(t, &d, base, IR_NONE, x);
 }
 
-/* Each element in memory order: which register, which index there, which offset. */
-#define FOR_EACH_ELEMENT(s, reg, index, offset)                                                                      \
-	for (unsigned int at_ = 0, nr_ = total_bytes(s) >> (s)->lane, per_ = (s)->reg_bytes >> (s)->lane, reg, index, offset;   \
-	     at_ < nr_ && (reg = (s)->selem > 1 ? at_ % (s)->selem : at_ / per_,                                   \
-			   index = (s)->selem > 1 ? at_ / (s)->selem : at_ % per_, offset = at_ << (s)->lane, true);       \
-	     at_++)
+/* One element of multiple structures: which register of the list, which lane of it, how far on. */
+struct element {
+	unsigned int reg, index, offset;
+};
 
-static void load_by_element(struct a64 *t, const struct structures *s, ir_val base, ir_val v[MAX_REGS])
+static unsigned int nr_elements(const struct structures *s)
+{
+	return total_bytes(s) >> s->lane;
+}
+
+/* The one that comes as number @at in memory. */
+static struct element element_at(const struct structures *s, unsigned int at)
+{
+	unsigned int per_reg = s->reg_bytes >> s->lane;
+
+	if (s->selem > 1)
+		return (struct element){at % s->selem, at / s->selem, at << s->lane};
+	return (struct element){at / per_reg, at % per_reg, at << s->lane};
+}
+
+static void load_by_element(struct a64 *t, const struct structures *s, ir_val base,
+			    ir_val v[MAX_REGS])
 {
 	ir_val zero = simd_zero(t);
 
 	for (unsigned int i = 0; i < s->nr; i++)
 		v[i] = zero;
-	FOR_EACH_ELEMENT(s, reg, index, offset) {
-		ir_val x = load_element(t, s->lane, base, offset);
+	for (unsigned int at = 0; at < nr_elements(s); at++) {
+		struct element e = element_at(s, at);
+		ir_val x = load_element(t, s->lane, base, e.offset);
 
-		v[reg] = a64_vop(t, IR_VSET, s->lane, IR_FULL, v[reg], x, IR_NONE, (int32_t)index);
+		v[e.reg] = a64_vop(t, IR_VSET, s->lane, IR_FULL, v[e.reg], x, IR_NONE,
+				   (int32_t)e.index);
 	}
 }
 
-static void store_by_element(struct a64 *t, const struct structures *s, ir_val base, const ir_val v[MAX_REGS])
+static void store_by_element(struct a64 *t, const struct structures *s, ir_val base,
+			     const ir_val v[MAX_REGS])
 {
 	probe_stores(t, s, base);
-	FOR_EACH_ELEMENT(s, reg, index, offset)
-		store_element(t, s->lane, base, offset, v[reg], index);
+	for (unsigned int at = 0; at < nr_elements(s); at++) {
+		struct element e = element_at(s, at);
+
+		store_element(t, s->lane, base, e.offset, v[e.reg], e.index);
+	}
 }
 
 /* --- Pieces --- */
 
-/* How memory is cut: all pieces have 16 bytes (8 for LD1 of 64-bit registers), the last one of 24 bytes has 8. */
+/*
+ * How memory is cut: all pieces have 16 bytes (8 for LD1 of 64-bit registers), the last one of 24
+ * bytes has 8.
+ */
 struct pieces {
 	unsigned int nr;
 	uint8_t size_log2[MAX_REGS];
@@ -112,7 +145,7 @@ struct pieces {
 static struct pieces cut(const struct structures *s)
 {
 	unsigned int total = total_bytes(s), size = s->selem == 1 && s->reg_bytes == 8 ? 3 : 4;
-	struct pieces p = { 0 };
+	struct pieces p = {0};
 
 	for (unsigned int at = 0; at < total; at += 1u << size) {
 		if (total - at < 16)
@@ -133,7 +166,10 @@ static void load_pieces(struct a64 *t, const struct pieces *p, ir_val base, ir_v
 	int32_t offset = 0;
 
 	for (unsigned int i = 0; i < p->nr; i++) {
-		struct mem_desc d = { .size_log2 = p->size_log2[i], .pair = is_pair(p, i), .vec = 1, .offset = offset };
+		struct mem_desc d = {.size_log2 = p->size_log2[i],
+				     .pair = is_pair(p, i),
+				     .vec = 1,
+				     .offset = offset};
 
 		v[i] = a64_load(t, IR_V128, &d, base, IR_NONE);
 		offset += 1 << p->size_log2[i];
@@ -145,8 +181,8 @@ static void load_pieces(struct a64 *t, const struct pieces *p, ir_val base, ir_v
 	}
 }
 
-static void store_pieces(struct a64 *t, const struct structures *s, const struct pieces *p, ir_val base,
-			 const ir_val v[MAX_REGS])
+static void store_pieces(struct a64 *t, const struct structures *s, const struct pieces *p,
+			 ir_val base, const ir_val v[MAX_REGS])
 {
 	int32_t offset = 0;
 
@@ -154,7 +190,10 @@ static void store_pieces(struct a64 *t, const struct structures *s, const struct
 	if (p->nr > 2 || (p->nr == 2 && !is_pair(p, 0)))
 		probe_stores(t, s, base);
 	for (unsigned int i = 0; i < p->nr; i++) {
-		struct mem_desc d = { .size_log2 = p->size_log2[i], .pair = is_pair(p, i), .vec = 1, .offset = offset };
+		struct mem_desc d = {.size_log2 = p->size_log2[i],
+				     .pair = is_pair(p, i),
+				     .vec = 1,
+				     .offset = offset};
 
 		a64_store(t, &d, base, d.pair ? v[i + 1] : IR_NONE, v[i]);
 		offset += (1 + d.pair) << p->size_log2[i];
@@ -163,8 +202,8 @@ static void store_pieces(struct a64 *t, const struct structures *s, const struct
 }
 
 /*
- * Between memory order and registers. Pieces are whole 128-bit registers in all but LD1 and ST1; registers of 64 bits come from,
- * or fill, their low halves.
+ * Between memory order and registers. Pieces are whole 128-bit registers in all but LD1 and ST1;
+ * registers of 64 bits come from, or fill, their low halves.
  */
 static ir_val perm(struct a64 *t, const struct structures *s, unsigned int opc, ir_val a, ir_val b)
 {
@@ -183,7 +222,7 @@ static void deinterleave2(struct a64 *t, const struct structures *s, ir_val v[MA
 static void deinterleave3(struct a64 *t, const struct structures *s, ir_val v[MAX_REGS])
 {
 	unsigned int shape = s->reg_bytes == 16 ? IR_FULL : IR_HALF;
-	ir_val in[3] = { v[0], v[1], shape == IR_FULL ? v[2] : v[1] };
+	ir_val in[3] = {v[0], v[1], shape == IR_FULL ? v[2] : v[1]};
 
 	for (unsigned int i = 0; i < 3; i++)
 		v[i] = a64_vop(t, IR_V_DEINT3, s->lane, shape, in[0], in[1], in[2], (int32_t)i);
@@ -235,10 +274,11 @@ static void interleave(struct a64 *t, const struct structures *s, ir_val v[MAX_R
 			v[1] = perm(t, s, IR_V_ZIP2, v[0], v[1]);
 		v[0] = a;
 	} else if (s->selem == 3) {
-		ir_val in[3] = { v[0], v[1], v[2] };
+		ir_val in[3] = {v[0], v[1], v[2]};
 
 		for (unsigned int i = 0; i < (full ? 3 : 2); i++)
-			v[i] = a64_vop(t, IR_V_INT3, s->lane, full ? IR_FULL : IR_HALF, in[0], in[1], in[2], (int32_t)i);
+			v[i] = a64_vop(t, IR_V_INT3, s->lane, full ? IR_FULL : IR_HALF, in[0],
+				       in[1], in[2], (int32_t)i);
 	} else if (s->selem == 4) {
 		a = perm(t, s, IR_V_ZIP1, v[0], v[2]);
 		b = perm(t, s, IR_V_ZIP1, v[1], v[3]);
@@ -287,14 +327,20 @@ static bool ldst_multiple(struct a64 *t, uint32_t insn)
 	static const struct {
 		uint8_t nr, selem;
 	} kinds[16] = {
-		[0x0] = { 4, 4 }, [0x2] = { 4, 1 }, [0x4] = { 3, 3 }, [0x6] = { 3, 1 },
-		[0x7] = { 1, 1 }, [0x8] = { 2, 2 }, [0xa] = { 2, 1 },
+		[0x0] = {4, 4}, [0x2] = {4, 1}, [0x4] = {3, 3}, [0x6] = {3, 1},
+		[0x7] = {1, 1}, [0x8] = {2, 2}, [0xa] = {2, 1},
 	};
 	unsigned int opcode = BITS(insn, 15, 12);
 	struct structures s = {
-		.rt = BITS(insn, 4, 0), .rn = BITS(insn, 9, 5), .rm = BITS(insn, 20, 16), .lane = BITS(insn, 11, 10),
-		.nr = kinds[opcode].nr, .selem = kinds[opcode].selem, .reg_bytes = BIT(insn, 30) ? 16 : 8,
-		.load = BIT(insn, 22), .post = BIT(insn, 23),
+		.rt = BITS(insn, 4, 0),
+		.rn = BITS(insn, 9, 5),
+		.rm = BITS(insn, 20, 16),
+		.lane = BITS(insn, 11, 10),
+		.nr = kinds[opcode].nr,
+		.selem = kinds[opcode].selem,
+		.reg_bytes = BIT(insn, 30) ? 16 : 8,
+		.load = BIT(insn, 22),
+		.post = BIT(insn, 23),
 	};
 
 	if (!s.nr || (s.lane == IR_D && s.reg_bytes == 8 && s.selem > 1))
@@ -307,7 +353,8 @@ static bool ldst_multiple(struct a64 *t, uint32_t insn)
 
 /* --- Single structures --- */
 
-static void emit_single(struct a64 *t, const struct structures *s, unsigned int index, unsigned int replicate_shape)
+static void emit_single(struct a64 *t, const struct structures *s, unsigned int index,
+			unsigned int replicate_shape)
 {
 	bool replicate = replicate_shape != IR_SCALAR;
 	ir_val base = a64_base(t, s->rn), v[MAX_REGS], x[MAX_REGS];
@@ -324,7 +371,8 @@ static void emit_single(struct a64 *t, const struct structures *s, unsigned int 
 			x[i] = load_element(t, s->lane, base, i << s->lane);
 		for (unsigned int i = 0; i < s->nr; i++)
 			v[i] = replicate ? simd_op1(t, IR_VDUP, s->lane, replicate_shape, x[i], 0)
-					 : a64_vop(t, IR_VSET, s->lane, IR_FULL, v[i], x[i], IR_NONE, (int32_t)index);
+					 : a64_vop(t, IR_VSET, s->lane, IR_FULL, v[i], x[i],
+						   IR_NONE, (int32_t)index);
 		put_regs(t, s, v);
 	}
 	write_back(t, s, base);
@@ -333,7 +381,8 @@ static void emit_single(struct a64 *t, const struct structures *s, unsigned int 
 /* The scale is in the opcode; index bits that the lane does not need are in size. */
 static bool single_lane(uint32_t insn, unsigned int *lane, unsigned int *index)
 {
-	unsigned int scale = BITS(insn, 15, 14), size = BITS(insn, 11, 10), all = BIT(insn, 30) << 3 | BITS(insn, 12, 10);
+	unsigned int scale = BITS(insn, 15, 14), size = BITS(insn, 11, 10),
+		     all = BIT(insn, 30) << 3 | BITS(insn, 12, 10);
 
 	*lane = scale;
 	*index = all >> scale;
@@ -352,8 +401,12 @@ static bool ldst_single(struct a64 *t, uint32_t insn)
 	bool replicate = BITS(insn, 15, 14) == 3;
 	unsigned int lane, index = 0, shape = IR_SCALAR;
 	struct structures s = {
-		.rt = BITS(insn, 4, 0), .rn = BITS(insn, 9, 5), .rm = BITS(insn, 20, 16),
-		.nr = (BIT(insn, 13) << 1 | BIT(insn, 21)) + 1, .load = BIT(insn, 22), .post = BIT(insn, 23),
+		.rt = BITS(insn, 4, 0),
+		.rn = BITS(insn, 9, 5),
+		.rm = BITS(insn, 20, 16),
+		.nr = (BIT(insn, 13) << 1 | BIT(insn, 21)) + 1,
+		.load = BIT(insn, 22),
+		.post = BIT(insn, 23),
 	};
 
 	if (replicate) {
@@ -374,9 +427,9 @@ static bool ldst_single(struct a64 *t, uint32_t insn)
 }
 
 const struct a64_row a64_simd_ldst[] = {
-	{ 0xbfbf0000, 0x0c000000, ldst_multiple, "ld1-4 st1-4 (multiple)" },
-	{ 0xbfa00000, 0x0c800000, ldst_multiple, "ld1-4 st1-4 (multiple, post-indexed)" },
-	{ 0xbf9f0000, 0x0d000000, ldst_single, "ld1-4 st1-4 ld1-4r (single)" },
-	{ 0xbf800000, 0x0d800000, ldst_single, "ld1-4 st1-4 ld1-4r (single, post-indexed)" },
-	{ 0, 0, NULL, NULL },
+	{0xbfbf0000, 0x0c000000, ldst_multiple, "ld1-4 st1-4 (multiple)"},
+	{0xbfa00000, 0x0c800000, ldst_multiple, "ld1-4 st1-4 (multiple, post-indexed)"},
+	{0xbf9f0000, 0x0d000000, ldst_single, "ld1-4 st1-4 ld1-4r (single)"},
+	{0xbf800000, 0x0d800000, ldst_single, "ld1-4 st1-4 ld1-4r (single, post-indexed)"},
+	{0, 0, NULL, NULL},
 };

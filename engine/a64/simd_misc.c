@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Advanced SIMD two-register miscellaneous, across lanes, and scalar pairwise (Arm ARM C4.1.95), vector and scalar. */
+/*
+ * Advanced SIMD two-register miscellaneous, across lanes, and scalar pairwise (Arm ARM C4.1.95),
+ * vector and scalar.
+ */
 #include "engine/a64/simd.h"
 
 enum misc_kind {
 	MISC_NOT,
-	MISC_PLAIN,	/* opc(n) */
-	MISC_DN,	/* opc(d, n) */
-	MISC_ZERO,	/* opc(n, 0) */
-	MISC_ZERO_REV,	/* opc(0, n) */
-	MISC_LONG_ADD,	/* opc(n) has wide lanes and is added to d */
-	MISC_NARROW,	/* opc narrows */
+	MISC_PLAIN,    /* opc(n) */
+	MISC_DN,       /* opc(d, n) */
+	MISC_ZERO,     /* opc(n, 0) */
+	MISC_ZERO_REV, /* opc(0, n) */
+	MISC_LONG_ADD, /* opc(n) has wide lanes and is added to d */
+	MISC_NARROW,   /* opc narrows */
 	MISC_SHLL,
 };
 
@@ -23,33 +26,34 @@ struct misc {
 /* Integer operations by U and opcode; the size field is the lane. */
 static const struct misc misc_int[2][32] = {
 	{
-		[0x00] = { MISC_PLAIN, IR_V_REV64, LANES_BHS },
-		[0x01] = { MISC_PLAIN, IR_V_REV16, LANES_B },
-		[0x02] = { MISC_PLAIN, IR_V_SADDLP, LANES_BHS },
-		[0x03] = { MISC_DN, IR_V_SUQADD, LANES_BHSD, LANES_BHSD },
-		[0x04] = { MISC_PLAIN, IR_V_CLS, LANES_BHS },
-		[0x05] = { MISC_PLAIN, IR_V_CNT, LANES_B },
-		[0x06] = { MISC_LONG_ADD, IR_V_SADDLP, LANES_BHS },
-		[0x07] = { MISC_PLAIN, IR_V_SQABS, LANES_BHSD, LANES_BHSD },
-		[0x08] = { MISC_ZERO, IR_V_CMGT, LANES_BHSD, LANES_D },
-		[0x09] = { MISC_ZERO, IR_V_CMEQ, LANES_BHSD, LANES_D },
-		[0x0a] = { MISC_ZERO_REV, IR_V_CMGT, LANES_BHSD, LANES_D },
-		[0x0b] = { MISC_PLAIN, IR_V_ABS, LANES_BHSD, LANES_D },
-		[0x12] = { MISC_NARROW, IR_V_XTN, LANES_BHS },
-		[0x14] = { MISC_NARROW, IR_V_SQXTN, LANES_BHS, LANES_BHS },
-	}, {
-		[0x00] = { MISC_PLAIN, IR_V_REV32, LANES_BH },
-		[0x02] = { MISC_PLAIN, IR_V_UADDLP, LANES_BHS },
-		[0x03] = { MISC_DN, IR_V_USQADD, LANES_BHSD, LANES_BHSD },
-		[0x04] = { MISC_PLAIN, IR_V_CLZ, LANES_BHS },
-		[0x06] = { MISC_LONG_ADD, IR_V_UADDLP, LANES_BHS },
-		[0x07] = { MISC_PLAIN, IR_V_SQNEG, LANES_BHSD, LANES_BHSD },
-		[0x08] = { MISC_ZERO, IR_V_CMGE, LANES_BHSD, LANES_D },
-		[0x09] = { MISC_ZERO_REV, IR_V_CMGE, LANES_BHSD, LANES_D },
-		[0x0b] = { MISC_PLAIN, IR_V_NEG, LANES_BHSD, LANES_D },
-		[0x12] = { MISC_NARROW, IR_V_SQXTUN, LANES_BHS, LANES_BHS },
-		[0x13] = { MISC_SHLL, IR_V_UXTL, LANES_BHS },
-		[0x14] = { MISC_NARROW, IR_V_UQXTN, LANES_BHS, LANES_BHS },
+		[0x00] = {MISC_PLAIN, IR_V_REV64, LANES_BHS},
+		[0x01] = {MISC_PLAIN, IR_V_REV16, LANES_B},
+		[0x02] = {MISC_PLAIN, IR_V_SADDLP, LANES_BHS},
+		[0x03] = {MISC_DN, IR_V_SUQADD, LANES_BHSD, LANES_BHSD},
+		[0x04] = {MISC_PLAIN, IR_V_CLS, LANES_BHS},
+		[0x05] = {MISC_PLAIN, IR_V_CNT, LANES_B},
+		[0x06] = {MISC_LONG_ADD, IR_V_SADDLP, LANES_BHS},
+		[0x07] = {MISC_PLAIN, IR_V_SQABS, LANES_BHSD, LANES_BHSD},
+		[0x08] = {MISC_ZERO, IR_V_CMGT, LANES_BHSD, LANES_D},
+		[0x09] = {MISC_ZERO, IR_V_CMEQ, LANES_BHSD, LANES_D},
+		[0x0a] = {MISC_ZERO_REV, IR_V_CMGT, LANES_BHSD, LANES_D},
+		[0x0b] = {MISC_PLAIN, IR_V_ABS, LANES_BHSD, LANES_D},
+		[0x12] = {MISC_NARROW, IR_V_XTN, LANES_BHS},
+		[0x14] = {MISC_NARROW, IR_V_SQXTN, LANES_BHS, LANES_BHS},
+	},
+	{
+		[0x00] = {MISC_PLAIN, IR_V_REV32, LANES_BH},
+		[0x02] = {MISC_PLAIN, IR_V_UADDLP, LANES_BHS},
+		[0x03] = {MISC_DN, IR_V_USQADD, LANES_BHSD, LANES_BHSD},
+		[0x04] = {MISC_PLAIN, IR_V_CLZ, LANES_BHS},
+		[0x06] = {MISC_LONG_ADD, IR_V_UADDLP, LANES_BHS},
+		[0x07] = {MISC_PLAIN, IR_V_SQNEG, LANES_BHSD, LANES_BHSD},
+		[0x08] = {MISC_ZERO, IR_V_CMGE, LANES_BHSD, LANES_D},
+		[0x09] = {MISC_ZERO_REV, IR_V_CMGE, LANES_BHSD, LANES_D},
+		[0x0b] = {MISC_PLAIN, IR_V_NEG, LANES_BHSD, LANES_D},
+		[0x12] = {MISC_NARROW, IR_V_SQXTUN, LANES_BHS, LANES_BHS},
+		[0x13] = {MISC_SHLL, IR_V_UXTL, LANES_BHS},
+		[0x14] = {MISC_NARROW, IR_V_UQXTN, LANES_BHS, LANES_BHS},
 	},
 };
 
@@ -59,46 +63,49 @@ static const struct misc misc_int[2][32] = {
 static const struct misc misc_fp[2][2][32] = {
 	{
 		{
-			[0x16] = { MISC_NARROW, IR_V_FCVTN, LANES_HS },
-			[0x17] = { MISC_PLAIN, IR_V_FCVTL, LANES_HS },
-			[0x18] = { MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, FP_RN },
-			[0x19] = { MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, FP_RM },
-			[0x1a] = { MISC_PLAIN, IR_V_FTOS, LANES_HSD, LANES_HSD, FP_RN },
-			[0x1b] = { MISC_PLAIN, IR_V_FTOS, LANES_HSD, LANES_HSD, FP_RM },
-			[0x1c] = { MISC_PLAIN, IR_V_FTOS, LANES_HSD, LANES_HSD, FP_RA },
-			[0x1d] = { MISC_PLAIN, IR_V_STOF, LANES_HSD, LANES_HSD },
-		}, {
-			[0x0c] = { MISC_ZERO, IR_V_FCMGT, LANES_HSD, LANES_HSD },
-			[0x0d] = { MISC_ZERO, IR_V_FCMEQ, LANES_HSD, LANES_HSD },
-			[0x0e] = { MISC_ZERO_REV, IR_V_FCMGT, LANES_HSD, LANES_HSD },
-			[0x0f] = { MISC_PLAIN, IR_V_FABS, LANES_HSD },
-			[0x18] = { MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, FP_RP },
-			[0x19] = { MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, FP_RZ },
-			[0x1a] = { MISC_PLAIN, IR_V_FTOS, LANES_HSD, LANES_HSD, FP_RP },
-			[0x1b] = { MISC_PLAIN, IR_V_FTOS, LANES_HSD, LANES_HSD, FP_RZ },
-			[0x1c] = { MISC_PLAIN, IR_V_URECPE, LANES_S },
-			[0x1d] = { MISC_PLAIN, IR_V_FRECPE, LANES_HSD, LANES_HSD },
-			[0x1f] = { MISC_PLAIN, IR_V_FRECPX, 0, LANES_HSD },
+			[0x16] = {MISC_NARROW, IR_V_FCVTN, LANES_HS},
+			[0x17] = {MISC_PLAIN, IR_V_FCVTL, LANES_HS},
+			[0x18] = {MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, FP_RN},
+			[0x19] = {MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, FP_RM},
+			[0x1a] = {MISC_PLAIN, IR_V_FTOS, LANES_HSD, LANES_HSD, FP_RN},
+			[0x1b] = {MISC_PLAIN, IR_V_FTOS, LANES_HSD, LANES_HSD, FP_RM},
+			[0x1c] = {MISC_PLAIN, IR_V_FTOS, LANES_HSD, LANES_HSD, FP_RA},
+			[0x1d] = {MISC_PLAIN, IR_V_STOF, LANES_HSD, LANES_HSD},
 		},
-	}, {
 		{
-			[0x16] = { MISC_NARROW, IR_V_FCVTXN, LANES_S, LANES_S },
-			[0x18] = { MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, FP_RA },
-			[0x19] = { MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, EXACT },
-			[0x1a] = { MISC_PLAIN, IR_V_FTOU, LANES_HSD, LANES_HSD, FP_RN },
-			[0x1b] = { MISC_PLAIN, IR_V_FTOU, LANES_HSD, LANES_HSD, FP_RM },
-			[0x1c] = { MISC_PLAIN, IR_V_FTOU, LANES_HSD, LANES_HSD, FP_RA },
-			[0x1d] = { MISC_PLAIN, IR_V_UTOF, LANES_HSD, LANES_HSD },
-		}, {
-			[0x0c] = { MISC_ZERO, IR_V_FCMGE, LANES_HSD, LANES_HSD },
-			[0x0d] = { MISC_ZERO_REV, IR_V_FCMGE, LANES_HSD, LANES_HSD },
-			[0x0f] = { MISC_PLAIN, IR_V_FNEG, LANES_HSD },
-			[0x19] = { MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, VEC_ROUND_FPCR },
-			[0x1a] = { MISC_PLAIN, IR_V_FTOU, LANES_HSD, LANES_HSD, FP_RP },
-			[0x1b] = { MISC_PLAIN, IR_V_FTOU, LANES_HSD, LANES_HSD, FP_RZ },
-			[0x1c] = { MISC_PLAIN, IR_V_URSQRTE, LANES_S },
-			[0x1d] = { MISC_PLAIN, IR_V_FRSQRTE, LANES_HSD, LANES_HSD },
-			[0x1f] = { MISC_PLAIN, IR_V_FSQRT, LANES_HSD },
+			[0x0c] = {MISC_ZERO, IR_V_FCMGT, LANES_HSD, LANES_HSD},
+			[0x0d] = {MISC_ZERO, IR_V_FCMEQ, LANES_HSD, LANES_HSD},
+			[0x0e] = {MISC_ZERO_REV, IR_V_FCMGT, LANES_HSD, LANES_HSD},
+			[0x0f] = {MISC_PLAIN, IR_V_FABS, LANES_HSD},
+			[0x18] = {MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, FP_RP},
+			[0x19] = {MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, FP_RZ},
+			[0x1a] = {MISC_PLAIN, IR_V_FTOS, LANES_HSD, LANES_HSD, FP_RP},
+			[0x1b] = {MISC_PLAIN, IR_V_FTOS, LANES_HSD, LANES_HSD, FP_RZ},
+			[0x1c] = {MISC_PLAIN, IR_V_URECPE, LANES_S},
+			[0x1d] = {MISC_PLAIN, IR_V_FRECPE, LANES_HSD, LANES_HSD},
+			[0x1f] = {MISC_PLAIN, IR_V_FRECPX, 0, LANES_HSD},
+		},
+	},
+	{
+		{
+			[0x16] = {MISC_NARROW, IR_V_FCVTXN, LANES_S, LANES_S},
+			[0x18] = {MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, FP_RA},
+			[0x19] = {MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, EXACT},
+			[0x1a] = {MISC_PLAIN, IR_V_FTOU, LANES_HSD, LANES_HSD, FP_RN},
+			[0x1b] = {MISC_PLAIN, IR_V_FTOU, LANES_HSD, LANES_HSD, FP_RM},
+			[0x1c] = {MISC_PLAIN, IR_V_FTOU, LANES_HSD, LANES_HSD, FP_RA},
+			[0x1d] = {MISC_PLAIN, IR_V_UTOF, LANES_HSD, LANES_HSD},
+		},
+		{
+			[0x0c] = {MISC_ZERO, IR_V_FCMGE, LANES_HSD, LANES_HSD},
+			[0x0d] = {MISC_ZERO_REV, IR_V_FCMGE, LANES_HSD, LANES_HSD},
+			[0x0f] = {MISC_PLAIN, IR_V_FNEG, LANES_HSD},
+			[0x19] = {MISC_PLAIN, IR_V_FRINT, LANES_HSD, 0, VEC_ROUND_FPCR},
+			[0x1a] = {MISC_PLAIN, IR_V_FTOU, LANES_HSD, LANES_HSD, FP_RP},
+			[0x1b] = {MISC_PLAIN, IR_V_FTOU, LANES_HSD, LANES_HSD, FP_RZ},
+			[0x1c] = {MISC_PLAIN, IR_V_URSQRTE, LANES_S},
+			[0x1d] = {MISC_PLAIN, IR_V_FRSQRTE, LANES_HSD, LANES_HSD},
+			[0x1f] = {MISC_PLAIN, IR_V_FSQRT, LANES_HSD},
 		},
 	},
 };
@@ -127,7 +134,9 @@ static void put_misc(struct a64 *t, uint32_t insn, const struct misc *m, unsigne
 		v = simd_op2(t, IR_V_ADD, lane + 1, shape, a64_v(t, rd), v);
 		break;
 	case MISC_NARROW:
-		simd_put_narrow(t, insn, simd_op1(t, m->opc, lane, shape == IR_SCALAR ? IR_SCALAR : IR_HALF, n, 0));
+		simd_put_narrow(
+			t, insn,
+			simd_op1(t, m->opc, lane, shape == IR_SCALAR ? IR_SCALAR : IR_HALF, n, 0));
 		return;
 	case MISC_SHLL:
 		v = simd_op1(t, m->opc, lane, shape, n, 0);
@@ -153,8 +162,8 @@ static bool emit_misc(struct a64 *t, uint32_t insn, const struct misc *m, unsign
 static bool emit_not_rbit(struct a64 *t, uint32_t insn)
 {
 	static const struct misc ops[2] = {
-		{ MISC_PLAIN, IR_V_NOT, LANES_B },
-		{ MISC_PLAIN, IR_V_RBIT, LANES_B },
+		{MISC_PLAIN, IR_V_NOT, LANES_B},
+		{MISC_PLAIN, IR_V_RBIT, LANES_B},
 	};
 
 	return SIMD_SIZE(insn) < 2 && emit_misc(t, insn, &ops[SIMD_SIZE(insn)], IR_B);
@@ -191,7 +200,8 @@ bool simd_two_misc_half(struct a64 *t, uint32_t insn)
 }
 
 /*
- * Across lanes. The floating-point ones are a tree, op(op(0, 1), op(2, 3)) and so on (Arm ARM, Reduce()): neighbours first.
+ * Across lanes. The floating-point ones are a tree, op(op(0, 1), op(2, 3)) and so on (Arm ARM,
+ * Reduce()): neighbours first.
  */
 static void put_fp_across(struct a64 *t, uint32_t insn, unsigned int opc, unsigned int lane)
 {
@@ -203,10 +213,14 @@ static void put_fp_across(struct a64 *t, uint32_t insn, unsigned int opc, unsign
 		ir_val even = simd_op2(t, IR_V_UZP1, lane, from, v, v);
 		ir_val odd = simd_op2(t, IR_V_UZP2, lane, from, v, v);
 
-		/* Lanes beyond nr / 2 repeat the others, so they raise no exceptions of their own. */
+		/*
+		 * Lanes beyond nr / 2 repeat the others, so they raise no exceptions of their
+		 * own.
+		 */
 		v = simd_op2(t, opc, lane, IR_HALF, even, odd);
 	}
-	a64_set_v(t, SIMD_RD(insn), simd_op2(t, opc, lane, IR_SCALAR, v, simd_dup_lane(t, lane, v, 1)));
+	a64_set_v(t, SIMD_RD(insn),
+		  simd_op2(t, opc, lane, IR_SCALAR, v, simd_dup_lane(t, lane, v, 1)));
 }
 
 /* FMAXNMV FMINNMV FMAXV FMINV: bit 23 is the minimum, U clear is half precision. */
@@ -225,11 +239,16 @@ static bool emit_fp_across(struct a64 *t, uint32_t insn, const uint16_t opc[2])
 bool simd_across(struct a64 *t, uint32_t insn)
 {
 	static const uint16_t ops[2][32] = {
-		{ [0x03] = IR_V_SADDLV, [0x0a] = IR_V_SMAXV, [0x1a] = IR_V_SMINV, [0x1b] = IR_V_ADDV },
-		{ [0x03] = IR_V_UADDLV, [0x0a] = IR_V_UMAXV, [0x1a] = IR_V_UMINV },
+		{[0x03] = IR_V_SADDLV,
+		 [0x0a] = IR_V_SMAXV,
+		 [0x1a] = IR_V_SMINV,
+		 [0x1b] = IR_V_ADDV},
+		{[0x03] = IR_V_UADDLV, [0x0a] = IR_V_UMAXV, [0x1a] = IR_V_UMINV},
 	};
-	static const uint16_t fp_num[2] = { IR_V_FMAXNM, IR_V_FMINNM }, fp[2] = { IR_V_FMAX, IR_V_FMIN };
-	unsigned int opcode = BITS(insn, 16, 12), lane = SIMD_SIZE(insn), opc = ops[SIMD_U(insn)][opcode];
+	static const uint16_t fp_num[2] = {IR_V_FMAXNM, IR_V_FMINNM},
+			      fp[2] = {IR_V_FMAX, IR_V_FMIN};
+	unsigned int opcode = BITS(insn, 16, 12), lane = SIMD_SIZE(insn),
+		     opc = ops[SIMD_U(insn)][opcode];
 
 	if (opcode == 0x0c)
 		return emit_fp_across(t, insn, fp_num);
@@ -240,7 +259,8 @@ bool simd_across(struct a64 *t, uint32_t insn)
 		return false;
 	if (!a64_fp_enabled(t))
 		return true;
-	a64_set_v(t, SIMD_RD(insn), simd_op1(t, opc, lane, simd_shape(insn), a64_v(t, SIMD_RN(insn)), 0));
+	a64_set_v(t, SIMD_RD(insn),
+		  simd_op1(t, opc, lane, simd_shape(insn), a64_v(t, SIMD_RN(insn)), 0));
 	return true;
 }
 
@@ -248,8 +268,8 @@ bool simd_across(struct a64 *t, uint32_t insn)
 bool simd_scalar_pairwise(struct a64 *t, uint32_t insn)
 {
 	static const uint16_t fp_ops[2][32] = {
-		{ [0x0c] = IR_V_FMAXNM, [0x0d] = IR_V_FADD, [0x0f] = IR_V_FMAX },
-		{ [0x0c] = IR_V_FMINNM, [0x0f] = IR_V_FMIN },
+		{[0x0c] = IR_V_FMAXNM, [0x0d] = IR_V_FADD, [0x0f] = IR_V_FMAX},
+		{[0x0c] = IR_V_FMINNM, [0x0f] = IR_V_FMIN},
 	};
 	unsigned int opcode = BITS(insn, 16, 12), u = SIMD_U(insn), lane, opc;
 	ir_val n;
@@ -268,6 +288,7 @@ bool simd_scalar_pairwise(struct a64 *t, uint32_t insn)
 	if (!a64_fp_enabled(t))
 		return true;
 	n = a64_v(t, SIMD_RN(insn));
-	a64_set_v(t, SIMD_RD(insn), simd_op2(t, opc, lane, IR_SCALAR, n, simd_dup_lane(t, lane, n, 1)));
+	a64_set_v(t, SIMD_RD(insn),
+		  simd_op2(t, opc, lane, IR_SCALAR, n, simd_dup_lane(t, lane, n, 1)));
 	return true;
 }

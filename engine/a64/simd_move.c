@@ -2,11 +2,11 @@
 /* Advanced SIMD copy, permute, extract, table look-up and modified immediate (Arm ARM C4.1.95). */
 #include "engine/a64/simd.h"
 
-#define COPY_DUP_LANE	 0x0
+#define COPY_DUP_LANE    0x0
 #define COPY_DUP_GENERAL 0x1
 #define COPY_INS_GENERAL 0x3
-#define COPY_SMOV	 0x5
-#define COPY_UMOV	 0x7
+#define COPY_SMOV        0x5
+#define COPY_UMOV        0x7
 
 /* The lowest bit of imm5 that is set says the lane, what is above it the index. */
 struct copy {
@@ -46,7 +46,8 @@ static bool emit_ins(struct a64 *t, uint32_t insn, struct copy c, bool general)
 		v = a64_vop(t, IR_VSET, c.lane, IR_FULL, d, v, IR_NONE, (int32_t)c.index);
 	} else {
 		v = a64_v(t, SIMD_RN(insn));
-		v = a64_vop(t, IR_VINSL, c.lane, IR_FULL, d, v, IR_NONE, (int32_t)(c.index | from << 8));
+		v = a64_vop(t, IR_VINSL, c.lane, IR_FULL, d, v, IR_NONE,
+			    (int32_t)(c.index | from << 8));
 	}
 	a64_set_v(t, rd, v);
 	return true;
@@ -62,8 +63,8 @@ static bool emit_mov_to_general(struct a64 *t, uint32_t insn, struct copy c, boo
 		return false;
 	if (!a64_fp_enabled(t))
 		return true;
-	v = a64_op(t, is_signed ? IR_VGETS : IR_VGETU, a64_type(sf), IR_LANES(c.lane, IR_FULL), a64_v(t, SIMD_RN(insn)),
-		   IR_NONE, IR_NONE, (int32_t)c.index);
+	v = a64_op(t, is_signed ? IR_VGETS : IR_VGETU, a64_type(sf), IR_LANES(c.lane, IR_FULL),
+		   a64_v(t, SIMD_RN(insn)), IR_NONE, IR_NONE, (int32_t)c.index);
 	a64_set_x(t, sf, SIMD_RD(insn), v);
 	return true;
 }
@@ -97,7 +98,8 @@ bool simd_copy(struct a64 *t, uint32_t insn)
 bool simd_permute(struct a64 *t, uint32_t insn)
 {
 	static const uint16_t ops[8] = {
-		[1] = IR_V_UZP1, [2] = IR_V_TRN1, [3] = IR_V_ZIP1, [5] = IR_V_UZP2, [6] = IR_V_TRN2, [7] = IR_V_ZIP2,
+		[1] = IR_V_UZP1, [2] = IR_V_TRN1, [3] = IR_V_ZIP1,
+		[5] = IR_V_UZP2, [6] = IR_V_TRN2, [7] = IR_V_ZIP2,
 	};
 	unsigned int opc = ops[BITS(insn, 14, 12)], lane = SIMD_SIZE(insn);
 
@@ -124,7 +126,8 @@ bool simd_extract(struct a64 *t, uint32_t insn)
 /* TBL and TBX: of up to four consecutive registers; each takes the indices that fall into it. */
 bool simd_table(struct a64 *t, uint32_t insn)
 {
-	unsigned int nr = BITS(insn, 14, 13) + 1, rn = SIMD_RN(insn), shape = simd_shape(insn), i = 0;
+	unsigned int nr = BITS(insn, 14, 13) + 1, rn = SIMD_RN(insn), shape = simd_shape(insn),
+		     i = 0;
 	bool keep = BIT(insn, 12);
 	ir_val index, v;
 
@@ -136,7 +139,8 @@ bool simd_table(struct a64 *t, uint32_t insn)
 	else
 		v = simd_op2(t, IR_V_TBL, IR_B, shape, index, a64_v(t, (rn + i++) % 32));
 	for (; i < nr; i++)
-		v = a64_vop(t, IR_V_TBX, IR_B, shape, v, index, a64_v(t, (rn + i) % 32), (int32_t)(16 * i));
+		v = a64_vop(t, IR_V_TBX, IR_B, shape, v, index, a64_v(t, (rn + i) % 32),
+			    (int32_t)(16 * i));
 	a64_set_v(t, SIMD_RD(insn), v);
 	return true;
 }
@@ -147,17 +151,21 @@ static uint64_t expand_imm(unsigned int cmode, bool op, uint64_t imm8)
 	uint64_t v = 0;
 
 	switch (cmode >> 1) {
-	case 0: case 1: case 2: case 3:			/* 32 bits, shifted by bytes */
+	case 0:
+	case 1:
+	case 2:
+	case 3: /* 32 bits, shifted by bytes */
 		return (imm8 << 8 * (cmode >> 1)) * 0x0000000100000001ull;
-	case 4: case 5:					/* 16 bits, shifted by bytes */
+	case 4:
+	case 5: /* 16 bits, shifted by bytes */
 		return (imm8 << 8 * (cmode >> 1 & 1)) * 0x0001000100010001ull;
-	case 6:						/* 32 bits, ones shifted in */
+	case 6: /* 32 bits, ones shifted in */
 		v = cmode & 1 ? imm8 << 16 | 0xffff : imm8 << 8 | 0xff;
 		return v * 0x0000000100000001ull;
 	}
 	if (!op)
 		return imm8 * 0x0101010101010101ull;
-	for (int i = 0; i < 8; i++)			/* each bit is a byte */
+	for (int i = 0; i < 8; i++) /* each bit is a byte */
 		v |= (imm8 >> i & 1) * (0xffull << 8 * i);
 	return v;
 }
@@ -180,7 +188,8 @@ static bool fmov_imm(uint32_t insn, unsigned int imm8, uint64_t *k)
 
 bool simd_modified_imm(struct a64 *t, uint32_t insn)
 {
-	unsigned int cmode = BITS(insn, 15, 12), imm8 = BITS(insn, 18, 16) << 5 | BITS(insn, 9, 5), rd = SIMD_RD(insn);
+	unsigned int cmode = BITS(insn, 15, 12), imm8 = BITS(insn, 18, 16) << 5 | BITS(insn, 9, 5),
+		     rd = SIMD_RD(insn);
 	unsigned int shape = simd_shape(insn);
 	bool op = SIMD_U(insn), bitwise = cmode < 12 && (cmode & 1);
 	uint64_t k;
@@ -197,7 +206,8 @@ bool simd_modified_imm(struct a64 *t, uint32_t insn)
 	if (!a64_fp_enabled(t))
 		return true;
 	if (bitwise) {
-		v = simd_op2(t, op ? IR_V_BIC : IR_V_ORR, IR_B, shape, a64_v(t, rd), simd_const(t, shape, k));
+		v = simd_op2(t, op ? IR_V_BIC : IR_V_ORR, IR_B, shape, a64_v(t, rd),
+			     simd_const(t, shape, k));
 	} else {
 		/* MVNI */
 		if (op && cmode < 14)

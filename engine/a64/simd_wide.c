@@ -1,63 +1,70 @@
 /* SPDX-License-Identifier: MIT */
-/* Advanced SIMD three different, and multiplications by an element (Arm ARM C4.1.95), vector and scalar. */
+/*
+ * Advanced SIMD three different, and multiplications by an element (Arm ARM C4.1.95), vector and
+ * scalar.
+ */
 #include "engine/a64/simd.h"
 
 /*
- * Widening reads the half of its operands that Q names. In IR the lane of a widening op is the narrow one; what follows works on
- * lanes twice as wide, of the whole register.
+ * Widening reads the half of its operands that Q names. In IR the lane of a widening op is the
+ * narrow one; what follows works on lanes twice as wide, of the whole register.
  */
-void simd_put_long(struct a64 *t, uint32_t insn, unsigned int opc, enum simd_accumulate acc, unsigned int lane, ir_val m)
+void simd_put_long(struct a64 *t, uint32_t insn, unsigned int opc, enum simd_accumulate acc,
+		   unsigned int lane, ir_val m)
 {
-	static const uint16_t plain[] = { [ACC_ADD] = IR_V_ADD, [ACC_SUB] = IR_V_SUB };
-	static const uint16_t saturating[] = { [ACC_ADD] = IR_V_SQADD, [ACC_SUB] = IR_V_SQSUB };
-	unsigned int rd = SIMD_RD(insn), shape = simd_shape(insn), wide = shape == IR_SCALAR ? IR_SCALAR : IR_FULL;
+	static const uint16_t plain[] = {[ACC_ADD] = IR_V_ADD, [ACC_SUB] = IR_V_SUB};
+	static const uint16_t saturating[] = {[ACC_ADD] = IR_V_SQADD, [ACC_SUB] = IR_V_SQSUB};
+	unsigned int rd = SIMD_RD(insn), shape = simd_shape(insn),
+		     wide = shape == IR_SCALAR ? IR_SCALAR : IR_FULL;
 	ir_val v = simd_op2(t, opc, lane, shape, a64_v(t, SIMD_RN(insn)), m);
 
 	if (acc != ACC_NONE)
-		v = simd_op2(t, opc == IR_V_SQDMULL ? saturating[acc] : plain[acc], lane + 1, wide, a64_v(t, rd), v);
+		v = simd_op2(t, opc == IR_V_SQDMULL ? saturating[acc] : plain[acc], lane + 1, wide,
+			     a64_v(t, rd), v);
 	a64_set_v(t, rd, v);
 }
 
 /* Operations of a three-different instruction. */
 enum diff_kind {
 	DIFF_NOT,
-	DIFF_LONG,	/* both operands widened, then opc */
-	DIFF_LONG_ADD,	/* and the result added to Vd */
-	DIFF_WIDE,	/* the second one widened */
-	DIFF_HIGH,	/* wide opc, then the high halves of the lanes */
-	DIFF_MUL,	/* opc widens by itself */
+	DIFF_LONG,     /* both operands widened, then opc */
+	DIFF_LONG_ADD, /* and the result added to Vd */
+	DIFF_WIDE,     /* the second one widened */
+	DIFF_HIGH,     /* wide opc, then the high halves of the lanes */
+	DIFF_MUL,      /* opc widens by itself */
 };
 
 struct diff {
 	uint8_t kind;
-	uint8_t acc;			/* DIFF_MUL: enum simd_accumulate */
-	uint16_t opc[2];		/* by U; 0: reserved */
+	uint8_t acc;     /* DIFF_MUL: enum simd_accumulate */
+	uint16_t opc[2]; /* by U; 0: reserved */
 	uint8_t vector, scalar;
 };
 
 static const struct diff diffs[16] = {
-	[0x0] = { DIFF_LONG, 0, { IR_V_ADD, IR_V_ADD }, LANES_BHS },
-	[0x1] = { DIFF_WIDE, 0, { IR_V_ADD, IR_V_ADD }, LANES_BHS },
-	[0x2] = { DIFF_LONG, 0, { IR_V_SUB, IR_V_SUB }, LANES_BHS },
-	[0x3] = { DIFF_WIDE, 0, { IR_V_SUB, IR_V_SUB }, LANES_BHS },
-	[0x4] = { DIFF_HIGH, 0, { IR_V_ADD, IR_V_ADD }, LANES_BHS },
-	[0x5] = { DIFF_LONG_ADD, 0, { IR_V_SABD, IR_V_UABD }, LANES_BHS },
-	[0x6] = { DIFF_HIGH, 0, { IR_V_SUB, IR_V_SUB }, LANES_BHS },
-	[0x7] = { DIFF_LONG, 0, { IR_V_SABD, IR_V_UABD }, LANES_BHS },
-	[0x8] = { DIFF_MUL, ACC_ADD, { IR_V_SMULL, IR_V_UMULL }, LANES_BHS },
-	[0x9] = { DIFF_MUL, ACC_ADD, { IR_V_SQDMULL }, LANES_HS, LANES_HS },
-	[0xa] = { DIFF_MUL, ACC_SUB, { IR_V_SMULL, IR_V_UMULL }, LANES_BHS },
-	[0xb] = { DIFF_MUL, ACC_SUB, { IR_V_SQDMULL }, LANES_HS, LANES_HS },
-	[0xc] = { DIFF_MUL, ACC_NONE, { IR_V_SMULL, IR_V_UMULL }, LANES_BHS },
-	[0xd] = { DIFF_MUL, ACC_NONE, { IR_V_SQDMULL }, LANES_HS, LANES_HS },
-	[0xe] = { DIFF_MUL, ACC_NONE, { IR_V_PMULL }, LANES_B | LANES_D },
+	[0x0] = {DIFF_LONG, 0, {IR_V_ADD, IR_V_ADD}, LANES_BHS},
+	[0x1] = {DIFF_WIDE, 0, {IR_V_ADD, IR_V_ADD}, LANES_BHS},
+	[0x2] = {DIFF_LONG, 0, {IR_V_SUB, IR_V_SUB}, LANES_BHS},
+	[0x3] = {DIFF_WIDE, 0, {IR_V_SUB, IR_V_SUB}, LANES_BHS},
+	[0x4] = {DIFF_HIGH, 0, {IR_V_ADD, IR_V_ADD}, LANES_BHS},
+	[0x5] = {DIFF_LONG_ADD, 0, {IR_V_SABD, IR_V_UABD}, LANES_BHS},
+	[0x6] = {DIFF_HIGH, 0, {IR_V_SUB, IR_V_SUB}, LANES_BHS},
+	[0x7] = {DIFF_LONG, 0, {IR_V_SABD, IR_V_UABD}, LANES_BHS},
+	[0x8] = {DIFF_MUL, ACC_ADD, {IR_V_SMULL, IR_V_UMULL}, LANES_BHS},
+	[0x9] = {DIFF_MUL, ACC_ADD, {IR_V_SQDMULL}, LANES_HS, LANES_HS},
+	[0xa] = {DIFF_MUL, ACC_SUB, {IR_V_SMULL, IR_V_UMULL}, LANES_BHS},
+	[0xb] = {DIFF_MUL, ACC_SUB, {IR_V_SQDMULL}, LANES_HS, LANES_HS},
+	[0xc] = {DIFF_MUL, ACC_NONE, {IR_V_SMULL, IR_V_UMULL}, LANES_BHS},
+	[0xd] = {DIFF_MUL, ACC_NONE, {IR_V_SQDMULL}, LANES_HS, LANES_HS},
+	[0xe] = {DIFF_MUL, ACC_NONE, {IR_V_PMULL}, LANES_B | LANES_D},
 };
 
 static void put_high(struct a64 *t, uint32_t insn, unsigned int opc, unsigned int lane)
 {
 	/* U rounds. */
 	unsigned int shift = SIMD_U(insn) ? IR_V_URSHRI : IR_V_USHRI, wide = lane + 1;
-	ir_val v = simd_op2(t, opc, wide, IR_FULL, a64_v(t, SIMD_RN(insn)), a64_v(t, SIMD_RM(insn)));
+	ir_val v =
+		simd_op2(t, opc, wide, IR_FULL, a64_v(t, SIMD_RN(insn)), a64_v(t, SIMD_RM(insn)));
 
 	v = simd_op1(t, shift, wide, IR_FULL, v, 8 << lane);
 	simd_put_narrow(t, insn, simd_op1(t, IR_V_XTN, lane, IR_HALF, v, 0));
@@ -94,45 +101,52 @@ bool simd_three_different(struct a64 *t, uint32_t insn)
 	return true;
 }
 
-/* By element: the second operand is one lane (of four bytes for dot products, a pair of lanes for complex numbers). */
+/*
+ * By element: the second operand is one lane (of four bytes for dot products, a pair of lanes for
+ * complex numbers).
+ */
 enum elem_kind { ELEM_NOT, ELEM_SAME, ELEM_LONG, ELEM_FP };
 
 struct elem {
 	uint8_t kind;
-	uint8_t form;			/* enum simd_form, or enum simd_accumulate of ELEM_LONG */
+	uint8_t form; /* enum simd_form, or enum simd_accumulate of ELEM_LONG */
 	uint16_t opc;
 	uint8_t vector, scalar;
 };
 
 static const struct elem elems[2][16] = {
 	{
-		[0x1] = { ELEM_FP, FORM_DNM, IR_V_FMLA, LANES_HSD, LANES_HSD },
-		[0x2] = { ELEM_LONG, ACC_ADD, IR_V_SMULL, LANES_HS },
-		[0x3] = { ELEM_LONG, ACC_ADD, IR_V_SQDMULL, LANES_HS, LANES_HS },
-		[0x5] = { ELEM_FP, FORM_DNM, IR_V_FMLS, LANES_HSD, LANES_HSD },
-		[0x6] = { ELEM_LONG, ACC_SUB, IR_V_SMULL, LANES_HS },
-		[0x7] = { ELEM_LONG, ACC_SUB, IR_V_SQDMULL, LANES_HS, LANES_HS },
-		[0x8] = { ELEM_SAME, FORM_NM, IR_V_MUL, LANES_HS },
-		[0x9] = { ELEM_FP, FORM_NM, IR_V_FMUL, LANES_HSD, LANES_HSD },
-		[0xa] = { ELEM_LONG, ACC_NONE, IR_V_SMULL, LANES_HS },
-		[0xb] = { ELEM_LONG, ACC_NONE, IR_V_SQDMULL, LANES_HS, LANES_HS },
-		[0xc] = { ELEM_SAME, FORM_NM, IR_V_SQDMULH, LANES_HS, LANES_HS },
-		[0xd] = { ELEM_SAME, FORM_NM, IR_V_SQRDMULH, LANES_HS, LANES_HS },
-		[0xe] = { ELEM_SAME, FORM_DNM, IR_V_SDOT, LANES_S },
-	}, {
-		[0x0] = { ELEM_SAME, FORM_DNM, IR_V_MLA, LANES_HS },
-		[0x2] = { ELEM_LONG, ACC_ADD, IR_V_UMULL, LANES_HS },
-		[0x4] = { ELEM_SAME, FORM_DNM, IR_V_MLS, LANES_HS },
-		[0x6] = { ELEM_LONG, ACC_SUB, IR_V_UMULL, LANES_HS },
-		[0x9] = { ELEM_FP, FORM_NM, IR_V_FMULX, LANES_HSD, LANES_HSD },
-		[0xa] = { ELEM_LONG, ACC_NONE, IR_V_UMULL, LANES_HS },
-		[0xd] = { ELEM_SAME, FORM_DNM, IR_V_SQRDMLAH, LANES_HS, LANES_HS },
-		[0xe] = { ELEM_SAME, FORM_DNM, IR_V_UDOT, LANES_S },
-		[0xf] = { ELEM_SAME, FORM_DNM, IR_V_SQRDMLSH, LANES_HS, LANES_HS },
+		[0x1] = {ELEM_FP, FORM_DNM, IR_V_FMLA, LANES_HSD, LANES_HSD},
+		[0x2] = {ELEM_LONG, ACC_ADD, IR_V_SMULL, LANES_HS},
+		[0x3] = {ELEM_LONG, ACC_ADD, IR_V_SQDMULL, LANES_HS, LANES_HS},
+		[0x5] = {ELEM_FP, FORM_DNM, IR_V_FMLS, LANES_HSD, LANES_HSD},
+		[0x6] = {ELEM_LONG, ACC_SUB, IR_V_SMULL, LANES_HS},
+		[0x7] = {ELEM_LONG, ACC_SUB, IR_V_SQDMULL, LANES_HS, LANES_HS},
+		[0x8] = {ELEM_SAME, FORM_NM, IR_V_MUL, LANES_HS},
+		[0x9] = {ELEM_FP, FORM_NM, IR_V_FMUL, LANES_HSD, LANES_HSD},
+		[0xa] = {ELEM_LONG, ACC_NONE, IR_V_SMULL, LANES_HS},
+		[0xb] = {ELEM_LONG, ACC_NONE, IR_V_SQDMULL, LANES_HS, LANES_HS},
+		[0xc] = {ELEM_SAME, FORM_NM, IR_V_SQDMULH, LANES_HS, LANES_HS},
+		[0xd] = {ELEM_SAME, FORM_NM, IR_V_SQRDMULH, LANES_HS, LANES_HS},
+		[0xe] = {ELEM_SAME, FORM_DNM, IR_V_SDOT, LANES_S},
+	},
+	{
+		[0x0] = {ELEM_SAME, FORM_DNM, IR_V_MLA, LANES_HS},
+		[0x2] = {ELEM_LONG, ACC_ADD, IR_V_UMULL, LANES_HS},
+		[0x4] = {ELEM_SAME, FORM_DNM, IR_V_MLS, LANES_HS},
+		[0x6] = {ELEM_LONG, ACC_SUB, IR_V_UMULL, LANES_HS},
+		[0x9] = {ELEM_FP, FORM_NM, IR_V_FMULX, LANES_HSD, LANES_HSD},
+		[0xa] = {ELEM_LONG, ACC_NONE, IR_V_UMULL, LANES_HS},
+		[0xd] = {ELEM_SAME, FORM_DNM, IR_V_SQRDMLAH, LANES_HS, LANES_HS},
+		[0xe] = {ELEM_SAME, FORM_DNM, IR_V_UDOT, LANES_S},
+		[0xf] = {ELEM_SAME, FORM_DNM, IR_V_SQRDMLSH, LANES_HS, LANES_HS},
 	},
 };
 
-/* H:L:M of an H lane with four bits of register number, H:L of an S lane, H of a D lane; false: reserved. */
+/*
+ * H:L:M of an H lane with four bits of register number, H:L of an S lane, H of a D lane; false:
+ * reserved.
+ */
 static bool elem_index(uint32_t insn, unsigned int lane, unsigned int *index, unsigned int *rm)
 {
 	unsigned int h = BIT(insn, 11), l = BIT(insn, 21), m = BIT(insn, 20);
@@ -149,7 +163,10 @@ static bool elem_index(uint32_t insn, unsigned int lane, unsigned int *index, un
 	return true;
 }
 
-/* FCMLA by element: opcode 0 rot 1. A complex number is a pair of lanes, so an element is one lane of twice the size. */
+/*
+ * FCMLA by element: opcode 0 rot 1. A complex number is a pair of lanes, so an element is one
+ * lane of twice the size.
+ */
 static bool emit_fcmla_elem(struct a64 *t, uint32_t insn)
 {
 	unsigned int lane = SIMD_SIZE(insn), h = BIT(insn, 11), l = BIT(insn, 21);
@@ -167,12 +184,12 @@ static bool emit_fcmla_elem(struct a64 *t, uint32_t insn)
 	return true;
 }
 
-
 bool simd_by_element(struct a64 *t, uint32_t insn)
 {
-	static const uint8_t fp_lane[4] = { IR_H, IR_B, IR_S, IR_D };
+	static const uint8_t fp_lane[4] = {IR_H, IR_B, IR_S, IR_D};
 	const struct elem *e = &elems[SIMD_U(insn)][BITS(insn, 15, 12)];
-	unsigned int lane = e->kind == ELEM_FP ? fp_lane[SIMD_SIZE(insn)] : SIMD_SIZE(insn), index, rm;
+	unsigned int lane = e->kind == ELEM_FP ? fp_lane[SIMD_SIZE(insn)] : SIMD_SIZE(insn), index,
+		     rm;
 	bool is_long = e->kind == ELEM_LONG;
 	ir_val m;
 

@@ -14,7 +14,8 @@ static const struct vec_fns *const vec_table[] = {
 
 vec_fn *vec_function(unsigned int opc, unsigned int lane, unsigned int shape)
 {
-	if (opc < IR_VEC_FIRST || opc >= IR_NR_OPS || lane >= VEC_NR_LANES || shape >= VEC_NR_SHAPES)
+	if (opc < IR_VEC_FIRST || opc >= IR_NR_OPS || lane >= VEC_NR_LANES ||
+	    shape >= VEC_NR_SHAPES)
 		return NULL;
 	return vec_table[opc - IR_VEC_FIRST]->fn[lane][shape];
 }

@@ -2,9 +2,9 @@
 /*
  * The meaning of the IR's vector and floating-point operations, as C functions.
  *
- * vec_function() of engine/ir.h finds the function of a vector op. Here are those ops of ir_ops.def that work under FPCR, which
- * have integer operands or results. All of them accumulate exceptions in cpu->fpsr, or in the host's sticky flags as
- * cpu/fp/fp_fast.h says.
+ * vec_function() of engine/ir.h finds the function of a vector op. Here are those ops of
+ * ir_ops.def that work under FPCR, which have integer operands or results. All of them accumulate
+ * exceptions in cpu->fpsr, or in the host's sticky flags as cpu/fp/fp_fast.h says.
  */
 #ifndef ENGINE_VEC_VEC_H
 #define ENGINE_VEC_VEC_H
@@ -21,17 +21,17 @@
 #define VEC_FPSR_QC (1u << 27)
 
 /* Fields of the immediates of FTOI, ITOF, FTOS, FTOU, STOF, UTOF */
-#define VEC_IMM_SIGNED	    (1 << 4)
+#define VEC_IMM_SIGNED      (1 << 4)
 #define VEC_IMM_FBITS_SHIFT 8
 #define VEC_IMM_FBITS(imm)  ((unsigned int)(imm) >> VEC_IMM_FBITS_SHIFT)
-#define VEC_IMM_ROUND(imm)  ((unsigned int)(imm) & 7)
+#define VEC_IMM_ROUND(imm)  ((unsigned int)(imm)&7)
 
 /* Immediate of FRINT: inexact is signalled */
 #define VEC_IMM_EXACT (1 << 4)
 
 /* Immediate of FCMP */
 #define VEC_FCMP_SIGNAL 1
-#define VEC_FCMP_ZERO	2
+#define VEC_FCMP_ZERO   2
 
 /**
  * vec_ftoi() - FTOI: lane 0 of @a to an integer, saturating.
@@ -56,6 +56,7 @@ void vec_itof(struct cpu *cpu, union vreg *d, uint64_t x, unsigned int lane, int
  *
  * Return: N Z C V in bits 31:28, others 0.
  */
-uint32_t vec_fcmp(struct cpu *cpu, const union vreg *a, const union vreg *b, unsigned int lane, int32_t imm);
+uint32_t vec_fcmp(struct cpu *cpu, const union vreg *a, const union vreg *b, unsigned int lane,
+		  int32_t imm);
 
 #endif

@@ -1,37 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Floating-point vector ops, lane by lane: by the host's arithmetic when the mode allows it and cpu/fp/fp_fast.h has the
- * operation, else by cpu/fp/fp.h.
+ * Floating-point vector ops, lane by lane: by the host's arithmetic when the mode allows it and
+ * cpu/fp/fp_fast.h has the operation, else by cpu/fp/fp.h.
  */
 #include "cpu/fp/fp_fast.h"
 #include "engine/vec/vec_impl.h"
 
 #define TRUTH(condition) ((condition) ? ~(U)0 : (U)0)
 
-/* Signs are bits. */
-VEC_OP(LANE1, HSD, FABS, x & ((U)~(U)0 >> 1))
+/* Signs are the highest bits. */
+VEC_OP(LANE1, HSD, FABS, (U)(x << 1) >> 1)
 VEC_OP(LANE1, HSD, FNEG, x ^ (U)((U)1 << (W - 1)))
 
 /* An expression for each width, over fpN_... functions. */
-#define FP_EACH(kind, op, e16, e32, e64)                                                           \
-	VEC_##kind(op, H, e16) VEC_##kind(op, S, e32) VEC_##kind(op, D, e64)                       \
-	VEC_TABLE(op, HSD, VEC_TABLE_##kind)
+#define FP_EACH(kind, op, e16, e32, e64)                                     \
+	VEC_##kind(op, H, e16) VEC_##kind(op, S, e32) VEC_##kind(op, D, e64) \
+		VEC_TABLE(op, HSD, VEC_TABLE_##kind)
 
-#define FP_UNARY(op, name) FP_EACH(LANE1, op, fp16_##name(env, x), fp32_##name(env, x), fp64_##name(env, x))
-#define FP_BINARY(op, name)                                                                        \
+#define FP_UNARY(op, name) \
+	FP_EACH(LANE1, op, fp16_##name(env, x), fp32_##name(env, x), fp64_##name(env, x))
+#define FP_BINARY(op, name) \
 	FP_EACH(LANE2, op, fp16_##name(env, x, y), fp32_##name(env, x, y), fp64_##name(env, x, y))
-#define FP_BINARY_LANES(fp_each, op, name)                                                         \
-	fp_each(LANE2, op, fp16_##name(env, x, y),                                                 \
-		fast ? fp_fast32_##name(env, x, y) : fp32_##name(env, x, y),                       \
+#define FP_BINARY_LANES(fp_each, op, name)                                   \
+	fp_each(LANE2, op, fp16_##name(env, x, y),                           \
+		fast ? fp_fast32_##name(env, x, y) : fp32_##name(env, x, y), \
 		fast ? fp_fast64_##name(env, x, y) : fp64_##name(env, x, y))
 #define FP_BINARY_FAST(op, name) FP_BINARY_LANES(FP_EACH, op, name)
-#define FP_COMPARE(op, name, p, q)                                                                 \
-	FP_EACH(LANE2, op, TRUTH(fp16_##name(env, p(16, x), q(16, y))),                            \
-		TRUTH(fast ? fp_fast32_##name(env, p(32, x), q(32, y))                             \
-			   : fp32_##name(env, p(32, x), q(32, y))),                                \
-		TRUTH(fast ? fp_fast64_##name(env, p(64, x), q(64, y))                             \
+#define FP_COMPARE(op, name, p, q)                                      \
+	FP_EACH(LANE2, op, TRUTH(fp16_##name(env, p(16, x), q(16, y))), \
+		TRUTH(fast ? fp_fast32_##name(env, p(32, x), q(32, y))  \
+			   : fp32_##name(env, p(32, x), q(32, y))),     \
+		TRUTH(fast ? fp_fast64_##name(env, p(64, x), q(64, y))  \
 			   : fp64_##name(env, p(64, x), q(64, y))))
-#define PLAIN(width, v)	    (v)
+#define PLAIN(width, v)     (v)
 #define MAGNITUDE(width, v) fp##width##_abs(v)
 
 FP_BINARY_FAST(FMAX, max)
@@ -56,17 +57,18 @@ FP_EACH(LANE2, FABD, fp16_abs(fp16_sub(env, x, y)),
 	fp64_abs(fast ? fp_fast64_sub(env, x, y) : fp64_sub(env, x, y)))
 
 /*
- * What the host does on whole registers: tried at once, and lane by lane if a lane's result needs a second look (as in fp_fast.h: a
- * NaN, or of what rounds a tiny number, the smallest normal one).
+ * What the host does on whole registers: tried at once, and lane by lane if a lane's result needs
+ * a second look (as in fp_fast.h: a NaN, or of what rounds a tiny number, the smallest normal
+ * one).
  */
-#define FP_EACH_PACKED(kind, op, e16, e32, e64)                                                    \
-	static vec_fn vec_##op##_S_FULL __attribute__((noinline));                                 \
-	static vec_fn vec_##op##_D_FULL __attribute__((noinline));                                 \
+#define FP_EACH_PACKED(kind, op, e16, e32, e64)                    \
+	static vec_fn vec_##op##_S_FULL __attribute__((noinline)); \
+	static vec_fn vec_##op##_D_FULL __attribute__((noinline)); \
 	VEC_##kind(op, H, e16) VEC_##kind(op, S, e32) VEC_##kind(op, D, e64)
 
-#define FUSED32(p, q, s)                                                                           \
+#define FUSED32(p, q, s) \
 	(fast ? fp_fast32_muladd(env, p, q, s, fp_fast_has_fma()) : fp32_muladd(env, p, q, s))
-#define FUSED64(p, q, s)                                                                           \
+#define FUSED64(p, q, s) \
 	(fast ? fp_fast64_muladd(env, p, q, s, fp_fast_has_fma()) : fp64_muladd(env, p, q, s))
 
 FP_BINARY_LANES(FP_EACH_PACKED, FADD, add)
@@ -104,31 +106,34 @@ VEC_INLINE bool has_nan_or_min64(__m128d r)
 	return _mm_movemask_pd(_mm_or_pd(min, _mm_cmpunord_pd(r, r)));
 }
 
-#define REG32(v)      _mm_load_ps((v)->f)
-#define REG64(v)      _mm_load_pd((v)->df)
-#define PUT32(v, r)   _mm_store_ps((v)->f, r)
-#define PUT64(v, r)   _mm_store_pd((v)->df, r)
+#define REG32(v)    _mm_load_ps((v)->f)
+#define REG64(v)    _mm_load_pd((v)->df)
+#define PUT32(v, r) _mm_store_ps((v)->f, r)
+#define PUT64(v, r) _mm_store_pd((v)->df, r)
 
-/* @expr is in registers of @type; @bad says which results need the second look. Only try_ is compiled for @target. */
-#define PACKED(target, op, lane, type, put, bad, condition, expr)                                  \
-	target static bool try_##op##_##lane(union vreg *d, const union vreg *a,                   \
-					     const union vreg *b, const union vreg *c)             \
-	{                                                                                          \
-		type r = expr;                                                                     \
-                                                                                                   \
-		if (FP_FAST_RARE(bad(r)))                                                          \
-			return false;                                                              \
-		put(d, r);                                                                         \
-		return true;                                                                       \
-	}                                                                                          \
-	static void packed_##op##_##lane(struct cpu *cpu, union vreg *d, const union vreg *a,      \
-					 const union vreg *b, const union vreg *c, int32_t imm)    \
-	{                                                                                          \
-		if (!(vec_fast(cpu) && (condition) && try_##op##_##lane(d, a, b, c)))              \
-			vec_##op##_##lane##_FULL(cpu, d, a, b, c, imm);                            \
+/*
+ * @expr is in registers of @type; @bad says which results need the second look. Only try_ is
+ * compiled for @target.
+ */
+#define PACKED(target, op, lane, type, put, bad, condition, expr)                               \
+	target static bool try_##op##_##lane(union vreg *d, const union vreg *a,                \
+					     const union vreg *b, const union vreg *c)          \
+	{                                                                                       \
+		type r = expr;                                                                  \
+                                                                                                \
+		if (FP_FAST_RARE(bad(r)))                                                       \
+			return false;                                                           \
+		put(d, r);                                                                      \
+		return true;                                                                    \
+	}                                                                                       \
+	static void packed_##op##_##lane(struct cpu *cpu, union vreg *d, const union vreg *a,   \
+					 const union vreg *b, const union vreg *c, int32_t imm) \
+	{                                                                                       \
+		if (!(vec_fast(cpu) && (condition) && try_##op##_##lane(d, a, b, c)))           \
+			vec_##op##_##lane##_FULL(cpu, d, a, b, c, imm);                         \
 	}
-#define PACKED_PAIR(target, op, bad, condition, expr32, expr64)                                    \
-	PACKED(target, op, S, __m128, PUT32, bad##32, condition, expr32)                           \
+#define PACKED_PAIR(target, op, bad, condition, expr32, expr64)          \
+	PACKED(target, op, S, __m128, PUT32, bad##32, condition, expr32) \
 	PACKED(target, op, D, __m128d, PUT64, bad##64, condition, expr64)
 #define ANY_HOST
 #define FMA_HOST __attribute__((target("fma")))
@@ -153,10 +158,10 @@ PACKED_PAIR(FMA_HOST, FMLS, has_nan_or_min, fp_fast_has_fma(),
 #define PACKED_FULL(op, lane) vec_##op##_##lane##_FULL
 #endif
 
-#define PACKED_ROW(op, lane)                                                                       \
+#define PACKED_ROW(op, lane) \
 	[IR_##lane] = {vec_##op##_##lane##_SCALAR, vec_##op##_##lane##_HALF, PACKED_FULL(op, lane)},
-#define PACKED_TABLE(op)                                                                           \
-	const struct vec_fns vec_fns_##op = {                                                      \
+#define PACKED_TABLE(op)                      \
+	const struct vec_fns vec_fns_##op = { \
 		{VEC_ROW_SHF(op, H) PACKED_ROW(op, S) PACKED_ROW(op, D)}};
 
 PACKED_TABLE(FADD)
@@ -174,14 +179,14 @@ FP_EACH(LANE1, FRINT, fp16_round_int(env, x, vec_rounding(env, imm), EXACT),
 	fp64_round_int(env, x, vec_rounding(env, imm), EXACT))
 
 #define FIXED(name) (env, x, W, VEC_IMM_FBITS(imm), vec_rounding(env, imm))
-#define TO_INT(width, sign)                                                                        \
-	(fast && imm == FP_RZ ? fp_fast##width##_to_##sign##width(env, x)                          \
+#define TO_INT(width, sign)                                               \
+	(fast && imm == FP_RZ ? fp_fast##width##_to_##sign##width(env, x) \
 			      : fp##width##_to_##sign FIXED())
 FP_EACH(LANE1, FTOS, fp16_to_sint FIXED(), TO_INT(32, sint), TO_INT(64, sint))
 FP_EACH(LANE1, FTOU, fp16_to_uint FIXED(), TO_INT(32, uint), TO_INT(64, uint))
 
-#define FROM_INT(width, sign, v)                                                                   \
-	(fast && !imm ? fp_fast##width##_from_##sign(env, v)                                       \
+#define FROM_INT(width, sign, v)                             \
+	(fast && !imm ? fp_fast##width##_from_##sign(env, v) \
 		      : fp##width##_from_##sign(env, v, VEC_IMM_FBITS(imm), fp_rmode(env)))
 FP_EACH(LANE1, STOF, fp16_from_sint(env, (S)x, VEC_IMM_FBITS(imm), fp_rmode(env)),
 	FROM_INT(32, sint, (S)x), FROM_INT(64, sint, (S)x))
@@ -223,8 +228,8 @@ VEC_TABLE(FCVTDH, H, VEC_ROW_S)
 VEC_TABLE(FJCVTZS, D, VEC_ROW_S)
 
 /*
- * Complex numbers: a lane pair is (real, imaginary). FCADD adds b turned by a quarter or by three; FCMLA adds the products of one
- * part of b with both parts of c, turned.
+ * Complex numbers: a lane pair is (real, imaginary). FCADD adds b turned by a quarter or by
+ * three; FCMLA adds the products of one part of b with both parts of c, turned.
  */
 #define COMPLEX(lane, shape, width)                                                                \
 	VEC_HEAD(FCADD, lane, shape)                                                               \
@@ -238,8 +243,7 @@ VEC_TABLE(FJCVTZS, D, VEC_ROW_S)
 			else                                                                       \
 				im = fp##width##_neg(im);                                          \
 			r.VEC_F_##lane[i] = fp##width##_add(env, a->VEC_F_##lane[i], im);          \
-			r.VEC_F_##lane[i + 1] =                                                    \
-				fp##width##_add(env, a->VEC_F_##lane[i + 1], re);                  \
+			r.VEC_F_##lane[i + 1] = fp##width##_add(env, a->VEC_F_##lane[i + 1], re);  \
 		}                                                                                  \
 		VEC_EPILOGUE                                                                       \
 	}                                                                                          \
@@ -256,8 +260,7 @@ VEC_TABLE(FJCVTZS, D, VEC_ROW_S)
 				re = fp##width##_neg(re);                                          \
 			if (imm & 2)                                                               \
 				im = fp##width##_neg(im);                                          \
-			r.VEC_F_##lane[i] =                                                        \
-				fp##width##_muladd(env, a->VEC_F_##lane[i], part, re);             \
+			r.VEC_F_##lane[i] = fp##width##_muladd(env, a->VEC_F_##lane[i], part, re); \
 			r.VEC_F_##lane[i + 1] =                                                    \
 				fp##width##_muladd(env, a->VEC_F_##lane[i + 1], part, im);         \
 		}                                                                                  \
@@ -269,8 +272,8 @@ COMPLEX(S, HALF, 32)
 COMPLEX(S, FULL, 32)
 COMPLEX(D, FULL, 64)
 
-#define COMPLEX_TABLE(op)                                                                          \
-	const struct vec_fns vec_fns_##op = {                                                      \
+#define COMPLEX_TABLE(op)                     \
+	const struct vec_fns vec_fns_##op = { \
 		{VEC_ROW_HF(op, H) VEC_ROW_HF(op, S) VEC_ROW_F(op, D)}};
 COMPLEX_TABLE(FCADD)
 COMPLEX_TABLE(FCMLA)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Vector ops on integers that neither saturate nor change the lanes' width. One expression each; vec_impl.h says over what.
+ * Vector ops on integers that neither saturate nor change the lanes' width. One expression each;
+ * vec_impl.h says over what.
  */
 #include "engine/vec/vec_impl.h"
 
-#define TRUTH(condition) ((condition) ? ~(U)0 : (U)0)
-#define SX ((S)x)
-#define SY ((S)y)
+#define TRUTH(condition) ((condition) ? ONES : (U)0)
+#define ONES             ((U)(S)-1)
+#define SX               ((S)x)
+#define SY               ((S)y)
 
 VEC_OP(LANE2, BHSD, ADD, x + y)
 VEC_OP(LANE2, BHSD, SUB, x - y)
@@ -60,10 +62,11 @@ VEC_OP(LANE1, BHSD, USHRI, imm < W ? x >> imm : 0)
 VEC_OP(LANE1, BHSD, SRSHRI, (SX >> (imm < W ? imm : W - 1)) + ((x >> (imm - 1)) & 1))
 VEC_OP(LANE1, BHSD, URSHRI, (imm < W ? x >> imm : 0) + ((x >> (imm - 1)) & 1))
 VEC_OP(LANE2, BHSD, SLI, (x & (((U)1 << imm) - 1)) | (U)(y << imm))
-VEC_OP(LANE2, BHSD, SRI, imm < W ? (U)(x & ~((U)~(U)0 >> imm)) | (y >> imm) : x)
+VEC_OP(LANE2, BHSD, SRI, imm < W ? (U)(x & ~(ONES >> imm)) | (y >> imm) : x)
 
 /*
- * Shifts by a register: the count is the low byte of y, negative to the right. Rounding adds the last bit that is shifted out.
+ * Shifts by a register: the count is the low byte of y, negative to the right. Rounding adds the
+ * last bit that is shifted out.
  */
 VEC_INLINE uint64_t shift_unsigned(uint64_t x, int8_t count, int width, bool round)
 {
@@ -132,20 +135,20 @@ VEC_INLINE uint64_t swap64(uint64_t x)
 }
 
 /* An op on words of 64 bits whose lane is a parameter of the expression, not of the loop. */
-#define WORDWISE(op, lane, load, expr)                                                             \
-	VEC_HEAD(op, lane, HALF)                                                                   \
-	{                                                                                          \
-		load(uint64_t, d, 0)                                                               \
-		*d = (union vreg){.d = {expr, 0}};                                                 \
-	}                                                                                          \
-	VEC_HEAD(op, lane, FULL)                                                                   \
-	{                                                                                          \
-		union vreg r;                                                                      \
-		for (unsigned int i = 0; i < 2; i++) {                                             \
-			load(uint64_t, d, i)                                                       \
-			r.d[i] = expr;                                                             \
-		}                                                                                  \
-		*d = r;                                                                            \
+#define WORDWISE(op, lane, load, expr)                 \
+	VEC_HEAD(op, lane, HALF)                       \
+	{                                              \
+		load(uint64_t, d, 0);                  \
+		*d = (union vreg){.d = {expr, 0}};     \
+	}                                              \
+	VEC_HEAD(op, lane, FULL)                       \
+	{                                              \
+		union vreg r;                          \
+		for (unsigned int i = 0; i < 2; i++) { \
+			load(uint64_t, d, i);          \
+			r.d[i] = expr;                 \
+		}                                      \
+		*d = r;                                \
 	}
 
 WORDWISE(REV16, B, VEC_LOAD1, swap16(x))
@@ -159,7 +162,7 @@ VEC_TABLE(REV32, BH, VEC_ROW_HF)
 VEC_TABLE(REV64, BHS, VEC_ROW_HF)
 
 #define BITWISE(op, load, expr) WORDWISE(op, B, load, expr) VEC_TABLE(op, B, VEC_ROW_HF)
-BITWISE(AND, VEC_LOAD2, x & y)
+BITWISE(AND, VEC_LOAD2, (x & y))
 BITWISE(BIC, VEC_LOAD2, x & ~y)
 BITWISE(ORR, VEC_LOAD2, x | y)
 BITWISE(ORN, VEC_LOAD2, x | ~y)
@@ -168,16 +171,16 @@ BITWISE(NOT, VEC_LOAD1, ~x)
 BITWISE(BSL, VEC_LOAD3, (y & x) | (z & ~x))
 
 /* Dot products: the sum of four products of bytes, added to a lane of the accumulator. */
-#define DOT(op, byte, shape)                                                                       \
-	VEC_HEAD(op, S, shape)                                                                     \
-	{                                                                                          \
-		VEC_PROLOGUE(S, VEC_COUNT_##shape(S))                                              \
-		for (unsigned int i = 0; i < N; i++) {                                             \
-			r.s[i] = a->s[i];                                                          \
-			for (unsigned int k = 4 * i; k < 4 * i + 4; k++)                           \
-				r.s[i] += (U)(b->byte[k] * c->byte[k]);                            \
-		}                                                                                  \
-		VEC_EPILOGUE                                                                       \
+#define DOT(op, byte, shape)                                             \
+	VEC_HEAD(op, S, shape)                                           \
+	{                                                                \
+		VEC_PROLOGUE(S, VEC_COUNT_##shape(S))                    \
+		for (unsigned int i = 0; i < N; i++) {                   \
+			r.s[i] = a->s[i];                                \
+			for (unsigned int k = 4 * i; k < 4 * i + 4; k++) \
+				r.s[i] += (U)(b->byte[k] * c->byte[k]);  \
+		}                                                        \
+		VEC_EPILOGUE                                             \
 	}
 
 DOT(SDOT, sb, HALF)

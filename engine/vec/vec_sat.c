@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Vector ops on integers that saturate (Arm ARM, shared/functions/vector: SignedSatQ, UnsignedSatQ): arithmetic, shifts,
- * doubling multiplies, narrowing. A function that saturates says so in *qc.
+ * Vector ops on integers that saturate (Arm ARM, shared/functions/vector: SignedSatQ,
+ * UnsignedSatQ): arithmetic, shifts, doubling multiplies, narrowing. A function that saturates
+ * says so in *qc.
  */
 #include "engine/vec/vec_impl.h"
 
 #define SX   ((S)x)
 #define SY   ((S)y)
 #define SZ   ((S)z)
-#define UMAX ((U)~(U)0)
+#define UMAX ((U) ~(U)0)
 #define SMAX ((S)(UMAX >> 1))
 #define SMIN ((S)(-SMAX - 1))
 
 /* The limit of the sign's side, with QC. */
 #define SATURATED(negative) (qc = true, (negative) ? SMIN : SMAX)
-#define CLAMPED(limit)	    (qc = true, (limit))
+#define CLAMPED(limit)      (qc = true, (limit))
 
 /* Sums and differences. GCC's builtins work on the exact result whatever the operands' types. */
-#define CHECKED(type, builtin, p, q, limit)                                                        \
-	({                                                                                         \
-		type sum_;                                                                         \
-		builtin(p, q, &sum_) ? (type)(limit) : sum_;                                       \
+#define CHECKED(type, builtin, p, q, limit)                  \
+	({                                                   \
+		type sum_;                                   \
+		builtin(p, q, &sum_) ? (type)(limit) : sum_; \
 	})
 
 VEC_OP(LANE2, BHSD, SQADD, CHECKED(S, __builtin_add_overflow, SX, SY, SATURATED(SX < 0)))
@@ -33,7 +34,8 @@ VEC_OP(LANE1, BHSD, SQABS, SX == SMIN ? CLAMPED(UMAX >> 1) : SX < 0 ? (U)0 - x :
 VEC_OP(LANE1, BHSD, SQNEG, SX == SMIN ? CLAMPED(UMAX >> 1) : (U)0 - x)
 
 /*
- * Doubling multiplies: (2 x y + rounding) >> W, here without the factor 2, so that 64 bits hold every intermediate.
+ * Doubling multiplies: (2 x y + rounding) >> W, here without the factor 2, so that 64 bits hold
+ * every intermediate.
  */
 VEC_INLINE int64_t clamp_signed(int64_t v, int width, bool *qc)
 {
@@ -48,14 +50,14 @@ VEC_INLINE int64_t clamp_signed(int64_t v, int width, bool *qc)
 
 #define PRODUCT(p, q) ((int64_t)(p) * (q))
 #define ROUNDING      ((int64_t)1 << (W - 2))
-#define HIGH(v)	      clamp_signed((v) >> (W - 1), W, &qc)
+#define HIGH(v)       clamp_signed((v) >> (W - 1), W, &qc)
 
 VEC_OP(LANE2, HS, SQDMULH, HIGH(PRODUCT(SX, SY)))
 VEC_OP(LANE2, HS, SQRDMULH, HIGH(PRODUCT(SX, SY) + ROUNDING))
 VEC_OP(LANE3, HS, SQRDMLAH, HIGH((int64_t)((uint64_t)SX << (W - 1)) + PRODUCT(SY, SZ) + ROUNDING))
 VEC_OP(LANE3, HS, SQRDMLSH, HIGH((int64_t)((uint64_t)SX << (W - 1)) - PRODUCT(SY, SZ) + ROUNDING))
 VEC_OP(WIDE2, HS, SQDMULL,
-       SX == SMIN && SY == SMIN ? CLAMPED((UU)~(UU)0 >> 1) : (UU)PRODUCT(SX, SY) << 1)
+       SX == SMIN && SY == SMIN ? CLAMPED((UU) ~(UU)0 >> 1) : (UU)PRODUCT(SX, SY) << 1)
 
 /* Shifts to the left that saturate; a count of the width or more leaves only zero unharmed. */
 VEC_INLINE int64_t shift_left_signed(int64_t x, int count, int width, bool *qc)

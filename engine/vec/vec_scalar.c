@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Conversions between floating point and integer registers, and comparisons to flags: the ops of ir_ops.def that work under FPCR.
+ * Conversions between floating point and integer registers, and comparisons to flags: the ops of
+ * ir_ops.def that work under FPCR.
  */
 #include "cpu/fp/fp_fast.h"
 #include "engine/vec/vec_impl.h"
@@ -67,7 +68,8 @@ void vec_itof(struct cpu *cpu, union vreg *d, uint64_t x, unsigned int lane, int
 	*d = (union vreg){.d = {r, 0}};
 }
 
-uint32_t vec_fcmp(struct cpu *cpu, const union vreg *a, const union vreg *b, unsigned int lane, int32_t imm)
+uint32_t vec_fcmp(struct cpu *cpu, const union vreg *a, const union vreg *b, unsigned int lane,
+		  int32_t imm)
 {
 	static const union vreg zero;
 	struct fp_env *env = vec_env(cpu);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SIMD&FP instructions of the A64 front end: that every op they emit has a function, that they trap when the mode says so, and that loads
- * and stores of structures do what the Arm ARM's pseudocode does, in every mode in which they are translated differently, also when
- * they cannot complete. (tests/diff compares what they compute with another implementation.)
+ * SIMD&FP instructions of the A64 front end: that every op they emit has a function, that they
+ * trap when the mode says so, and that loads and stores of structures do what the Arm ARM's
+ * pseudocode does, in every mode in which they are translated differently, also when they cannot
+ * complete. (tests/diff compares what they compute with another implementation.)
  */
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,17 +18,17 @@
 #define CODE_SIZE 0x1000u
 #define SYS_BASE  0x40000000ull
 #define SYS_SIZE  0x2000u
-#define VECTORS	  (SYS_BASE + 0x1000)
+#define VECTORS   (SYS_BASE + 0x1000)
 
 #define HVC_0 0xd4000002u
 #define BRK_0 0xd4200000u
 
-#define SCTLR_M	  (1ull << 0)
-#define SCTLR_A	  (1ull << 1)
+#define SCTLR_M   (1ull << 0)
+#define SCTLR_A   (1ull << 1)
 #define SCTLR_E0E (1ull << 24)
 #define CPACR_FP  (3ull << 20)
 
-#define EC_OF(esr) ((esr) >> 26)
+#define EC_OF(esr)     ((esr) >> 26)
 #define DFSC_ALIGNMENT 0x21
 
 static struct machine machine;
@@ -38,8 +39,9 @@ static void no_op(struct cpu *c)
 {
 }
 
-static const struct machine_ops ops = {
-	.timers_changed = no_op, .pmu_changed = no_op, .icache_invalidate = engine_icache_invalidate};
+static const struct machine_ops ops = {.timers_changed = no_op,
+				       .pmu_changed = no_op,
+				       .icache_invalidate = engine_icache_invalidate};
 
 static uint8_t *ram(size_t size)
 {
@@ -73,7 +75,10 @@ static int setup(void **state)
 	machine.cpus[0] = cpu;
 	machine.nr_cpus = 1;
 
-	/* Blocks of 1 GiB, identity: the first for EL0, read, write and execute; the second for EL1. Attribute 0 is normal memory. */
+	/*
+	 * Blocks of 1 GiB, identity: the first for EL0, read, write and execute; the second for
+	 * EL1. Attribute 0 is normal memory.
+	 */
 	table = (uint64_t *)sys;
 	table[0] = 0 | 1 << 10 | 3 << 8 | 1 << 6 | 1;
 	table[1] = SYS_BASE | 1 << 10 | 3 << 8 | 1;
@@ -138,7 +143,7 @@ struct model {
 struct form {
 	unsigned int q, load, post, rm, rn, rt;
 	unsigned int lane;
-	unsigned int rpt, selem, elements;	/* multiple */
+	unsigned int rpt, selem, elements; /* multiple */
 	bool single, replicate;
 	unsigned int index;
 };
@@ -158,7 +163,8 @@ static void memory_write(struct model *m, uint64_t va, unsigned int bytes, bool 
 		m->data[va - DATA_BASE + i] = (uint8_t)(x >> 8 * (be ? bytes - 1 - i : i));
 }
 
-static void move_element(struct model *m, const struct form *f, uint64_t va, union vreg *v, unsigned int index, bool be)
+static void move_element(struct model *m, const struct form *f, uint64_t va, union vreg *v,
+			 unsigned int index, bool be)
 {
 	unsigned int bits = 8u << f->lane;
 
@@ -168,7 +174,8 @@ static void move_element(struct model *m, const struct form *f, uint64_t va, uni
 		memory_write(m, va, bits / 8, be, test_lane(v, bits, index));
 }
 
-static void replicate(const struct model *m, const struct form *f, uint64_t va, union vreg *v, bool be)
+static void replicate(const struct model *m, const struct form *f, uint64_t va, union vreg *v,
+		      bool be)
 {
 	unsigned int bits = 8u << f->lane;
 	uint64_t x = memory_read(m, va, bits / 8, be);
@@ -207,9 +214,11 @@ static const struct {
 	unsigned int opcode, rpt, selem;
 } multiples[] = {{0, 1, 4}, {2, 4, 1}, {4, 1, 3}, {6, 3, 1}, {7, 1, 1}, {8, 1, 2}, {10, 2, 1}};
 
-static uint32_t word_of(const struct form *f, unsigned int opcode, unsigned int r, unsigned int s, unsigned int size)
+static uint32_t word_of(const struct form *f, unsigned int opcode, unsigned int r, unsigned int s,
+			unsigned int size)
 {
-	uint32_t w = 0x0c000000 | f->q << 30 | (uint32_t)f->single << 24 | f->post << 23 | f->load << 22 | f->rn << 5 | f->rt;
+	uint32_t w = 0x0c000000 | f->q << 30 | (uint32_t)f->single << 24 | f->post << 23 |
+		     f->load << 22 | f->rn << 5 | f->rt;
 
 	if (f->post)
 		w |= f->rm << 16;
@@ -236,7 +245,8 @@ static uint32_t single_word(struct form *f, unsigned int lane, unsigned int inde
 	f->lane = lane;
 	f->index = index;
 	f->q = q_s_size >> 3;
-	return word_of(f, opcodes[lane] | (f->selem - 1) >> 1, (f->selem - 1) & 1, q_s_size >> 2 & 1, q_s_size & 3);
+	return word_of(f, opcodes[lane] | (f->selem - 1) >> 1, (f->selem - 1) & 1,
+		       q_s_size >> 2 & 1, q_s_size & 3);
 }
 
 static uint32_t replicate_word(struct form *f, unsigned int size)
@@ -253,7 +263,8 @@ static uint32_t random_form(uint64_t *seed, struct form *f)
 	uint32_t k = random_word(seed), r = random_word(seed);
 	unsigned int lane = k >> 4 & 3;
 
-	*f = (struct form){.q = k & 1, .load = k >> 1 & 1, .post = k >> 2 & 1, .selem = 1 + (k >> 6 & 3)};
+	*f = (struct form){
+		.q = k & 1, .load = k >> 1 & 1, .post = k >> 2 & 1, .selem = 1 + (k >> 6 & 3)};
 	f->rt = r & 31;
 	f->rn = r >> 5 & 31;
 	f->rm = r >> 10 & 1 ? 31 : r >> 11 & 31;
@@ -297,12 +308,14 @@ static bool same_state(const struct model *m, uint32_t word)
 	/* The exception to EL1 has changed stack pointers. */
 	if (cpu->ps.el)
 		x[31] = cpu->sp_el[0];
-	same = !memcmp(x, m->x, sizeof(x)) && !memcmp(cpu->v, m->v, sizeof(m->v)) && !memcmp(data, m->data, DATA_SIZE);
+	same = !memcmp(x, m->x, sizeof(x)) && !memcmp(cpu->v, m->v, sizeof(m->v)) &&
+	       !memcmp(data, m->data, DATA_SIZE);
 	if (!same)
 		print_error("%08x: state differs\n", word);
 	for (int i = 0; !same && i < 32; i++) {
 		if (x[i] != m->x[i])
-			print_error("  x%d %llx, should be %llx\n", i, (unsigned long long)x[i], (unsigned long long)m->x[i]);
+			print_error("  x%d %llx, should be %llx\n", i, (unsigned long long)x[i],
+				    (unsigned long long)m->x[i]);
 		if (memcmp(&cpu->v[i], &m->v[i], 16)) {
 			test_show("is", &cpu->v[i]);
 			test_show("should be", &m->v[i]);
@@ -322,7 +335,10 @@ static void test_structures(void **state)
 		struct form f;
 		uint32_t word = random_form(&seed, &f);
 
-		/* across the pages' border, often; aligned to the element when that is checked; SP to 16 bytes */
+		/*
+		 * across the pages' border, often; aligned to the element when that is checked;
+		 * SP to 16 bytes
+		 */
 		base = DATA_BASE + 0x1000 - (random_word(&seed) & 127);
 		if (sctlr & SCTLR_A)
 			base &= ~((1ull << f.lane) - 1);
@@ -365,7 +381,8 @@ static void test_outside(void **state)
 	for (unsigned int n = 0; n < 3000; n++) {
 		struct form f;
 		uint32_t word = random_form(&seed, &f);
-		unsigned int bytes = f.single ? f.selem << f.lane : f.rpt * f.selem * f.elements << f.lane;
+		unsigned int bytes =
+			f.single ? f.selem << f.lane : f.rpt * f.selem * f.elements << f.lane;
 
 		if (f.rn == 31)
 			continue;
@@ -397,15 +414,16 @@ static unsigned int check_word(uint32_t w)
 			continue;
 		seen++;
 		if (!vec_function(o->opc, IR_LANE(o->aux), IR_SHAPE(o->aux)))
-			fail_msg("%08x: no %s of lane %d, shape %d", w, ir_op_info(o->opc)->name, IR_LANE(o->aux),
-				 IR_SHAPE(o->aux));
+			fail_msg("%08x: no %s of lane %d, shape %d", w, ir_op_info(o->opc)->name,
+				 IR_LANE(o->aux), IR_SHAPE(o->aux));
 	}
 	return seen;
 }
 
 static void test_ops_exist(void **state)
 {
-	static const struct a64_row *const tables[] = {a64_fp, a64_simd, a64_simd_scalar, a64_simd_ldst, a64_crypto};
+	static const struct a64_row *const tables[] = {a64_fp, a64_simd, a64_simd_scalar,
+						       a64_simd_ldst, a64_crypto};
 	uint64_t seed = 34;
 	unsigned int seen = 0;
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of vector ops share: random registers, and calls that check what holds of every vector function. */
+/*
+ * What the tests of vector ops share: random registers, and calls that check what holds of every
+ * vector function.
+ */
 #ifndef TESTS_ENGINE_TEST_VEC_H
 #define TESTS_ENGINE_TEST_VEC_H
 
@@ -19,22 +22,22 @@
 #include "tests/engine/random_words.h"
 
 /* Lanes as a set, for tables. */
-#define L_B (1u << IR_B)
-#define L_H (1u << IR_H)
-#define L_S (1u << IR_S)
-#define L_D (1u << IR_D)
-#define L_HS (L_H | L_S)
-#define L_BHS (L_B | L_HS)
-#define L_HSD (L_HS | L_D)
+#define L_B    (1u << IR_B)
+#define L_H    (1u << IR_H)
+#define L_S    (1u << IR_S)
+#define L_D    (1u << IR_D)
+#define L_HS   (L_H | L_S)
+#define L_BHS  (L_B | L_HS)
+#define L_HSD  (L_HS | L_D)
 #define L_BHSD (L_BHS | L_D)
 
 /* Shapes likewise. */
 #define S_SCALAR (1u << IR_SCALAR)
-#define S_HALF (1u << IR_HALF)
-#define S_FULL (1u << IR_FULL)
-#define S_HF (S_HALF | S_FULL)
-#define S_SH (S_SCALAR | S_HALF)
-#define S_ALL (S_SCALAR | S_HF)
+#define S_HALF   (1u << IR_HALF)
+#define S_FULL   (1u << IR_FULL)
+#define S_HF     (S_HALF | S_FULL)
+#define S_SH     (S_SCALAR | S_HALF)
+#define S_ALL    (S_SCALAR | S_HF)
 
 static inline uint64_t test_random(uint64_t *seed)
 {
@@ -92,15 +95,18 @@ static inline unsigned int test_count(unsigned int lane, unsigned int shape)
 
 static inline void test_show(const char *what, const union vreg *v)
 {
-	print_error("  %s %016llx%016llx\n", what, (unsigned long long)v->d[1], (unsigned long long)v->d[0]);
+	print_error("  %s %016llx%016llx\n", what, (unsigned long long)v->d[1],
+		    (unsigned long long)v->d[0]);
 }
 
 /*
- * Call a vector op on @in, into another register and into each operand in turn: all must give the same. Returns true if the result and
- * the FPSR that accumulates, with the host's flags, are @want and @fpsr.
+ * Call a vector op on @in, into another register and into each operand in turn: all must give the
+ * same. Returns true if the result and the FPSR that accumulates, with the host's flags, are
+ * @want and @fpsr.
  */
-static inline bool test_call(struct cpu *cpu, unsigned int opc, unsigned int lane, unsigned int shape, const union vreg in[3],
-			     int32_t imm, const union vreg *want, uint32_t fpsr)
+static inline bool test_call(struct cpu *cpu, unsigned int opc, unsigned int lane,
+			     unsigned int shape, const union vreg in[3], int32_t imm,
+			     const union vreg *want, uint32_t fpsr)
 {
 	vec_fn *fn = vec_function(opc, lane, shape);
 	bool ok = fn != NULL;
@@ -116,8 +122,8 @@ static inline bool test_call(struct cpu *cpu, unsigned int opc, unsigned int lan
 		fp_fast_end(host);
 		ok = !memcmp(&v[into], want, sizeof(*want)) && cpu->fpsr == fpsr;
 		if (!ok) {
-			print_error("%s lane %u shape %u imm %d into %d: fpsr %#x, should be %#x\n", ir_op_info(opc)->name, lane,
-				    shape, imm, into, cpu->fpsr, fpsr);
+			print_error("%s lane %u shape %u imm %d into %d: fpsr %#x, should be %#x\n",
+				    ir_op_info(opc)->name, lane, shape, imm, into, cpu->fpsr, fpsr);
 			test_show("a", &in[0]);
 			test_show("b", &in[1]);
 			test_show("c", &in[2]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The cryptographic vector ops: whole ciphers and hashes made of them, against the examples of the standards. Built twice, with
- * the host's instructions and with the portable functions (VEC_PORTABLE).
+ * The cryptographic vector ops: whole ciphers and hashes made of them, against the examples of
+ * the standards. Built twice, with the host's instructions and with the portable functions
+ * (VEC_PORTABLE).
  */
 #include "tests/engine/test_vec.h"
 
@@ -12,9 +13,11 @@ static union vreg op(unsigned int opc, unsigned int lane, union vreg a, union vr
 	const union vreg in[3] = {a, b, c};
 	union vreg r;
 
-	vec_function(opc, lane, opc == IR_V_SHA1H ? IR_SCALAR : IR_FULL)(&test_cpu, &r, &a, &b, &c, 0);
+	vec_function(opc, lane, opc == IR_V_SHA1H ? IR_SCALAR : IR_FULL)(&test_cpu, &r, &a, &b, &c,
+									 0);
 	/* once more, through all the checks */
-	assert_true(test_call(&test_cpu, opc, lane, opc == IR_V_SHA1H ? IR_SCALAR : IR_FULL, in, 0, &r, 0));
+	assert_true(test_call(&test_cpu, opc, lane, opc == IR_V_SHA1H ? IR_SCALAR : IR_FULL, in, 0,
+			      &r, 0));
 	return r;
 }
 
@@ -49,7 +52,8 @@ static void expand_key(union vreg key, union vreg round_key[11])
 static void test_aes(void **state)
 {
 	static const uint8_t cipher[16] = {
-		0x69, 0xc4, 0xe0, 0xd8, 0x6a, 0x7b, 0x04, 0x30, 0xd8, 0xcd, 0xb7, 0x80, 0x70, 0xb4, 0xc5, 0x5a,
+		0x69, 0xc4, 0xe0, 0xd8, 0x6a, 0x7b, 0x04, 0x30,
+		0xd8, 0xcd, 0xb7, 0x80, 0x70, 0xb4, 0xc5, 0x5a,
 	};
 	union vreg plain, key, k[11], s;
 
@@ -73,7 +77,10 @@ static void test_aes(void **state)
 	assert_memory_equal(s.b, plain.b, 16);
 }
 
-/* MixColumns, of any state, undone by its inverse; and the column of FIPS 197's appendix B, round 1. */
+/*
+ * MixColumns, of any state, undone by its inverse; and the column of FIPS 197's appendix B, round
+ * 1.
+ */
 static void test_mix(void **state)
 {
 	const union vreg before = {.s = {0x305dbfd4}};
@@ -84,7 +91,9 @@ static void test_mix(void **state)
 		union vreg s;
 
 		test_random_vreg(&seed, &s, IR_B);
-		assert_memory_equal(op(IR_V_AESIMC, IR_B, op(IR_V_AESMC, IR_B, s, none, none), none, none).b, s.b, 16);
+		assert_memory_equal(
+			op(IR_V_AESIMC, IR_B, op(IR_V_AESMC, IR_B, s, none, none), none, none).b,
+			s.b, 16);
 	}
 }
 
@@ -131,7 +140,10 @@ static void test_sha1(void **state)
 	assert_int_equal(e.s[0] + start_e.s[0], 0x9cd0d89d);
 }
 
-/* FIPS 180-4, 4.2.2: the first 32 bits of the fractions of the cube roots of the first primes, in integers. */
+/*
+ * FIPS 180-4, 4.2.2: the first 32 bits of the fractions of the cube roots of the first primes, in
+ * integers.
+ */
 static void sha256_constants(uint32_t k[64])
 {
 	unsigned int nr = 0;
@@ -149,7 +161,8 @@ static void sha256_constants(uint32_t k[64])
 			unsigned __int128 r = root | bit, square = r * r;
 
 			if ((square >> 64) * r < ((unsigned __int128)p << 32) &&
-			    (square >> 32) * r + ((square & 0xffffffff) * r >> 32) < (unsigned __int128)p << 64)
+			    (square >> 32) * r + ((square & 0xffffffff) * r >> 32) <
+				    (unsigned __int128)p << 64)
 				root |= bit;
 		}
 		k[nr++] = (uint32_t)root;
@@ -160,10 +173,12 @@ static void sha256_constants(uint32_t k[64])
 static void test_sha256(void **state)
 {
 	const union vreg start[2] = {
-		{.s = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a}}, {.s = {0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}},
+		{.s = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a}},
+		{.s = {0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}},
 	};
 	static const uint32_t want[8] = {
-		0xba7816bf, 0x8f01cfea, 0x414140de, 0x5dae2223, 0xb00361a3, 0x96177a9c, 0xb410ff61, 0xf20015ad,
+		0xba7816bf, 0x8f01cfea, 0x414140de, 0x5dae2223,
+		0xb00361a3, 0x96177a9c, 0xb410ff61, 0xf20015ad,
 	};
 	union vreg w[4], abcd = start[0], efgh = start[1];
 	uint32_t k[64];
@@ -179,7 +194,8 @@ static void test_sha256(void **state)
 			wk.s[j] += k[4 * i + j];
 		abcd = op(IR_V_SHA256H, IR_S, abcd, efgh, wk);
 		efgh = op(IR_V_SHA256H2, IR_S, efgh, before, wk);
-		next = op(IR_V_SHA256SU1, IR_S, op(IR_V_SHA256SU0, IR_S, w[0], w[1], none), w[2], w[3]);
+		next = op(IR_V_SHA256SU1, IR_S, op(IR_V_SHA256SU0, IR_S, w[0], w[1], none), w[2],
+			  w[3]);
 		w[0] = w[1];
 		w[1] = w[2];
 		w[2] = w[3];
@@ -226,8 +242,9 @@ static void test_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_aes),    cmocka_unit_test(test_mix),   cmocka_unit_test(test_sha1),
-		cmocka_unit_test(test_sha256), cmocka_unit_test(test_pmull), cmocka_unit_test(test_only),
+		cmocka_unit_test(test_aes),   cmocka_unit_test(test_mix),
+		cmocka_unit_test(test_sha1),  cmocka_unit_test(test_sha256),
+		cmocka_unit_test(test_pmull), cmocka_unit_test(test_only),
 	};
 
 	return cmocka_run_group_tests_name("vec_crypto", tests, NULL, NULL);

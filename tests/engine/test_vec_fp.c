@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The floating-point vector ops, and the conversions and comparisons of ir_ops.def, against cpu/fp/fp.h lane by lane: under random
- * FPCRs in exact arithmetic, and under FPCR 0 by the host's, with the flags that both raise. (That fp.h is right is tests/fp's business.)
+ * The floating-point vector ops, and the conversions and comparisons of ir_ops.def, against
+ * cpu/fp/fp.h lane by lane: under random FPCRs in exact arithmetic, and under FPCR 0 by the
+ * host's, with the flags that both raise. (That fp.h is right is tests/fp's business.)
  */
 #include "tests/engine/test_vec.h"
 
@@ -13,8 +14,10 @@ static struct cpu test_cpu;
 static uint64_t random_fp(uint64_t *seed, unsigned int bits)
 {
 	unsigned int frac = bits == 16 ? 10 : bits == 32 ? 23 : 52, exp_bits = bits - 1 - frac;
-	uint64_t k = test_random(seed), any = test_random(seed), mask = bits == 64 ? ~0ull : (1ull << bits) - 1;
-	uint64_t sign = (k >> 60 & 1) << (bits - 1), inf = ((1ull << exp_bits) - 1) << frac, fraction = any & ((1ull << frac) - 1);
+	uint64_t k = test_random(seed), any = test_random(seed),
+		 mask = bits == 64 ? ~0ull : (1ull << bits) - 1;
+	uint64_t sign = (k >> 60 & 1) << (bits - 1), inf = ((1ull << exp_bits) - 1) << frac,
+		 fraction = any & ((1ull << frac) - 1);
 	uint64_t bias = (1ull << (exp_bits - 1)) - 1;
 
 	switch (k & 15) {
@@ -64,26 +67,33 @@ static void random_mode(uint64_t *seed)
 		test_cpu.fpcr = random_word(seed) & FP_CR_ALL;
 }
 
-typedef uint64_t fp_lane_fn(struct fp_env *env, unsigned int bits, const uint64_t x[3], int32_t imm);
+typedef uint64_t fp_lane_fn(struct fp_env *env, unsigned int bits, const uint64_t x[3],
+			    int32_t imm);
 
-#define EACH_WIDTH(call16, call32, call64) (bits == 16 ? (uint64_t)(call16) : bits == 32 ? (uint64_t)(call32) : (uint64_t)(call64))
+#define EACH_WIDTH(call16, call32, call64) \
+	(bits == 16 ? (uint64_t)(call16) : bits == 32 ? (uint64_t)(call32) : (uint64_t)(call64))
 #define X16(k) ((uint16_t)x[k])
 #define X32(k) ((uint32_t)x[k])
-#define DEFINE(name, e16, e32, e64)                                                                \
-	static uint64_t name(struct fp_env *env, unsigned int bits, const uint64_t x[3], int32_t imm) \
-	{                                                                                          \
-		return EACH_WIDTH(e16, e32, e64);                                                  \
+#define DEFINE(name, e16, e32, e64)                                                      \
+	static uint64_t name(struct fp_env *env, unsigned int bits, const uint64_t x[3], \
+			     int32_t imm)                                                \
+	{                                                                                \
+		return EACH_WIDTH(e16, e32, e64);                                        \
 	}
-#define UNARY(name) DEFINE(ref_##name, fp16_##name(env, X16(0)), fp32_##name(env, X32(0)), fp64_##name(env, x[0]))
-#define BINARY(name)                                                                               \
-	DEFINE(ref_##name, fp16_##name(env, X16(0), X16(1)), fp32_##name(env, X32(0), X32(1)), fp64_##name(env, x[0], x[1]))
-#define COMPARE(name, fn, a16, a32, a64)                                                           \
-	DEFINE(name, -(uint64_t)fn(16, a16(X16(0)), a16(X16(1))), -(uint64_t)fn(32, a32(X32(0)), a32(X32(1))),                \
+#define UNARY(name)                                                            \
+	DEFINE(ref_##name, fp16_##name(env, X16(0)), fp32_##name(env, X32(0)), \
+	       fp64_##name(env, x[0]))
+#define BINARY(name)                                                                           \
+	DEFINE(ref_##name, fp16_##name(env, X16(0), X16(1)), fp32_##name(env, X32(0), X32(1)), \
+	       fp64_##name(env, x[0], x[1]))
+#define COMPARE(name, fn, a16, a32, a64)                          \
+	DEFINE(name, -(uint64_t)fn(16, a16(X16(0)), a16(X16(1))), \
+	       -(uint64_t)fn(32, a32(X32(0)), a32(X32(1))),       \
 	       -(uint64_t)fn(64, a64(x[0]), a64(x[1])))
 #define EQ(w, p, q) fp##w##_compare_eq(env, p, q)
 #define GE(w, p, q) fp##w##_compare_ge(env, p, q)
 #define GT(w, p, q) fp##w##_compare_gt(env, p, q)
-#define SAME(v) (v)
+#define SAME(v)     (v)
 
 BINARY(add)
 BINARY(sub)
@@ -106,7 +116,8 @@ DEFINE(ref_abd, fp16_sub(env, X16(0), X16(1)) & 0x7fff, fp32_sub(env, X32(0), X3
        fp64_sub(env, x[0], x[1]) << 1 >> 1)
 DEFINE(ref_mla, fp16_muladd(env, X16(0), X16(1), X16(2)), fp32_muladd(env, X32(0), X32(1), X32(2)),
        fp64_muladd(env, x[0], x[1], x[2]))
-DEFINE(ref_mls, fp16_muladd(env, X16(0), X16(1) ^ 0x8000, X16(2)), fp32_muladd(env, X32(0), X32(1) ^ 0x80000000, X32(2)),
+DEFINE(ref_mls, fp16_muladd(env, X16(0), X16(1) ^ 0x8000, X16(2)),
+       fp32_muladd(env, X32(0), X32(1) ^ 0x80000000, X32(2)),
        fp64_muladd(env, x[0], x[1] ^ 1ull << 63, x[2]))
 COMPARE(ref_cmeq, EQ, SAME, SAME, SAME)
 COMPARE(ref_cmge, GE, SAME, SAME, SAME)
@@ -121,15 +132,17 @@ static enum fp_round round_of(const struct fp_env *env, int32_t imm)
 
 #define ROUND round_of(env, imm)
 #define FBITS ((unsigned int)imm >> 8)
-DEFINE(ref_rint, fp16_round_int(env, X16(0), ROUND, imm & 16), fp32_round_int(env, X32(0), ROUND, imm & 16),
-       fp64_round_int(env, x[0], ROUND, imm & 16))
-DEFINE(ref_tos, fp16_to_sint(env, X16(0), 16, FBITS, ROUND), fp32_to_sint(env, X32(0), 32, FBITS, ROUND),
-       fp64_to_sint(env, x[0], 64, FBITS, ROUND))
-DEFINE(ref_tou, fp16_to_uint(env, X16(0), 16, FBITS, ROUND), fp32_to_uint(env, X32(0), 32, FBITS, ROUND),
-       fp64_to_uint(env, x[0], 64, FBITS, ROUND))
-DEFINE(ref_sto, fp16_from_sint(env, (int16_t)x[0], FBITS, fp_rmode(env)), fp32_from_sint(env, (int32_t)x[0], FBITS, fp_rmode(env)),
+DEFINE(ref_rint, fp16_round_int(env, X16(0), ROUND, imm & 16),
+       fp32_round_int(env, X32(0), ROUND, imm & 16), fp64_round_int(env, x[0], ROUND, imm & 16))
+DEFINE(ref_tos, fp16_to_sint(env, X16(0), 16, FBITS, ROUND),
+       fp32_to_sint(env, X32(0), 32, FBITS, ROUND), fp64_to_sint(env, x[0], 64, FBITS, ROUND))
+DEFINE(ref_tou, fp16_to_uint(env, X16(0), 16, FBITS, ROUND),
+       fp32_to_uint(env, X32(0), 32, FBITS, ROUND), fp64_to_uint(env, x[0], 64, FBITS, ROUND))
+DEFINE(ref_sto, fp16_from_sint(env, (int16_t)x[0], FBITS, fp_rmode(env)),
+       fp32_from_sint(env, (int32_t)x[0], FBITS, fp_rmode(env)),
        fp64_from_sint(env, (int64_t)x[0], FBITS, fp_rmode(env)))
-DEFINE(ref_uto, fp16_from_uint(env, X16(0), FBITS, fp_rmode(env)), fp32_from_uint(env, X32(0), FBITS, fp_rmode(env)),
+DEFINE(ref_uto, fp16_from_uint(env, X16(0), FBITS, fp_rmode(env)),
+       fp32_from_uint(env, X32(0), FBITS, fp_rmode(env)),
        fp64_from_uint(env, x[0], FBITS, fp_rmode(env)))
 
 enum imm { IMM_NONE, IMM_ROUND, IMM_ROUND_EXACT, IMM_ROUND_FBITS, IMM_FBITS };
@@ -175,7 +188,8 @@ static const struct row {
 
 static int32_t random_imm(uint64_t *seed, enum imm kind, unsigned int bits)
 {
-	static const int32_t roundings[] = {FP_RN, FP_RP, FP_RM, FP_RZ, FP_RA, VEC_ROUND_FPCR, FP_RZ, FP_RZ};
+	static const int32_t roundings[] = {FP_RN, FP_RP,          FP_RM, FP_RZ,
+					    FP_RA, VEC_ROUND_FPCR, FP_RZ, FP_RZ};
 	uint32_t k = random_word(seed);
 	int32_t round = roundings[k & 7], fbits = k & 8 ? 0 : (int32_t)((k >> 8) % (bits + 1)) << 8;
 
@@ -204,7 +218,8 @@ static bool one_case(const struct row *r, unsigned int lane, unsigned int shape,
 	random_operands(seed, in, bits);
 	env = (struct fp_env){test_cpu.fpcr, 0};
 	for (unsigned int i = 0; i < test_count(lane, shape); i++) {
-		uint64_t x[3] = {test_lane(&in[0], bits, i), test_lane(&in[1], bits, i), test_lane(&in[2], bits, i)};
+		uint64_t x[3] = {test_lane(&in[0], bits, i), test_lane(&in[1], bits, i),
+				 test_lane(&in[2], bits, i)};
 
 		test_set_lane(&want, bits, i, r->fn(&env, bits, x, imm));
 	}
@@ -232,8 +247,10 @@ static void test_formats(void **state)
 	uint64_t seed = 12;
 
 	for (int n = 0; n < 8000; n++) {
-		unsigned int narrow = n & 1 ? IR_H : IR_S, bits = 8u << narrow, shape = (unsigned int)n / 2 % 3;
-		unsigned int nr = shape == IR_SCALAR ? 1 : 64 / bits, first = shape == IR_FULL ? nr : 0;
+		unsigned int narrow = n & 1 ? IR_H : IR_S, bits = 8u << narrow,
+			     shape = (unsigned int)n / 2 % 3;
+		unsigned int nr = shape == IR_SCALAR ? 1 : 64 / bits,
+			     first = shape == IR_FULL ? nr : 0;
 		union vreg in[3], want = {.d = {0, 0}};
 		struct fp_env env;
 
@@ -246,7 +263,8 @@ static void test_formats(void **state)
 			else
 				want.d[i] = fp32_to_fp64(&env, in[0].s[first + i]);
 		}
-		assert_true(test_call(&test_cpu, IR_V_FCVTL, narrow, shape, in, 0, &want, env.fpsr));
+		assert_true(
+			test_call(&test_cpu, IR_V_FCVTL, narrow, shape, in, 0, &want, env.fpsr));
 		if (shape == IR_FULL)
 			continue;
 		random_operands(&seed, in, 2 * bits);
@@ -258,13 +276,15 @@ static void test_formats(void **state)
 			else
 				want.s[i] = fp64_to_fp32(&env, in[0].d[i], fp_rmode(&env));
 		}
-		assert_true(test_call(&test_cpu, IR_V_FCVTN, narrow, shape, in, 0, &want, env.fpsr));
+		assert_true(
+			test_call(&test_cpu, IR_V_FCVTN, narrow, shape, in, 0, &want, env.fpsr));
 		if (narrow == IR_H)
 			continue;
 		env.fpsr = 0;
 		for (unsigned int i = 0; i < nr; i++)
 			want.s[i] = fp64_to_fp32(&env, in[0].d[i], FP_RO);
-		assert_true(test_call(&test_cpu, IR_V_FCVTXN, narrow, shape, in, 0, &want, env.fpsr));
+		assert_true(
+			test_call(&test_cpu, IR_V_FCVTXN, narrow, shape, in, 0, &want, env.fpsr));
 	}
 }
 
@@ -281,15 +301,18 @@ static void test_half_double_js(void **state)
 		env = (struct fp_env){test_cpu.fpcr, 0};
 		random_operands(&seed, in, 16);
 		want = (union vreg){.d = {fp16_to_fp64(&env, in[0].h[0]), 0}};
-		assert_true(test_call(&test_cpu, IR_V_FCVTHD, IR_H, IR_SCALAR, in, 0, &want, env.fpsr));
+		assert_true(
+			test_call(&test_cpu, IR_V_FCVTHD, IR_H, IR_SCALAR, in, 0, &want, env.fpsr));
 		env.fpsr = 0;
 		random_operands(&seed, in, 64);
 		want = (union vreg){.h = {fp64_to_fp16(&env, in[0].d[0], fp_rmode(&env))}};
-		assert_true(test_call(&test_cpu, IR_V_FCVTDH, IR_H, IR_SCALAR, in, 0, &want, env.fpsr));
+		assert_true(
+			test_call(&test_cpu, IR_V_FCVTDH, IR_H, IR_SCALAR, in, 0, &want, env.fpsr));
 		env.fpsr = 0;
 		want = (union vreg){.s = {fp64_to_js(&env, in[0].d[0], &nzcv)}};
 		want.s[1] = nzcv << 28;
-		assert_true(test_call(&test_cpu, IR_V_FJCVTZS, IR_D, IR_SCALAR, in, 0, &want, env.fpsr));
+		assert_true(test_call(&test_cpu, IR_V_FJCVTZS, IR_D, IR_SCALAR, in, 0, &want,
+				      env.fpsr));
 	}
 }
 
@@ -301,8 +324,8 @@ static uint64_t fused(struct fp_env *env, unsigned int bits, uint64_t acc, uint6
 }
 
 /* The Arm ARM's table of elements for each rotation (FCADD, FCMLA). */
-static void want_complex(struct fp_env *env, unsigned int bits, const union vreg in[3], unsigned int i, bool mla, int rot,
-			 union vreg *want)
+static void want_complex(struct fp_env *env, unsigned int bits, const union vreg in[3],
+			 unsigned int i, bool mla, int rot, union vreg *want)
 {
 	uint64_t sign = 1ull << (bits - 1), a[2], b[2], c[2], r[2];
 
@@ -312,7 +335,8 @@ static void want_complex(struct fp_env *env, unsigned int bits, const union vreg
 		c[k] = test_lane(&in[2], bits, i + k);
 	}
 	if (!mla) {
-		const uint64_t re[3] = {a[0], rot ? b[1] : b[1] ^ sign}, im[3] = {a[1], rot ? b[0] ^ sign : b[0]};
+		const uint64_t re[3] = {a[0], rot ? b[1] : b[1] ^ sign},
+			       im[3] = {a[1], rot ? b[0] ^ sign : b[0]};
 
 		r[0] = ref_add(env, bits, re, 0);
 		r[1] = ref_add(env, bits, im, 0);
@@ -338,7 +362,8 @@ static void test_complex(void **state)
 	uint64_t seed = 14;
 
 	for (int n = 0; n < 12000; n++) {
-		unsigned int lane = IR_H + (unsigned int)n % 3, bits = 8u << lane, shape = n & 8 || lane == IR_D ? IR_FULL : IR_HALF;
+		unsigned int lane = IR_H + (unsigned int)n % 3, bits = 8u << lane,
+			     shape = n & 8 || lane == IR_D ? IR_FULL : IR_HALF;
 		bool mla = n & 16;
 		int rot = n >> 5 & (mla ? 3 : 1);
 		union vreg in[3], want = {.d = {0, 0}};
@@ -349,13 +374,15 @@ static void test_complex(void **state)
 		env = (struct fp_env){test_cpu.fpcr, 0};
 		for (unsigned int i = 0; i < test_count(lane, shape); i += 2)
 			want_complex(&env, bits, in, i, mla, rot, &want);
-		assert_true(test_call(&test_cpu, mla ? IR_V_FCMLA : IR_V_FCADD, lane, shape, in, rot, &want, env.fpsr));
+		assert_true(test_call(&test_cpu, mla ? IR_V_FCMLA : IR_V_FCADD, lane, shape, in,
+				      rot, &want, env.fpsr));
 	}
 }
 
 /* FTOI, ITOF, FCMP. */
 
-static uint64_t want_ftoi(struct fp_env *env, unsigned int lane, uint64_t x, unsigned int width, int32_t imm)
+static uint64_t want_ftoi(struct fp_env *env, unsigned int lane, uint64_t x, unsigned int width,
+			  int32_t imm)
 {
 	unsigned int fbits = (unsigned int)imm >> 8;
 	enum fp_round round = round_of(env, imm & 15);
@@ -366,7 +393,8 @@ static uint64_t want_ftoi(struct fp_env *env, unsigned int lane, uint64_t x, uns
 	if (lane == IR_S)
 		return imm & 16 ? fp32_to_sint(env, (uint32_t)x, width, fbits, round)
 				: fp32_to_uint(env, (uint32_t)x, width, fbits, round);
-	return imm & 16 ? fp64_to_sint(env, x, width, fbits, round) : fp64_to_uint(env, x, width, fbits, round);
+	return imm & 16 ? fp64_to_sint(env, x, width, fbits, round)
+			: fp64_to_uint(env, x, width, fbits, round);
 }
 
 static uint64_t want_itof(struct fp_env *env, unsigned int lane, uint64_t x, int32_t imm)
@@ -375,13 +403,17 @@ static uint64_t want_itof(struct fp_env *env, unsigned int lane, uint64_t x, int
 	enum fp_round round = fp_rmode(env);
 
 	if (lane == IR_H)
-		return imm & 16 ? fp16_from_sint(env, (int64_t)x, fbits, round) : fp16_from_uint(env, x, fbits, round);
+		return imm & 16 ? fp16_from_sint(env, (int64_t)x, fbits, round)
+				: fp16_from_uint(env, x, fbits, round);
 	if (lane == IR_S)
-		return imm & 16 ? fp32_from_sint(env, (int64_t)x, fbits, round) : fp32_from_uint(env, x, fbits, round);
-	return imm & 16 ? fp64_from_sint(env, (int64_t)x, fbits, round) : fp64_from_uint(env, x, fbits, round);
+		return imm & 16 ? fp32_from_sint(env, (int64_t)x, fbits, round)
+				: fp32_from_uint(env, x, fbits, round);
+	return imm & 16 ? fp64_from_sint(env, (int64_t)x, fbits, round)
+			: fp64_from_uint(env, x, fbits, round);
 }
 
-static unsigned int want_fcmp(struct fp_env *env, unsigned int lane, uint64_t x, uint64_t y, bool signal)
+static unsigned int want_fcmp(struct fp_env *env, unsigned int lane, uint64_t x, uint64_t y,
+			      bool signal)
 {
 	if (lane == IR_H)
 		return fp16_compare(env, (uint16_t)x, (uint16_t)y, signal);
@@ -405,7 +437,8 @@ static void test_scalar(void **state)
 
 	test_cpu.fpsr = 0;
 	for (int n = 0; n < 60000; n++) {
-		unsigned int lane = IR_H + (unsigned int)n % 3, bits = 8u << lane, width = n & 64 ? 64 : 32;
+		unsigned int lane = IR_H + (unsigned int)n % 3, bits = 8u << lane,
+			     width = n & 64 ? 64 : 32;
 		uint64_t x = test_random(&seed) >> (test_random(&seed) & 63), y, host, got;
 		union vreg in[3], d = {.d = {~0ull, ~0ull}};
 		int32_t imm, sign = n & 128 ? VEC_IMM_SIGNED : 0;
@@ -446,8 +479,9 @@ static void test_scalar(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),	cmocka_unit_test(test_formats), cmocka_unit_test(test_half_double_js),
-		cmocka_unit_test(test_complex), cmocka_unit_test(test_scalar),
+		cmocka_unit_test(test_rows),           cmocka_unit_test(test_formats),
+		cmocka_unit_test(test_half_double_js), cmocka_unit_test(test_complex),
+		cmocka_unit_test(test_scalar),
 	};
 
 	return cmocka_run_group_tests_name("vec_fp", tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The integer vector ops against a second definition: each lane computed in 128-bit integers, exactly as the Arm ARM's pseudocode
- * for the instruction says, and then cut or saturated to its width.
+ * The integer vector ops against a second definition: each lane computed in 128-bit integers,
+ * exactly as the Arm ARM's pseudocode for the instruction says, and then cut or saturated to its
+ * width.
  *
  * A row says for which lanes and shapes an op exists; for all others there must be no function.
  */
@@ -21,10 +22,10 @@ typedef wide lane_fn(struct lane *l);
 
 enum kind {
 	LANEWISE,
-	WIDENING,	/* out: lanes twice as wide, from the half that the shape names */
+	WIDENING, /* out: lanes twice as wide, from the half that the shape names */
 	NARROWING,
-	NEIGHBOURS,	/* operands are neighbours in b:a */
-	FOLD,		/* operand 0 is what came before, 1 the next lane */
+	NEIGHBOURS, /* operands are neighbours in b:a */
+	FOLD,       /* operand 0 is what came before, 1 the next lane */
 };
 
 enum imm { IMM_NONE, IMM_LEFT, IMM_RIGHT };
@@ -83,10 +84,10 @@ static wide shift_exact(wide v, int count, bool round)
 }
 
 #define COUNT(l) ((int8_t)(l)->u[1])
-#define DEFINE(name, expr)                                                                         \
-	static wide name(struct lane *l)                                                           \
-	{                                                                                          \
-		return expr;                                                                       \
+#define DEFINE(name, expr)               \
+	static wide name(struct lane *l) \
+	{                                \
+		return expr;             \
 	}
 
 DEFINE(ref_and, l->u[0] & l->u[1])
@@ -131,8 +132,12 @@ DEFINE(ref_sqabs, sat_signed(l, l->s[0] < 0 ? -l->s[0] : l->s[0]))
 DEFINE(ref_sqneg, sat_signed(l, -l->s[0]))
 DEFINE(ref_sqdmulh, sat_signed(l, (2 * l->s[0] * l->s[1]) >> l->bits))
 DEFINE(ref_sqrdmulh, sat_signed(l, (2 * l->s[0] * l->s[1] + power(l->bits - 1)) >> l->bits))
-DEFINE(ref_sqrdmlah, sat_signed(l, (l->s[0] * power(l->bits) + 2 * l->s[1] * l->s[2] + power(l->bits - 1)) >> l->bits))
-DEFINE(ref_sqrdmlsh, sat_signed(l, (l->s[0] * power(l->bits) - 2 * l->s[1] * l->s[2] + power(l->bits - 1)) >> l->bits))
+DEFINE(ref_sqrdmlah,
+       sat_signed(l, (l->s[0] * power(l->bits) + 2 * l->s[1] * l->s[2] + power(l->bits - 1)) >>
+			     l->bits))
+DEFINE(ref_sqrdmlsh,
+       sat_signed(l, (l->s[0] * power(l->bits) - 2 * l->s[1] * l->s[2] + power(l->bits - 1)) >>
+			     l->bits))
 DEFINE(ref_sshl, shift(l->s[0], COUNT(l), false))
 DEFINE(ref_ushl, shift(l->u[0], COUNT(l), false))
 DEFINE(ref_srshl, shift(l->s[0], COUNT(l), true))
@@ -147,7 +152,9 @@ DEFINE(ref_ushri, shift(l->u[0], -l->imm, false))
 DEFINE(ref_srshri, shift(l->s[0], -l->imm, true))
 DEFINE(ref_urshri, shift(l->u[0], -l->imm, true))
 DEFINE(ref_sli, shift(l->u[1], l->imm, false) + l->u[0] % power((unsigned int)l->imm))
-DEFINE(ref_sri, shift(l->u[1], -l->imm, false) + (l->u[0] >> (l->bits - (unsigned int)l->imm) << (l->bits - (unsigned int)l->imm)))
+DEFINE(ref_sri,
+       shift(l->u[1], -l->imm, false) +
+	       (l->u[0] >> (l->bits - (unsigned int)l->imm) << (l->bits - (unsigned int)l->imm)))
 DEFINE(ref_sqshli, sat_signed(l, shift(l->s[0], l->imm, false)))
 DEFINE(ref_uqshli, sat_unsigned(l, shift(l->u[0], l->imm, false)))
 DEFINE(ref_sqshlui, sat_unsigned(l, shift(l->s[0], l->imm, false)))
@@ -161,7 +168,7 @@ DEFINE(ref_sqxtun, sat_unsigned(l, l->s[0]))
 
 static wide ref_sqdmull(struct lane *l)
 {
-	struct lane twice = { .bits = 2 * l->bits };
+	struct lane twice = {.bits = 2 * l->bits};
 	wide r = sat_signed(&twice, 2 * l->s[0] * l->s[1]);
 
 	l->saturated = twice.saturated;
@@ -231,7 +238,8 @@ DEFINE(ref_rev32, bytes_reversed(l->u[0], 32, l->bits))
 static wide dot(uint32_t acc, uint32_t x, uint32_t y, bool is_signed)
 {
 	for (int i = 0; i < 32; i += 8)
-		acc += is_signed ? (uint32_t)((int8_t)(x >> i) * (int8_t)(y >> i)) : (x >> i & 255) * (y >> i & 255);
+		acc += is_signed ? (uint32_t)((int8_t)(x >> i) * (int8_t)(y >> i))
+				 : (x >> i & 255) * (y >> i & 255);
 	return acc;
 }
 
@@ -318,7 +326,7 @@ static const struct row rows[] = {
 	{IR_V_SQXTN, NARROWING, L_BHS, S_SH, ref_sqxtn},
 	{IR_V_UQXTN, NARROWING, L_BHS, S_SH, ref_uqxtn},
 	{IR_V_SQXTUN, NARROWING, L_BHS, S_SH, ref_sqxtun},
-	{IR_V_ADDP, NEIGHBOURS, L_BHSD, S_HF, ref_add},	/* D: FULL only */
+	{IR_V_ADDP, NEIGHBOURS, L_BHSD, S_HF, ref_add}, /* D: FULL only */
 	{IR_V_SMAXP, NEIGHBOURS, L_BHS, S_HF, ref_smax},
 	{IR_V_SMINP, NEIGHBOURS, L_BHS, S_HF, ref_smin},
 	{IR_V_UMAXP, NEIGHBOURS, L_BHS, S_HF, ref_umax},
@@ -330,7 +338,7 @@ static const struct row rows[] = {
 	{IR_V_UMINV, FOLD, L_BHS, S_HF, ref_umin},
 };
 
-#define NR_ROWS	  (sizeof(rows) / sizeof(rows[0]))
+#define NR_ROWS   (sizeof(rows) / sizeof(rows[0]))
 #define NR_RANDOM 400
 
 static wide as_signed(uint64_t v, unsigned int bits)
@@ -339,7 +347,8 @@ static wide as_signed(uint64_t v, unsigned int bits)
 }
 
 /* Operand @k as number @i of lanes of @bits. */
-static void operand(struct lane *l, unsigned int k, const union vreg *v, unsigned int bits, unsigned int i)
+static void operand(struct lane *l, unsigned int k, const union vreg *v, unsigned int bits,
+		    unsigned int i)
 {
 	uint64_t x = test_lane(v, bits, i);
 
@@ -352,10 +361,11 @@ static void set_wide(union vreg *v, unsigned int bits, unsigned int i, wide x)
 	memcpy(&v->b[i * bits / 8], &x, bits / 8);
 }
 
-static bool want_lanes(const struct row *r, unsigned int bits, unsigned int nr, unsigned int first, const union vreg in[3],
-		       int imm, union vreg *want)
+static bool want_lanes(const struct row *r, unsigned int bits, unsigned int nr, unsigned int first,
+		       const union vreg in[3], int imm, union vreg *want)
 {
-	unsigned int in_bits = r->kind == NARROWING ? 2 * bits : bits, out_bits = r->kind == WIDENING ? 2 * bits : bits;
+	unsigned int in_bits = r->kind == NARROWING ? 2 * bits : bits,
+		     out_bits = r->kind == WIDENING ? 2 * bits : bits;
 	bool saturated = false;
 
 	for (unsigned int i = 0; i < nr; i++) {
@@ -373,7 +383,8 @@ static bool want_lanes(const struct row *r, unsigned int bits, unsigned int nr, 
 	return saturated;
 }
 
-static void want_fold(const struct row *r, unsigned int bits, unsigned int nr, const union vreg *in, union vreg *want)
+static void want_fold(const struct row *r, unsigned int bits, unsigned int nr, const union vreg *in,
+		      union vreg *want)
 {
 	struct lane l = {.bits = bits};
 
@@ -385,7 +396,8 @@ static void want_fold(const struct row *r, unsigned int bits, unsigned int nr, c
 	}
 }
 
-static bool one_case(struct cpu *cpu, const struct row *r, unsigned int lane, unsigned int shape, uint64_t *seed)
+static bool one_case(struct cpu *cpu, const struct row *r, unsigned int lane, unsigned int shape,
+		     uint64_t *seed)
 {
 	unsigned int bits = 8u << lane, nr = test_count(lane, shape), first = 0;
 	union vreg in[3], want = {.d = {0, 0}};
@@ -438,14 +450,16 @@ static void test_rev(void **state)
 	uint64_t seed = 2;
 
 	for (unsigned int n = 0; n < 6 * NR_RANDOM; n++) {
-		unsigned int k = n % 6, bits = 8u << revs[k].container, shape = n & 8 ? IR_FULL : IR_HALF;
+		unsigned int k = n % 6, bits = 8u << revs[k].container,
+			     shape = n & 8 ? IR_FULL : IR_HALF;
 		struct row r = {revs[k].opc, LANEWISE, 0, 0, revs[k].fn};
 		union vreg in[3], want = {.d = {0, 0}};
 
 		for (int i = 0; i < 3; i++)
 			test_random_vreg(&seed, &in[i], IR_B);
 		want_lanes(&r, bits, test_count(revs[k].container, shape), 0, in, 0, &want);
-		assert_true(test_call(&test_cpu, revs[k].opc, revs[k].lane, shape, in, 0, &want, 0));
+		assert_true(
+			test_call(&test_cpu, revs[k].opc, revs[k].lane, shape, in, 0, &want, 0));
 	}
 }
 
@@ -456,13 +470,17 @@ static void test_long_sums(void **state)
 		unsigned int opc;
 		bool is_signed, across;
 	} sums[] = {
-		{IR_V_SADDLP, true, false}, {IR_V_UADDLP, false, false}, {IR_V_SADDLV, true, true}, {IR_V_UADDLV, false, true},
+		{IR_V_SADDLP, true, false},
+		{IR_V_UADDLP, false, false},
+		{IR_V_SADDLV, true, true},
+		{IR_V_UADDLV, false, true},
 	};
 	uint64_t seed = 3;
 
 	for (unsigned int n = 0; n < 24 * NR_RANDOM; n++) {
 		unsigned int k = n % 4, lane = n / 4 % 3, shape = n / 12 % 2 ? IR_FULL : IR_HALF;
-		unsigned int bits = 8u << lane, nr = test_count(lane, shape), group = sums[k].across ? nr : 2;
+		unsigned int bits = 8u << lane, nr = test_count(lane, shape),
+			     group = sums[k].across ? nr : 2;
 		union vreg in[3], want = {.d = {0, 0}};
 
 		for (int i = 0; i < 3; i++)
@@ -481,7 +499,10 @@ static void test_long_sums(void **state)
 	}
 }
 
-/* Moves: by the instructions' definitions, over an array that holds the operands one after another. */
+/*
+ * Moves: by the instructions' definitions, over an array that holds the operands one after
+ * another.
+ */
 static unsigned int source_of(unsigned int opc, unsigned int i, unsigned int nr)
 {
 	switch (opc) {
@@ -502,11 +523,13 @@ static unsigned int source_of(unsigned int opc, unsigned int i, unsigned int nr)
 
 static void test_permute(void **state)
 {
-	static const unsigned int opcs[] = {IR_V_ZIP1, IR_V_ZIP2, IR_V_UZP1, IR_V_UZP2, IR_V_TRN1, IR_V_TRN2};
+	static const unsigned int opcs[] = {IR_V_ZIP1, IR_V_ZIP2, IR_V_UZP1,
+					    IR_V_UZP2, IR_V_TRN1, IR_V_TRN2};
 	uint64_t seed = 4;
 
 	for (unsigned int n = 0; n < 48 * 100; n++) {
-		unsigned int opc = opcs[n % 6], lane = n / 6 % 4, shape = n / 24 % 2 ? IR_FULL : IR_HALF;
+		unsigned int opc = opcs[n % 6], lane = n / 6 % 4,
+			     shape = n / 24 % 2 ? IR_FULL : IR_HALF;
 		unsigned int bits = 8u << lane, nr = test_count(lane, shape);
 		union vreg in[3], want = {.d = {0, 0}};
 
@@ -530,7 +553,8 @@ static void test_ext(void **state)
 	uint64_t seed = 5;
 
 	for (unsigned int n = 0; n < 24 * 50; n++) {
-		unsigned int imm = n % 24, shape = imm < 16 ? IR_FULL : IR_HALF, nr = test_count(IR_B, shape);
+		unsigned int imm = n % 24, shape = imm < 16 ? IR_FULL : IR_HALF,
+			     nr = test_count(IR_B, shape);
 		union vreg in[3], want = {.d = {0, 0}};
 
 		imm %= 16;
@@ -538,7 +562,8 @@ static void test_ext(void **state)
 			test_random_vreg(&seed, &in[i], IR_B);
 		for (unsigned int i = 0; i < nr; i++)
 			want.b[i] = in[(imm + i) / nr].b[(imm + i) % nr];
-		assert_true(test_call(&test_cpu, IR_V_EXT, IR_B, shape, in, (int32_t)imm, &want, 0));
+		assert_true(
+			test_call(&test_cpu, IR_V_EXT, IR_B, shape, in, (int32_t)imm, &want, 0));
 	}
 }
 
@@ -559,13 +584,15 @@ static void test_table(void **state)
 		for (unsigned int i = 0; i < test_count(IR_B, shape); i++)
 			if (index.b[i] >= base && index.b[i] < base + 16)
 				tbl.b[i] = in[1].b[index.b[i] - base];
-		assert_true(test_call(&test_cpu, IR_V_TBL, IR_B, shape, in, (int32_t)base, &tbl, 0));
+		assert_true(
+			test_call(&test_cpu, IR_V_TBL, IR_B, shape, in, (int32_t)base, &tbl, 0));
 		for (unsigned int i = 0; i < test_count(IR_B, shape); i++) {
 			bool there = in[1].b[i] >= base && in[1].b[i] < base + 16;
 
 			tbx.b[i] = there ? in[2].b[in[1].b[i] - base] : in[0].b[i];
 		}
-		assert_true(test_call(&test_cpu, IR_V_TBX, IR_B, shape, in, (int32_t)base, &tbx, 0));
+		assert_true(
+			test_call(&test_cpu, IR_V_TBX, IR_B, shape, in, (int32_t)base, &tbx, 0));
 	}
 }
 
@@ -575,7 +602,8 @@ static void test_interleave3(void **state)
 	uint64_t seed = 7;
 
 	for (unsigned int n = 0; n < 8 * 100; n++) {
-		unsigned int lane = n % 4, shape = n / 4 % 2 ? IR_FULL : IR_HALF, bytes = 1u << lane;
+		unsigned int lane = n % 4, shape = n / 4 % 2 ? IR_FULL : IR_HALF,
+			     bytes = 1u << lane;
 		unsigned int nr = test_count(lane, shape);
 		uint8_t memory[48] = {0};
 		union vreg in[3], want[3] = {0};
@@ -584,15 +612,18 @@ static void test_interleave3(void **state)
 			test_random_vreg(&seed, &in[i], IR_B);
 		for (unsigned int e = 0; e < nr; e++)
 			for (unsigned int k = 0; k < 3; k++)
-				memcpy(&want[k].b[e * bytes], &in[0].b[0] + (3 * e + k) * bytes, bytes);
+				memcpy(&want[k].b[e * bytes], &in[0].b[0] + (3 * e + k) * bytes,
+				       bytes);
 		for (int k = 0; k < 3; k++)
-			assert_true(test_call(&test_cpu, IR_V_DEINT3, lane, shape, in, k, &want[k], 0));
+			assert_true(
+				test_call(&test_cpu, IR_V_DEINT3, lane, shape, in, k, &want[k], 0));
 		for (unsigned int e = 0; e < nr; e++)
 			for (unsigned int k = 0; k < 3; k++)
 				memcpy(&memory[(3 * e + k) * bytes], &in[k].b[e * bytes], bytes);
 		for (int k = 0; k < 3; k++) {
 			memcpy(&want[0], &memory[16 * k], 16);
-			assert_true(test_call(&test_cpu, IR_V_INT3, lane, shape, in, k, &want[0], 0));
+			assert_true(
+				test_call(&test_cpu, IR_V_INT3, lane, shape, in, k, &want[0], 0));
 		}
 	}
 }
@@ -600,8 +631,9 @@ static void test_interleave3(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),	 cmocka_unit_test(test_rev), cmocka_unit_test(test_long_sums),
-		cmocka_unit_test(test_permute),	 cmocka_unit_test(test_ext), cmocka_unit_test(test_table),
+		cmocka_unit_test(test_rows),        cmocka_unit_test(test_rev),
+		cmocka_unit_test(test_long_sums),   cmocka_unit_test(test_permute),
+		cmocka_unit_test(test_ext),         cmocka_unit_test(test_table),
 		cmocka_unit_test(test_interleave3),
 	};
 
