@@ -16,7 +16,7 @@ DESTDIR ?=
 DESCRIPTIONS := $(wildcard meson.build */meson.build */*/meson.build)
 
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD)
+	@ninja -C $(BUILD) products
 
 $(BUILD)/build.ninja: $(DESCRIPTIONS) | tools
 	@if [ -e $@ ]; then meson setup --reconfigure $(BUILD) $(MESONFLAGS); \
@@ -40,7 +40,7 @@ bench:
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
-	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+	DESTDIR=$(DESTDIR) meson install --no-rebuild -C $(BUILD)
 
 clean:
 	rm -rf $(BUILD) build-*
