@@ -146,6 +146,8 @@ bool is_report(struct guest *g, int i, const struct outcome *o, uint64_t *value)
 struct outcome run_to_level(struct guest *g, int i, uint64_t mask, uint64_t want);
 /* Send the calling thread a signal after @us microseconds, once. */
 void signal_me_in(unsigned int us);
+/* … again and again. */
+void signal_me_every(unsigned int us);
 void signal_none(void);
 uint64_t now_us(void);
 uint64_t counter_frequency(void);

@@ -7,6 +7,7 @@
 #define PMCR_START       0x47 /* E, P, C, LC */
 #define EVENT_SW_INCR    0
 #define EVENT_CPU_CYCLES 0x11
+#define ALL_COUNTERS     0xffffffffull
 #define CYCLE_BIT        (1ull << 31)
 #define EVENT_BIT        (1ull << 0)
 
@@ -74,8 +75,17 @@ static void ptimer_lower(struct prog *p)
 
 /* ---- The PMU ---- */
 
+/* The PMU's registers have no value that they are reset to. */
+static void pmu_setup(struct prog *p)
+{
+	a_msri(p, A_PMCNTENCLR_EL0, ALL_COUNTERS, S1);
+	a_msr(p, A_PMINTENCLR_EL1, S1);
+	a_msr(p, A_PMOVSCLR_EL0, S1);
+}
+
 static void cycle_setup(struct prog *p)
 {
+	pmu_setup(p);
 	a_msri(p, A_PMCR_EL0, PMCR_START, S1);
 	a_msr(p, A_PMCCFILTR_EL0, A_XZR);
 	a_msri(p, A_PMINTENSET_EL1, CYCLE_BIT, S1);
@@ -106,6 +116,7 @@ static void cycle_lower(struct prog *p)
 
 static void event_setup(struct prog *p)
 {
+	pmu_setup(p);
 	a_msri(p, A_PMCR_EL0, PMCR_START, S1);
 	a_msri(p, A_PMINTENSET_EL1, EVENT_BIT, S1);
 	a_msri(p, A_PMCNTENSET_EL0, EVENT_BIT, S1);

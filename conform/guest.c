@@ -228,6 +228,14 @@ void signal_me_in(unsigned int us)
 	CHECK(!timer_settime(timer_of_thread(), 0, &it, NULL));
 }
 
+void signal_me_every(unsigned int us)
+{
+	struct timespec t = {us / 1000000, us % 1000000 * 1000L};
+	struct itimerspec it = {t, t};
+
+	CHECK(!timer_settime(timer_of_thread(), 0, &it, NULL));
+}
+
 void signal_none(void)
 {
 	struct itimerspec it = {.it_value = {0, 0}};
@@ -268,8 +276,9 @@ uint64_t run_to_report(struct guest *g, int i)
 		if (is_report(g, i, &o, &value))
 			return value;
 		if (o.ret != -1 || o.err != EINTR)
-			FAIL("KVM_RUN gave %d, errno %d (%s), exit reason %u", o.ret, o.err,
-			     strerror(o.err), o.reason);
+			FAIL("KVM_RUN gave %d, errno %d (%s), exit reason %u, PC 0x%llx", o.ret,
+			     o.err, strerror(o.err), o.reason,
+			     (unsigned long long)get_reg(g, i, PC_REG));
 	}
 	FAIL("the guest makes no progress: KVM_RUN keeps returning EINTR");
 }

@@ -237,9 +237,9 @@ static void on_usr1(int sig)
 static void pend_usr1(struct guest *g)
 {
 	struct {
-		struct kvm_signal_mask head;
+		uint32_t len; /* struct kvm_signal_mask, with its set */
 		uint64_t mask;
-	} __attribute__((packed)) m = {.head.len = 8, .mask = 0};
+	} __attribute__((packed)) m = {.len = 8, .mask = 0};
 	struct sigaction sa = {.sa_handler = on_usr1};
 	sigset_t set;
 
