@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * Slow paths of memory accesses: translation and TLB refill, faults, page crossings, MMIO, cache maintenance, fetches.
- * Read-modify-write is in access_atomic.c.
+ * Slow paths of memory accesses: translation and TLB refill, faults, page crossings, MMIO, cache
+ * maintenance, fetches. Read-modify-write is in access_atomic.c.
  *
  *   access_*()  ->  access_place()  ->  TLB probe with the tag stripped
  *                                   ->  mmu_walk()  ->  memslot: fill the TLB, host address
  *                                                   ->  none: MMIO
  *
  * What must hold:
- *  - Nothing of the guest's memory or registers changes before every page of the access is known to be there.
- *  - A page enters the TLB for writing only when its descriptor is dirty, its slot is writable and its dirty bit is set.
- *  - Device memory never enters the TLB while the MMU is on: alignment must be checked on each access.
+ *  - Nothing of the guest's memory or registers changes before every page of the access is known to
+ * be there.
+ *  - A page enters the TLB for writing only when its descriptor is dirty, its slot is writable and
+ * its dirty bit is set.
+ *  - Device memory never enters the TLB while the MMU is on: alignment must be checked on each
+ * access.
  */
 #include <string.h>
 
@@ -103,8 +106,8 @@ int access_place(struct cpu *cpu, uint64_t va, const struct place_req *q, struct
 
 int access_watch(struct cpu *cpu, uint64_t va, uint64_t len, const struct mem_desc *d, bool write)
 {
-	if (!cpu->watching || !debug_watchpoint(cpu, mmu_canonical(cpu, va), len,
-						d->unpriv ? 0 : cpu->ps.el, write))
+	if (!cpu->watching ||
+	    !debug_watchpoint(cpu, mmu_canonical(cpu, va), len, d->unpriv ? 0 : cpu->ps.el, write))
 		return CPU_EXIT_NONE;
 	cpu->fault = (struct cpu_fault){
 		.esr = ESR(cpu->ps.el ? EC_WATCH : EC_WATCH_LOW, FSC_DEBUG | (write ? ISS_WNR : 0)),
@@ -116,7 +119,7 @@ int access_watch(struct cpu *cpu, uint64_t va, uint64_t len, const struct mem_de
 
 int access_no_syndrome(struct cpu *cpu, uint64_t va, uint64_t pa, bool write)
 {
-	cpu->exit.mmio = (struct cpu_mmio){ .va = va, .pa = pa, .write = write };
+	cpu->exit.mmio = (struct cpu_mmio){.va = va, .pa = pa, .write = write};
 	return CPU_EXIT_NOSYNDROME;
 }
 
@@ -161,7 +164,7 @@ int access_check_align(struct cpu *cpu, uint64_t va, const struct mem_desc *d, b
 
 static struct place_req request(uint64_t va, const struct mem_desc *d, bool write)
 {
-	struct place_req q = { .write = write, .unpriv = d->unpriv, .atomic = d->atomic };
+	struct place_req q = {.write = write, .unpriv = d->unpriv, .atomic = d->atomic};
 
 	if (write && !d->atomic)
 		q.iss = ISS_WNR;
@@ -191,29 +194,29 @@ static int place_crossing(struct cpu *cpu, uint64_t va, const struct mem_desc *d
 	return CPU_EXIT_NONE;
 }
 
-#define LOAD(type, host, seq)                                                                      \
-	((uintptr_t)(host) % sizeof(type)	 ? load_unaligned_##type(host) :                   \
-	 (seq) ? __atomic_load_n((const type *)(host), __ATOMIC_SEQ_CST) :                         \
-		 __atomic_load_n((const type *)(host), __ATOMIC_RELAXED))
-#define UNALIGNED(type)                                                                            \
-	static type load_unaligned_##type(const uint8_t *host)                                     \
-	{                                                                                          \
-		type v;                                                                            \
-                                                                                                   \
-		memcpy(&v, host, sizeof(v));                                                       \
-		return v;                                                                          \
-	}                                                                                          \
-	static void store_##type(uint8_t *host, type v, bool seq)                                  \
-	{                                                                                          \
-		if ((uintptr_t)host % sizeof(type)) {                                              \
-			memcpy(host, &v, sizeof(v));                                               \
-			if (seq)                                                                   \
-				__atomic_thread_fence(__ATOMIC_SEQ_CST);                           \
-		} else if (seq) {                                                                  \
-			__atomic_store_n((type *)host, v, __ATOMIC_SEQ_CST);                       \
-		} else {                                                                           \
-			__atomic_store_n((type *)host, v, __ATOMIC_RELAXED);                       \
-		}                                                                                  \
+#define LOAD(type, host, seq)                                                                       \
+	((uintptr_t)(host) % sizeof(type) ? load_unaligned_##type(host)                             \
+	 : (seq)                          ? __atomic_load_n((const type *)(host), __ATOMIC_SEQ_CST) \
+					  : __atomic_load_n((const type *)(host), __ATOMIC_RELAXED))
+#define UNALIGNED(type)                                                      \
+	static type load_unaligned_##type(const uint8_t *host)               \
+	{                                                                    \
+		type v;                                                      \
+                                                                             \
+		memcpy(&v, host, sizeof(v));                                 \
+		return v;                                                    \
+	}                                                                    \
+	static void store_##type(uint8_t *host, type v, bool seq)            \
+	{                                                                    \
+		if ((uintptr_t)host % sizeof(type)) {                        \
+			memcpy(host, &v, sizeof(v));                         \
+			if (seq)                                             \
+				__atomic_thread_fence(__ATOMIC_SEQ_CST);     \
+		} else if (seq) {                                            \
+			__atomic_store_n((type *)host, v, __ATOMIC_SEQ_CST); \
+		} else {                                                     \
+			__atomic_store_n((type *)host, v, __ATOMIC_RELAXED); \
+		}                                                            \
 	}
 UNALIGNED(uint8_t)
 UNALIGNED(uint16_t)
@@ -275,7 +278,8 @@ static void load_elements(const uint8_t *host, const struct mem_desc *d, uint64_
 			out[i] = load_element(host + ((size_t)i << d->size_log2), d, d->size_log2);
 			continue;
 		}
-		/* Sixteen bytes are two halves; big-endian, the first one is the more significant. */
+		/* Sixteen bytes are two halves; big-endian, the first one is the more significant.
+		 */
 		out[2 * i + d->be] = load_element(host + 16 * i, d, 3);
 		out[2 * i + !d->be] = load_element(host + 16 * i + 8, d, 3);
 	}
@@ -401,7 +405,7 @@ int access_probe(struct cpu *cpu, uint64_t va, uint64_t len, const struct mem_de
 
 int access_dc_zva(struct cpu *cpu, uint64_t va)
 {
-	struct place_req q = { .write = true, .iss = ISS_WNR, .flags = MMU_UNALIGNED };
+	struct place_req q = {.write = true, .iss = ISS_WNR, .flags = MMU_UNALIGNED};
 	uint64_t block = va & ~(uint64_t)(BLOCK_ZVA - 1);
 	struct place p;
 	int err;
@@ -413,7 +417,7 @@ int access_dc_zva(struct cpu *cpu, uint64_t va)
 		return access_data_fault(cpu, va, FSC_ALIGNMENT, ISS_WNR);
 	err = access_place(cpu, block, &q, &p);
 	if (!err)
-		err = access_watch(cpu, block, BLOCK_ZVA, &(struct mem_desc){ 0 }, true);
+		err = access_watch(cpu, block, BLOCK_ZVA, &(struct mem_desc){0}, true);
 	if (err) {
 		cpu->fault.far = va;
 		return err;
@@ -427,11 +431,12 @@ int access_dc_zva(struct cpu *cpu, uint64_t va)
 int access_cache(struct cpu *cpu, uint64_t va, enum cache_op op)
 {
 	const struct machine_ops *ops = cpu->machine->ops;
-	struct place_req q = { .iss = ISS_CM | ISS_WNR, .flags = MMU_NO_PAN };
+	struct place_req q = {.iss = ISS_CM | ISS_WNR, .flags = MMU_NO_PAN};
 	struct place p;
 	int err;
 
-	/* At EL0 a read must be allowed; invalidation destroys data, so a write must be (D4.4.8). */
+	/* At EL0 a read must be allowed; invalidation destroys data, so a write must be (D4.4.8).
+	 */
 	if (op == CACHE_DC_INVALIDATE)
 		q.write = true;
 	else if (cpu->ps.el)
@@ -456,12 +461,12 @@ static int fetch_fault(struct cpu *cpu, unsigned int fsc)
 
 static int plain_fault(struct cpu *cpu, uint32_t esr)
 {
-	cpu->fault = (struct cpu_fault){ .esr = esr };
+	cpu->fault = (struct cpu_fault){.esr = esr};
 	return CPU_FAULT;
 }
 
 #define STEP_ISV (1u << 24)
-#define STEP_EX	 (1u << 6)
+#define STEP_EX  (1u << 6)
 
 static int step_fault(struct cpu *cpu)
 {
@@ -484,7 +489,7 @@ int access_fetch(struct cpu *cpu, struct xtlb_entry **x)
 		return step_fault(cpu);
 	cpu->pc = mmu_canonical(cpu, cpu->pc);
 	if (cpu->pc & 3) {
-		cpu->fault = (struct cpu_fault){ ESR(EC_PC_ALIGN, 0), cpu->pc, true };
+		cpu->fault = (struct cpu_fault){ESR(EC_PC_ALIGN, 0), cpu->pc, true};
 		return CPU_FAULT;
 	}
 	if (mmu_walk(cpu, cpu->pc, cpu->ps.el, MMU_EXEC, 0, &r))

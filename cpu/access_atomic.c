@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Read-modify-write of guest memory: LSE atomics, compare-and-swap, store exclusive. All are host atomics.
+ * Read-modify-write of guest memory: LSE atomics, compare-and-swap, store exclusive. All are host
+ * atomics.
  *
- * What must hold: everything here is sequentially consistent on the host, whatever order the instruction asks for.
+ * What must hold: everything here is sequentially consistent on the host, whatever order the
+ * instruction asks for.
  */
 #include <string.h>
 
@@ -25,13 +27,13 @@ static uint64_t truncate(uint64_t v, unsigned int size_log2)
 /* If *host == *expect, store @value; else *expect becomes what is there. */
 static bool host_cas(uint8_t *host, unsigned int size_log2, uint64_t *expect, uint64_t value)
 {
-#define CAS(type)                                                                                  \
-	({                                                                                         \
-		type e = (type) * expect;                                                          \
-		bool ok = __atomic_compare_exchange_n((type *)host, &e, (type)value, false,        \
-						      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);         \
-		*expect = e;                                                                       \
-		ok;                                                                                \
+#define CAS(type)                                                                           \
+	({                                                                                  \
+		type e = (type)*expect;                                                     \
+		bool ok = __atomic_compare_exchange_n((type *)host, &e, (type)value, false, \
+						      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);  \
+		*expect = e;                                                                \
+		ok;                                                                         \
 	})
 	switch (size_log2) {
 	case 0:
@@ -70,13 +72,13 @@ static bool host_cas128(uint8_t *host, uint64_t expect[2], const uint64_t value[
 }
 
 /*
- * The memory image of one element or a pair, as one or two host words: elements in memory order, each in the
- * guest's byte order. And back.
+ * The memory image of one element or a pair, as one or two host words: elements in memory order,
+ * each in the guest's byte order. And back.
  */
 static void to_image(const struct mem_desc *d, const uint64_t v[2], uint64_t image[2])
 {
 	unsigned int bits = 8u << d->size_log2;
-	uint64_t e[2] = { 0, 0 };
+	uint64_t e[2] = {0, 0};
 
 	for (unsigned int i = 0; i <= d->pair; i++) {
 		e[i] = truncate(v[i], d->size_log2);
@@ -110,7 +112,7 @@ static bool image_cas(uint8_t *host, const struct mem_desc *d, uint64_t expect[2
 /* Alignment, translation for writing, and no MMIO: what every atomic starts with. */
 static int place_atomic(struct cpu *cpu, uint64_t va, const struct mem_desc *d, struct place *p)
 {
-	struct place_req q = { .write = true, .unpriv = d->unpriv, .atomic = d->atomic };
+	struct place_req q = {.write = true, .unpriv = d->unpriv, .atomic = d->atomic};
 	int err = access_check_align(cpu, va, d, true);
 
 	if (err)
@@ -200,9 +202,9 @@ static bool host_rmw(uint8_t *host, unsigned int size_log2, enum mem_rmw op, uin
 		     uint64_t *old)
 {
 #define RMW(type)                                                                                  \
-	(*old = op == RMW_ADD ? __atomic_fetch_add((type *)host, (type)value, __ATOMIC_SEQ_CST) :  \
-		op == RMW_SWP ? __atomic_exchange_n((type *)host, (type)value, __ATOMIC_SEQ_CST) : \
-				0)
+	(*old = op == RMW_ADD   ? __atomic_fetch_add((type *)host, (type)value, __ATOMIC_SEQ_CST)  \
+		: op == RMW_SWP ? __atomic_exchange_n((type *)host, (type)value, __ATOMIC_SEQ_CST) \
+				: 0)
 	if (op != RMW_ADD && op != RMW_SWP)
 		return false;
 	switch (size_log2) {
@@ -240,8 +242,7 @@ int access_rmw(struct cpu *cpu, uint64_t va, const struct mem_desc *d, enum mem_
 		uint64_t now = truncate(rmw_result(op, was, value, d->size_log2), d->size_log2);
 
 		*old = was;
-		if (host_cas(p.host, d->size_log2, &image,
-			     d->be ? swap(now, d->size_log2) : now))
+		if (host_cas(p.host, d->size_log2, &image, d->be ? swap(now, d->size_log2) : now))
 			break;
 	} while (true);
 	return CPU_EXIT_NONE;

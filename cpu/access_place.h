@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Private to access.c, access_atomic.c and sysinsn.c: from a virtual address to a place in host memory.
+ * Private to access.c, access_atomic.c and sysinsn.c: from a virtual address to a place in host
+ * memory.
  */
 #ifndef CPU_ACCESS_PLACE_H
 #define CPU_ACCESS_PLACE_H
@@ -12,13 +13,13 @@
 
 struct place_req {
 	bool write, unpriv;
-	bool atomic;		/* WnR is found out when it faults */
-	unsigned int flags;	/* MMU_* */
-	uint32_t iss;		/* WnR and CM of a fault */
+	bool atomic;        /* WnR is found out when it faults */
+	unsigned int flags; /* MMU_* */
+	uint32_t iss;       /* WnR and CM of a fault */
 };
 
 struct place {
-	uint8_t *host;		/* NULL: not memory (or read-only memory and a write) */
+	uint8_t *host; /* NULL: not memory (or read-only memory and a write) */
 	uint64_t pa;
 };
 

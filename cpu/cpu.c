@@ -2,8 +2,8 @@
 /*
  * A vCPU as a whole: making one, resetting it, PSTATE, stack pointers, the mode word.
  *
- * What must hold: after any change of PSTATE, SCTLR, CPACR, FPCR, MDSCR or a translation register, cpu_update_mode() runs
- * before the next instruction.
+ * What must hold: after any change of PSTATE, SCTLR, CPACR, FPCR, MDSCR or a translation register,
+ * cpu_update_mode() runs before the next instruction.
  */
 #include <errno.h>
 #include <string.h>
@@ -62,9 +62,8 @@ void cpu_reset(struct cpu *cpu)
 	cpu->fpcr = 0;
 	cpu->fpsr = 0;
 	cpu->excl_size = 0;
-	cpu->ps = (struct pstate){ .el = 1,
-				   .spsel = 1,
-				   .daif = PSTATE_D | PSTATE_A | PSTATE_I | PSTATE_F };
+	cpu->ps = (struct pstate){
+		.el = 1, .spsel = 1, .daif = PSTATE_D | PSTATE_A | PSTATE_I | PSTATE_F};
 	cpu->stepped = cpu->stepped_ex = false;
 	atomic_store(&cpu->remote.event, 0);
 	timer_reset(cpu);

@@ -24,9 +24,9 @@
 #include "cpu/timer.h"
 #include "cpu/tlb.h"
 
-#define CPU_MAX_VCPUS	   64
-#define CPU_SCRATCH_SLOTS  512		/* engine temporaries, 16 bytes each */
-#define CPU_SLOT_LIMIT	   65536
+#define CPU_MAX_VCPUS     64
+#define CPU_SCRATCH_SLOTS 512 /* engine temporaries, 16 bytes each */
+#define CPU_SLOT_LIMIT    65536
 
 /* A 128-bit SIMD&FP register, seen as lanes; lane 0 is the least significant. */
 union vreg {
@@ -44,9 +44,9 @@ union vreg {
 
 /* PSTATE outside NZCV, one byte each so that the engine can GET and PUT them. */
 struct pstate {
-	uint8_t el;		/* 0 or 1 */
-	uint8_t spsel;		/* 1: SP_ELx is in use */
-	uint8_t daif;		/* D A I F in bits 3:0 */
+	uint8_t el;    /* 0 or 1 */
+	uint8_t spsel; /* 1: SP_ELx is in use */
+	uint8_t daif;  /* D A I F in bits 3:0 */
 	uint8_t pan;
 	uint8_t uao;
 	uint8_t ssbs;
@@ -56,25 +56,29 @@ struct pstate {
 
 /* Why engine_run() came back. Details are in cpu->exit. */
 enum cpu_exit_reason {
-	CPU_EXIT_NONE = 0,	/* not an exit: go on */
-	CPU_EXIT_KICK,		/* cpu->remote.kick was set: look at the requests */
-	CPU_EXIT_HVC,		/* HVC at EL1; PC is after it; cpu->exit.imm has its immediate */
-	CPU_EXIT_SMC,		/* SMC at EL1; PC is AT it (Linux skips it); cpu->exit.imm */
-	CPU_EXIT_WFI,		/* PC is after it */
-	CPU_EXIT_WFE,		/* PC is after it; the event register was clear */
-	CPU_EXIT_MMIO,		/* cpu->exit.mmio; PC is AT the instruction */
-	CPU_EXIT_NOSYNDROME,	/* data access outside memory without valid syndrome; PC AT it; exit.mmio.pa */
-	CPU_EXIT_ERROR,		/* the engine cannot go on at PC; exit.imm is an errno: ENOMEM, or E2BIG for a bug of ours */
+	CPU_EXIT_NONE = 0,   /* not an exit: go on */
+	CPU_EXIT_KICK,       /* cpu->remote.kick was set: look at the requests */
+	CPU_EXIT_HVC,        /* HVC at EL1; PC is after it; cpu->exit.imm has its immediate */
+	CPU_EXIT_SMC,        /* SMC at EL1; PC is AT it (Linux skips it); cpu->exit.imm */
+	CPU_EXIT_WFI,        /* PC is after it */
+	CPU_EXIT_WFE,        /* PC is after it; the event register was clear */
+	CPU_EXIT_MMIO,       /* cpu->exit.mmio; PC is AT the instruction */
+	CPU_EXIT_NOSYNDROME, /* data access outside memory without valid syndrome; PC AT it;
+				exit.mmio.pa */
+	CPU_EXIT_ERROR, /* the engine cannot go on at PC; exit.imm is an errno: ENOMEM, or E2BIG for
+			   a bug of ours */
 };
 
-/* An access that left memory, with what its completion needs (ISS of the Data Abort: SAS, SSE, SRT, SF). */
+/* An access that left memory, with what its completion needs (ISS of the Data Abort: SAS, SSE, SRT,
+ * SF). */
 struct cpu_mmio {
 	uint64_t va, pa;
-	uint64_t data;		/* of a write */
-	uint8_t size;		/* 1, 2, 4, 8 bytes */
-	uint8_t reg;		/* Xt; 31 is the zero register */
+	uint64_t data; /* of a write */
+	uint8_t size;  /* 1, 2, 4, 8 bytes */
+	uint8_t reg;   /* Xt; 31 is the zero register */
 	bool write, sign_extend, reg64;
-	bool be;		/* the guest's data is big-endian: @data is already in the VMM's order, a read must be reversed */
+	bool be; /* the guest's data is big-endian: @data is already in the VMM's order, a read must
+		    be reversed */
 };
 
 struct cpu_exit {
@@ -82,9 +86,11 @@ struct cpu_exit {
 	struct cpu_mmio mmio;
 };
 
-/* An abort or other synchronous exception that a slow path found; the engine makes PC exact, then delivers it. */
+/* An abort or other synchronous exception that a slow path found; the engine makes PC exact, then
+ * delivers it. */
 struct cpu_fault {
-	uint32_t esr;		/* whole syndrome: EC, IL, ISS, as for an exception taken to EL1 from the present EL */
+	uint32_t esr; /* whole syndrome: EC, IL, ISS, as for an exception taken to EL1 from the
+			 present EL */
 	uint64_t far;
 	bool far_valid;
 };
@@ -92,22 +98,23 @@ struct cpu_fault {
 /* Words that other threads write. */
 struct cpu_remote {
 	/*
-	 * Not 0 asks the vCPU to leave generated code at the next kick point. Set with a release store by
-	 * anyone; cleared by the vCPU only, before it looks at what was asked for.
+	 * Not 0 asks the vCPU to leave generated code at the next kick point. Set with a release
+	 * store by anyone; cleared by the vCPU only, before it looks at what was asked for.
 	 */
 	_Atomic uint32_t kick;
-	_Atomic uint32_t pins;		/* CPU_PIN_IRQ, CPU_PIN_FIQ */
-	_Atomic uint32_t event;		/* the event register (SEV, and the event stream) */
-	_Atomic uint32_t requests;	/* CPU_REQ_* */
+	_Atomic uint32_t pins;     /* CPU_PIN_IRQ, CPU_PIN_FIQ */
+	_Atomic uint32_t event;    /* the event register (SEV, and the event stream) */
+	_Atomic uint32_t requests; /* CPU_REQ_* */
 } __attribute__((aligned(64)));
 
-#define CPU_PIN_IRQ (1u << 0)
-#define CPU_PIN_FIQ (1u << 1)
-#define CPU_PIN_SERROR (1u << 2)	/* a pending SError: an edge, taking it clears the bit */
+#define CPU_PIN_IRQ    (1u << 0)
+#define CPU_PIN_FIQ    (1u << 1)
+#define CPU_PIN_SERROR (1u << 2) /* a pending SError: an edge, taking it clears the bit */
 
-#define CPU_REQ_TLB	(1u << 0)	/* serve the maintenance queue (cpu/tlb.h) */
-#define CPU_REQ_EXIT	(1u << 1)	/* the KVM wants the vCPU back (signals, immediate_exit, level, stop) */
-#define CPU_REQ_SAFE	(1u << 2)	/* pass a safe point (code memory, memslots) */
+#define CPU_REQ_TLB (1u << 0) /* serve the maintenance queue (cpu/tlb.h) */
+#define CPU_REQ_EXIT \
+	(1u << 1) /* the KVM wants the vCPU back (signals, immediate_exit, level, stop) */
+#define CPU_REQ_SAFE (1u << 2) /* pass a safe point (code memory, memslots) */
 
 struct machine;
 
@@ -115,24 +122,26 @@ struct cpu {
 	/* Hot state. x[31] is the stack pointer in use; XZR has no slot. */
 	uint64_t x[32];
 	uint64_t pc;
-	uint32_t nzcv;			/* N Z C V in bits 31:28, other bits 0 */
-	uint32_t mode;			/* translation mode word, CPU_MODE_*; kept by cpu_update_mode() */
-	struct tlb_bank *bank;		/* bank of ordinary data accesses and of fetches */
-	struct tlb_bank *bank_el0;	/* bank of unprivileged accesses (LDTR/STTR) */
-	uint64_t icount;		/* instructions retired */
-	uint64_t icount_limit;		/* kick points also leave (CPU_EXIT_KICK) once icount reaches it: pmu_horizon() */
+	uint32_t nzcv;         /* N Z C V in bits 31:28, other bits 0 */
+	uint32_t mode;         /* translation mode word, CPU_MODE_*; kept by cpu_update_mode() */
+	struct tlb_bank *bank; /* bank of ordinary data accesses and of fetches */
+	struct tlb_bank *bank_el0; /* bank of unprivileged accesses (LDTR/STTR) */
+	uint64_t icount;           /* instructions retired */
+	uint64_t icount_limit;     /* kick points also leave (CPU_EXIT_KICK) once icount reaches it:
+				      pmu_horizon() */
 	struct pstate ps;
 	uint32_t fpcr;
-	uint32_t fpsr;			/* without the host's sticky flags (see fp_fast.h); read with cpu_fpsr() */
-	/* The exclusive monitor: address (virtual), size in bytes (0: open) and the value that was read. */
+	uint32_t fpsr; /* without the host's sticky flags (see fp_fast.h); read with cpu_fpsr() */
+	/* The exclusive monitor: address (virtual), size in bytes (0: open) and the value that was
+	 * read. */
 	uint64_t excl_addr;
 	uint64_t excl_size;
 	uint64_t excl_val[2];
 
 	union vreg v[32];
 
-	uint64_t sp_el[2];		/* the stack pointers that are NOT in use; see cpu_set_spsel() */
-	struct sysregs sys;		/* plain system registers, cpu/sysreg.h */
+	uint64_t sp_el[2];  /* the stack pointers that are NOT in use; see cpu_set_spsel() */
+	struct sysregs sys; /* plain system registers, cpu/sysreg.h */
 	struct timers timers;
 	struct pmu pmu;
 
@@ -143,86 +152,101 @@ struct cpu {
 
 	/* Nothing below is a slot. */
 	struct machine *machine;
-	unsigned int index;		/* creation index */
+	unsigned int index; /* creation index */
 	uint64_t mpidr;
-	uint32_t features;		/* CPU_FEATURE_* chosen at VCPU_INIT */
-	struct cpu_tlb tlb;		/* all banks and the maintenance queue */
-	bool watching;			/* a watchpoint may match: accesses go through their slow paths */
-	bool stepped, stepped_ex;	/* Software Step: an instruction was stepped; it was a load exclusive */
-	void *engine;			/* the engine's per-vCPU part */
-	void *owner;			/* the KVM's vCPU */
+	uint32_t features;  /* CPU_FEATURE_* chosen at VCPU_INIT */
+	struct cpu_tlb tlb; /* all banks and the maintenance queue */
+	bool watching;      /* a watchpoint may match: accesses go through their slow paths */
+	bool stepped,
+		stepped_ex; /* Software Step: an instruction was stepped; it was a load exclusive */
+	void *engine;       /* the engine's per-vCPU part */
+	void *owner;        /* the KVM's vCPU */
 
 	struct cpu_remote remote;
 };
 
-#define CPU_FEATURE_PMU	 (1u << 0)
+#define CPU_FEATURE_PMU  (1u << 0)
 #define CPU_FEATURE_PSCI (1u << 1)
 
-/* The translation mode word: everything outside the instruction's bits that decides its translation. */
-#define CPU_MODE_EL1		(1u << 0)
-#define CPU_MODE_UAO		(1u << 1)	/* LDTR/STTR are ordinary accesses */
-#define CPU_MODE_FP		(1u << 2)	/* FP/SIMD is not trapped at this EL */
-#define CPU_MODE_FP_DYNAMIC	(1u << 3)	/* FPCR is not 0 in RMode, FZ, DN, AHP, FZ16: no host fast paths */
-#define CPU_MODE_BE		(1u << 4)	/* data accesses are big-endian */
-#define CPU_MODE_STEP		(1u << 5)	/* software step or breakpoints: one instruction a block, each through access_fetch() */
-#define CPU_MODE_ALIGN		(1u << 6)	/* SCTLR_EL1.A */
-#define CPU_MODE_SP_ALIGN	(1u << 7)	/* SCTLR_EL1.SA / SA0 for this EL */
-#define CPU_MODE_PMU_BR		(1u << 8)	/* a PMU counter counts taken branches or memory accesses: count them in blocks */
-#define CPU_MODE_EL1T		(1u << 9)	/* EL1 with SPSel = 0: SP_EL0 is not a system register (UNDEFINED) */
+/* The translation mode word: everything outside the instruction's bits that decides its
+ * translation. */
+#define CPU_MODE_EL1 (1u << 0)
+#define CPU_MODE_UAO (1u << 1) /* LDTR/STTR are ordinary accesses */
+#define CPU_MODE_FP  (1u << 2) /* FP/SIMD is not trapped at this EL */
+#define CPU_MODE_FP_DYNAMIC \
+	(1u << 3)             /* FPCR is not 0 in RMode, FZ, DN, AHP, FZ16: no host fast paths */
+#define CPU_MODE_BE (1u << 4) /* data accesses are big-endian */
+#define CPU_MODE_STEP                                                                    \
+	(1u << 5) /* software step or breakpoints: one instruction a block, each through \
+		     access_fetch() */
+#define CPU_MODE_ALIGN    (1u << 6) /* SCTLR_EL1.A */
+#define CPU_MODE_SP_ALIGN (1u << 7) /* SCTLR_EL1.SA / SA0 for this EL */
+#define CPU_MODE_PMU_BR                                                                           \
+	(1u << 8) /* a PMU counter counts taken branches or memory accesses: count them in blocks \
+		   */
+#define CPU_MODE_EL1T \
+	(1u << 9) /* EL1 with SPSel = 0: SP_EL0 is not a system register (UNDEFINED) */
 
-#define CPU_SLOT(field)	    ((uint16_t)offsetof(struct cpu, field))
-#define CPU_SLOT_X(n)	    ((uint16_t)(offsetof(struct cpu, x) + 8 * (n)))
-#define CPU_SLOT_V(n)	    ((uint16_t)(offsetof(struct cpu, v) + 16 * (n)))
+#define CPU_SLOT(field) ((uint16_t)offsetof(struct cpu, field))
+#define CPU_SLOT_X(n)   ((uint16_t)(offsetof(struct cpu, x) + 8 * (n)))
+#define CPU_SLOT_V(n)   ((uint16_t)(offsetof(struct cpu, v) + 16 * (n)))
 
 /*
  * What the layers above give to a machine (libarmature's KVM fills this in).
  * All are called on a vCPU's thread unless said otherwise.
  */
 struct machine_ops {
-	/* A timer register changed, or its level may change at a new time: recompute the host deadline. */
+	/* A timer register changed, or its level may change at a new time: recompute the host
+	 * deadline. */
 	void (*timers_changed)(struct cpu *cpu);
 	/* The PMU's overflow line may have changed. */
 	void (*pmu_changed)(struct cpu *cpu);
-	/* The event register of @cpu was set by SEV of a vCPU of its machine: end its WFE. Any vCPU's thread. May be NULL. */
+	/* The event register of @cpu was set by SEV of a vCPU of its machine: end its WFE. Any
+	 * vCPU's thread. May be NULL. */
 	void (*event)(struct cpu *cpu);
-	/* Drop translations of physical range [pa, pa+len) whose code words differ from memory; len 0: everything. */
+	/* Drop translations of physical range [pa, pa+len) whose code words differ from memory; len
+	 * 0: everything. */
 	void (*icache_invalidate)(struct machine *m, uint64_t pa, uint64_t len);
 };
 
 /* What the vCPUs of one VM share. */
 struct machine {
-	pthread_mutex_t lock;		/* guards cpus[]/nr_cpus changes and the safe-point protocol */
-	pthread_cond_t passed;		/* a vCPU passed a safe point or left the guest */
+	pthread_mutex_t lock;  /* guards cpus[]/nr_cpus changes and the safe-point protocol */
+	pthread_cond_t passed; /* a vCPU passed a safe point or left the guest */
 	struct cpu *cpus[CPU_MAX_VCPUS];
 	unsigned int nr_cpus;
-	struct mem_map mem;		/* guest physical memory */
+	struct mem_map mem; /* guest physical memory */
 	const struct machine_ops *ops;
-	uint8_t csv2, csv3;		/* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
-	void *code;			/* the engine's code cache */
-	void *owner;			/* the KVM's VM */
+	uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
+	void *code;         /* the engine's code cache */
+	void *owner;        /* the KVM's VM */
 };
 
 /* cpu.c */
 
 /**
- * cpu_reset() - Architectural reset to AArch64 EL1h, D A I F masked, everything else as the sysreg table says.
+ * cpu_reset() - Architectural reset to AArch64 EL1h, D A I F masked, everything else as the sysreg
+ * table says.
  * @cpu: the vCPU; its machine, index, mpidr and features are kept.
  */
 void cpu_reset(struct cpu *cpu);
 
-/** cpu_init() / cpu_destroy() - Make a zeroed, cache-line aligned struct cpu usable (TLB banks), and undo it. */
+/** cpu_init() / cpu_destroy() - Make a zeroed, cache-line aligned struct cpu usable (TLB banks),
+ * and undo it. */
 int cpu_init(struct cpu *cpu, struct machine *m, unsigned int index, uint64_t mpidr);
 void cpu_destroy(struct cpu *cpu);
 int machine_init(struct machine *m, const struct machine_ops *ops);
 void machine_destroy(struct machine *m);
 
-/** cpu_update_mode() - Recompute cpu->mode and the current TLB banks after PSTATE or a system register changed. */
+/** cpu_update_mode() - Recompute cpu->mode and the current TLB banks after PSTATE or a system
+ * register changed. */
 void cpu_update_mode(struct cpu *cpu);
 
 /** cpu_set_spsel() - Change PSTATE.SPSel (and exchange x[31] with the banked stack pointer). */
 void cpu_set_spsel(struct cpu *cpu, unsigned int spsel);
 
-/** cpu_pstate() / cpu_set_pstate() - SPSR format of the present PSTATE, and the reverse (KVM's ONE_REG, exceptions). */
+/** cpu_pstate() / cpu_set_pstate() - SPSR format of the present PSTATE, and the reverse (KVM's
+ * ONE_REG, exceptions). */
 uint64_t cpu_pstate(const struct cpu *cpu);
 void cpu_set_pstate(struct cpu *cpu, uint64_t spsr);
 
@@ -255,7 +279,8 @@ void cpu_take_fault(struct cpu *cpu);
  */
 bool cpu_take_interrupt(struct cpu *cpu);
 
-/** cpu_step_pending() - A Software Step exception is due before the next instruction (access_fetch() reports it). */
+/** cpu_step_pending() - A Software Step exception is due before the next instruction
+ * (access_fetch() reports it). */
 bool cpu_step_pending(const struct cpu *cpu);
 
 /**
@@ -272,7 +297,8 @@ void cpu_step_done(struct cpu *cpu, bool load_excl);
  */
 int cpu_wfx_trap(struct cpu *cpu, bool wfe);
 
-/** cpu_eret() - Exception return from EL1: PSTATE and PC from SPSR_EL1/ELR_EL1; illegal returns set PSTATE.IL. */
+/** cpu_eret() - Exception return from EL1: PSTATE and PC from SPSR_EL1/ELR_EL1; illegal returns set
+ * PSTATE.IL. */
 void cpu_eret(struct cpu *cpu);
 
 /* Exception classes (ESR_EL1.EC) that the front end and slow paths use. */
@@ -301,7 +327,7 @@ enum esr_ec {
 	EC_WATCH = 0x35,
 	EC_BRK64 = 0x3c,
 };
-#define ESR_IL		 (1u << 25)
-#define ESR(ec, iss)	 (((uint32_t)(ec) << 26) | ESR_IL | (uint32_t)(iss))
+#define ESR_IL       (1u << 25)
+#define ESR(ec, iss) (((uint32_t)(ec) << 26) | ESR_IL | (uint32_t)(iss))
 
 #endif

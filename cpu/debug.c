@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: MIT
 /*
- * Matching of breakpoints and watchpoints (Arm ARM D2.8, D2.9, D2.10; shared pseudocode aarch64/debug).
+ * Matching of breakpoints and watchpoints (Arm ARM D2.8, D2.9, D2.10; shared pseudocode
+ * aarch64/debug).
  *
- * What must hold: no EL2 and no Secure state, so HMC selects nothing and SSC only what Non-secure state is part of.
+ * What must hold: no EL2 and no Secure state, so HMC selects nothing and SSC only what Non-secure
+ * state is part of.
  */
 #include "cpu/arch.h"
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
 
 /* DBGBCR<n>_EL1 and DBGWCR<n>_EL1 */
-#define CR_E	     BIT64(0)
-#define CR_P(cr)     FIELD64(cr, 2, 1)	 /* PMC, PAC: bit 0 EL1, bit 1 EL0 */
-#define CR_HMC	     BIT64(13)
+#define CR_E         BIT64(0)
+#define CR_P(cr)     FIELD64(cr, 2, 1) /* PMC, PAC: bit 0 EL1, bit 1 EL0 */
+#define CR_HMC       BIT64(13)
 #define CR_SSC(cr)   FIELD64(cr, 15, 14)
 #define CR_LBN(cr)   FIELD64(cr, 19, 16)
 #define BCR_BT(cr)   FIELD64(cr, 23, 20)
-#define WCR_LSC(cr)  FIELD64(cr, 4, 3)	 /* bit 0 loads, bit 1 stores */
+#define WCR_LSC(cr)  FIELD64(cr, 4, 3) /* bit 0 loads, bit 1 stores */
 #define WCR_BAS(cr)  FIELD64(cr, 12, 5)
-#define WCR_WT	     BIT64(20)
+#define WCR_WT       BIT64(20)
 #define WCR_MASK(cr) FIELD64(cr, 28, 24)
 
 /* DBGBCR<n>_EL1.BT */
 enum { BT_ADDRESS = 0, BT_ADDRESS_LINKED = 1, BT_CONTEXT = 2, BT_CONTEXT_LINKED = 3 };
 
-#define VA_TOP 48	/* DBGBVR and DBGWVR hold VA[48:2] */
+#define VA_TOP 48 /* DBGBVR and DBGWVR hold VA[48:2] */
 
 bool debug_exceptions_enabled(const struct cpu *cpu)
 {
@@ -35,7 +37,7 @@ bool debug_exceptions_enabled(const struct cpu *cpu)
 /* Is the breakpoint or watchpoint on, and for @el? */
 static bool selects(uint64_t cr, unsigned int el)
 {
-	static const bool non_secure[4] = { true, true, false, false };
+	static const bool non_secure[4] = {true, true, false, false};
 
 	if (!(cr & CR_E) || !(non_secure[CR_SSC(cr)] || (CR_SSC(cr) == 3 && (cr & CR_HMC))))
 		return false;
@@ -116,7 +118,8 @@ bool debug_breakpoint(const struct cpu *cpu)
 	return false;
 }
 
-/* WatchpointByteMatch(): a range of 2^MASK bytes, or the bytes of a doubleword (word) that BAS selects. */
+/* WatchpointByteMatch(): a range of 2^MASK bytes, or the bytes of a doubleword (word) that BAS
+ * selects. */
 static bool byte_matches(uint64_t wvr, uint64_t wcr, uint64_t va)
 {
 	unsigned int bottom = wvr & BIT64(2) ? 2 : 3;

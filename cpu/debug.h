@@ -2,9 +2,9 @@
 /*
  * Self-hosted debug: breakpoints and watchpoints (Arm ARM D2.8 to D2.10).
  *
- * While a watchpoint may match at the present EL, the vCPU runs on the empty TLB bank, so that every access reaches its
- * slow path; while a breakpoint may, each instruction is a block of its own (CPU_MODE_STEP), and access_fetch() looks
- * at each.
+ * While a watchpoint may match at the present EL, the vCPU runs on the empty TLB bank, so that
+ * every access reaches its slow path; while a breakpoint may, each instruction is a block of its
+ * own (CPU_MODE_STEP), and access_fetch() looks at each.
  */
 #ifndef CPU_DEBUG_H
 #define CPU_DEBUG_H
@@ -16,7 +16,7 @@ struct cpu;
 
 /* As ID_AA64DFR0_EL1 claims; the registers beyond are storage, as KVM has them. */
 #define DEBUG_BREAKPOINTS 6
-#define DEBUG_CONTEXT	  2	/* of them context-aware, the last ones */
+#define DEBUG_CONTEXT     2 /* of them context-aware, the last ones */
 #define DEBUG_WATCHPOINTS 4
 
 /** debug_exceptions_enabled() - Can debug exceptions be taken from the present EL (D2.3)? */
@@ -33,6 +33,7 @@ bool debug_breakpoint(const struct cpu *cpu);
  * debug_watchpoint() - Does a watchpoint match an access?
  * @el: 0 for an unprivileged access, else the present EL
  */
-bool debug_watchpoint(const struct cpu *cpu, uint64_t va, uint64_t len, unsigned int el, bool write);
+bool debug_watchpoint(const struct cpu *cpu, uint64_t va, uint64_t len, unsigned int el,
+		      bool write);
 
 #endif

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Exception entry and return between EL0 and EL1 (Arm ARM D1.10, D1.11; shared pseudocode aarch64/exceptions).
+ * Exception entry and return between EL0 and EL1 (Arm ARM D1.10, D1.11; shared pseudocode
+ * aarch64/exceptions).
  *
- * What must hold: every entry goes through enter(), every return through cpu_eret(); both leave PSTATE, the stack
- * pointers, the mode word and the PMU's filters in step.
+ * What must hold: every entry goes through enter(), every return through cpu_eret(); both leave
+ * PSTATE, the stack pointers, the mode word and the PMU's filters in step.
  */
 #include "cpu/access.h"
 #include "cpu/arch.h"
@@ -11,16 +12,16 @@
 #include "cpu/debug.h"
 
 enum vector { VECTOR_SYNC = 0x000, VECTOR_IRQ = 0x080, VECTOR_FIQ = 0x100, VECTOR_SERROR = 0x180 };
-#define VECTOR_EL1H	 0x200	/* from EL1 with SP_EL1 */
-#define VECTOR_EL0	 0x400	/* from EL0, AArch64 */
-#define VBAR_BASE	 BITS64(63, 11)
+#define VECTOR_EL1H 0x200 /* from EL1 with SP_EL1 */
+#define VECTOR_EL0  0x400 /* from EL0, AArch64 */
+#define VBAR_BASE   BITS64(63, 11)
 
 /* ISS fields */
-#define STEP_ISV	 (1u << 24)
-#define STEP_EX		 (1u << 6)
-#define WFX_ISS		 0x1e00000u	/* CV = 1, COND = 0b1110 */
-#define SERROR_IDS	 (1u << 24)
-#define SYSREG_RT_SHIFT	 5
+#define STEP_ISV        (1u << 24)
+#define STEP_EX         (1u << 6)
+#define WFX_ISS         0x1e00000u /* CV = 1, COND = 0b1110 */
+#define SERROR_IDS      (1u << 24)
+#define SYSREG_RT_SHIFT 5
 
 /* PSTATE of an exception taken to EL1 (AArch64.TakeException). */
 static void enter(struct cpu *cpu, enum vector vector, uint64_t elr)
@@ -141,6 +142,6 @@ int cpu_wfx_trap(struct cpu *cpu, bool wfe)
 {
 	if (cpu->ps.el || (cpu->sys.sctlr & (wfe ? SCTLR_NTWE : SCTLR_NTWI)))
 		return CPU_EXIT_NONE;
-	cpu->fault = (struct cpu_fault){ .esr = ESR(EC_WFX, WFX_ISS | wfe) };
+	cpu->fault = (struct cpu_fault){.esr = ESR(EC_WFX, WFX_ISS | wfe)};
 	return CPU_FAULT;
 }

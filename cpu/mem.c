@@ -2,7 +2,8 @@
 /*
  * Guest physical memory: finding the memslot of an address, and the dirty log.
  *
- * What must hold: slots are sorted by gpa and do not overlap; the map does not change while a vCPU is in the guest.
+ * What must hold: slots are sorted by gpa and do not overlap; the map does not change while a vCPU
+ * is in the guest.
  */
 #include <stdatomic.h>
 #include <stddef.h>

@@ -3,43 +3,43 @@
  * The translation table walker (Arm ARM D5.2 to D5.5; shared pseudocode aarch64/translation).
  *
  * What must hold:
- *  - Tables are read through host memory with single-copy atomic loads; access flag and dirty state are
- *    written by compare-and-swap on the descriptor that the walk read, else the walk starts again.
- *  - Faults come in the architecture's order: translation, address size, access flag, alignment (Device),
- *    permission; the level is that of the last descriptor read.
+ *  - Tables are read through host memory with single-copy atomic loads; access flag and dirty state
+ * are written by compare-and-swap on the descriptor that the walk read, else the walk starts again.
+ *  - Faults come in the architecture's order: translation, address size, access flag, alignment
+ * (Device), permission; the level is that of the last descriptor read.
  */
 #include "cpu/arch.h"
 #include "cpu/cpu.h"
 #include "cpu/mmu.h"
 
 /* Descriptor fields (D5.3) */
-#define DESC_VALID	BIT64(0)
-#define DESC_TABLE	BIT64(1)	/* table at levels 0 to 2, page at level 3 */
+#define DESC_VALID       BIT64(0)
+#define DESC_TABLE       BIT64(1) /* table at levels 0 to 2, page at level 3 */
 #define DESC_ATTRINDX(d) FIELD64(d, 4, 2)
-#define DESC_AP1	BIT64(6)	/* EL0 may access */
-#define DESC_AP2	BIT64(7)	/* read-only */
-#define DESC_SH(d)	FIELD64(d, 9, 8)
-#define DESC_AF		BIT64(10)
-#define DESC_NG		BIT64(11)
-#define DESC_DBM	BIT64(51)
-#define DESC_CONT	BIT64(52)
-#define DESC_PXN	BIT64(53)
-#define DESC_UXN	BIT64(54)
-#define DESC_PXNTABLE	BIT64(59)
-#define DESC_UXNTABLE	BIT64(60)
-#define DESC_APTABLE0	BIT64(61)	/* no access from EL0 */
-#define DESC_APTABLE1	BIT64(62)	/* read-only */
-#define DESC_OA		BITS64(47, 12)
+#define DESC_AP1         BIT64(6) /* EL0 may access */
+#define DESC_AP2         BIT64(7) /* read-only */
+#define DESC_SH(d)       FIELD64(d, 9, 8)
+#define DESC_AF          BIT64(10)
+#define DESC_NG          BIT64(11)
+#define DESC_DBM         BIT64(51)
+#define DESC_CONT        BIT64(52)
+#define DESC_PXN         BIT64(53)
+#define DESC_UXN         BIT64(54)
+#define DESC_PXNTABLE    BIT64(59)
+#define DESC_UXNTABLE    BIT64(60)
+#define DESC_APTABLE0    BIT64(61) /* no access from EL0 */
+#define DESC_APTABLE1    BIT64(62) /* read-only */
+#define DESC_OA          BITS64(47, 12)
 
 #define ATTR_DEVICE_NGNRNE 0x00
-#define ATTR_NORMAL_NC	   0x44
-#define SH_OUTER	   2
-#define LAST_LEVEL	   3
+#define ATTR_NORMAL_NC     0x44
+#define SH_OUTER           2
+#define LAST_LEVEL         3
 
 /* What TCR_EL1 says about one half of the address space. */
 struct regime {
 	uint64_t ttbr;
-	unsigned int tsz, grain;	/* grain: log2 of the granule */
+	unsigned int tsz, grain; /* grain: log2 of the granule */
 	bool epd, hpd, e0pd;
 };
 
@@ -47,8 +47,8 @@ struct walk {
 	struct cpu *cpu;
 	uint64_t va;
 	unsigned int level, grain, oa_bits;
-	uint64_t table;			/* address of the table being read */
-	uint64_t table_bits;		/* APTable, UXNTable and PXNTable, gathered */
+	uint64_t table;      /* address of the table being read */
+	uint64_t table_bits; /* APTable, UXNTable and PXNTable, gathered */
 	bool hpd;
 };
 
@@ -75,11 +75,12 @@ static int fault(struct mmu_result *r, unsigned int fsc, unsigned int level)
 	return -1;
 }
 
-/* TCR_EL1 for the half of @va. Reserved granules are 4K; sizes out of range are clamped (D5.2.5 permits both). */
+/* TCR_EL1 for the half of @va. Reserved granules are 4K; sizes out of range are clamped (D5.2.5
+ * permits both). */
 static void read_regime(const struct cpu *cpu, uint64_t va, struct regime *g)
 {
-	static const uint8_t tg0[4] = { 12, 16, 14, 12 };
-	static const uint8_t tg1[4] = { 12, 14, 12, 16 };
+	static const uint8_t tg0[4] = {12, 16, 14, 12};
+	static const uint8_t tg1[4] = {12, 14, 12, 16};
 	uint64_t tcr = cpu->sys.tcr;
 
 	if (va & BIT64(55)) {
@@ -106,7 +107,7 @@ static void read_regime(const struct cpu *cpu, uint64_t va, struct regime *g)
 /* Physical address bits that TCR_EL1.IPS allows, at most what the CPU has. */
 static unsigned int output_bits(const struct cpu *cpu)
 {
-	static const uint8_t ips[8] = { 32, 36, 40, 42, 44, 48, 48, 48 };
+	static const uint8_t ips[8] = {32, 36, 40, 42, 44, 48, 48, 48};
 
 	return ips[FIELD64(cpu->sys.tcr, 34, 32)];
 }
@@ -242,8 +243,8 @@ static bool permitted(enum mmu_use use, const struct mmu_result *r)
 }
 
 /* Write the access flag and the dirty state. 1: somebody changed the descriptor, walk again. */
-static int update_descriptor(struct walk *w, uint64_t pa, uint64_t raw, uint64_t set, uint64_t clear,
-			     struct mmu_result *r)
+static int update_descriptor(struct walk *w, uint64_t pa, uint64_t raw, uint64_t set,
+			     uint64_t clear, struct mmu_result *r)
 {
 	uint64_t expect = desc_order(w->cpu, raw);
 	uint64_t value = desc_order(w->cpu, (raw | set) & ~clear);
@@ -304,7 +305,7 @@ static int walk_once(struct cpu *cpu, const struct regime *g, uint64_t va, unsig
 {
 	unsigned int stride = g->grain - 3, va_bits = 64 - g->tsz;
 	unsigned int levels = (va_bits - g->grain + stride - 1) / stride;
-	struct walk w = { cpu, va, 4 - levels, g->grain, output_bits(cpu), 0, 0, g->hpd };
+	struct walk w = {cpu, va, 4 - levels, g->grain, output_bits(cpu), 0, 0, g->hpd};
 	unsigned int shift = g->grain + (LAST_LEVEL - w.level) * stride;
 	uint64_t index = FIELD64(va, va_bits - 1, shift);
 

@@ -13,21 +13,22 @@ struct cpu;
 enum mmu_use { MMU_READ, MMU_WRITE, MMU_EXEC };
 
 enum mmu_flags {
-	MMU_NO_PAN = 1 << 0,	/* PSTATE.PAN does not count (AT, data cache maintenance) */
-	MMU_NO_PERM = 1 << 1,	/* permissions do not count (cache maintenance at EL1) */
-	MMU_NO_UPDATE = 1 << 2, /* the walk must not write descriptors: AF counts as set when it would be (AT) */
+	MMU_NO_PAN = 1 << 0,    /* PSTATE.PAN does not count (AT, data cache maintenance) */
+	MMU_NO_PERM = 1 << 1,   /* permissions do not count (cache maintenance at EL1) */
+	MMU_NO_UPDATE = 1 << 2, /* the walk must not write descriptors: AF counts as set when it
+				   would be (AT) */
 	MMU_UNALIGNED = 1 << 3, /* an alignment fault if the memory is Device */
 };
 
 struct mmu_result {
-	uint64_t pa;		/* of the byte at @va */
-	uint8_t fsc;		/* fault status code, when the walk fails */
-	uint8_t size_shift;	/* log2 of the mapping's size, the contiguous set included */
-	uint8_t attr;		/* MAIR byte: memory attributes as after SCTLR.C/I */
-	uint8_t sh;		/* shareability field */
+	uint64_t pa;        /* of the byte at @va */
+	uint8_t fsc;        /* fault status code, when the walk fails */
+	uint8_t size_shift; /* log2 of the mapping's size, the contiguous set included */
+	uint8_t attr;       /* MAIR byte: memory attributes as after SCTLR.C/I */
+	uint8_t sh;         /* shareability field */
 	bool ng, device;
 	bool read, write, exec; /* allowed at the EL that was asked for */
-	bool clean;		/* writable, but the descriptor must be marked dirty first */
+	bool clean;             /* writable, but the descriptor must be marked dirty first */
 };
 
 /**
@@ -42,7 +43,8 @@ struct mmu_result {
 int mmu_walk(struct cpu *cpu, uint64_t va, unsigned int el, enum mmu_use use, unsigned int flags,
 	     struct mmu_result *r);
 
-/** mmu_canonical() - @va without its tag, if the top byte is ignored for its half (TCR_EL1.TBI0/TBI1). */
+/** mmu_canonical() - @va without its tag, if the top byte is ignored for its half
+ * (TCR_EL1.TBI0/TBI1). */
 uint64_t mmu_canonical(const struct cpu *cpu, uint64_t va);
 
 /** mmu_asid() - The ASID in use. */

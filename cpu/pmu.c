@@ -2,14 +2,17 @@
 /*
  * Performance Monitors, PMUv3 for Armv8.1 (Arm ARM D7).
  *
- * Counting is lazy. The sources are running totals (retired instructions, nanoseconds, branches, accesses, exceptions);
- * fold() adds to each enabled counter what its total gained since the last time, if the present EL is not filtered out.
+ * Counting is lazy. The sources are running totals (retired instructions, nanoseconds, branches,
+ * accesses, exceptions); fold() adds to each enabled counter what its total gained since the last
+ * time, if the present EL is not filtered out.
  *
  * What must hold:
- *  - pmu_sync() runs before EL, a filter, an enable or a counter changes; rebase() after something was enabled.
- *  - CPU_CYCLES counts nanoseconds of CLOCK_MONOTONIC: a CPU of exactly 1 GHz, also while it sleeps in WFI.
- *  - Without AArch32, PMCR_EL0.LC is RES1 and D is RES0: the cycle counter overflows at 64 bits, the event
- *    counters at 32 (no PMCR_EL0.LP before Armv8.5).
+ *  - pmu_sync() runs before EL, a filter, an enable or a counter changes; rebase() after something
+ * was enabled.
+ *  - CPU_CYCLES counts nanoseconds of CLOCK_MONOTONIC: a CPU of exactly 1 GHz, also while it sleeps
+ * in WFI.
+ *  - Without AArch32, PMCR_EL0.LC is RES1 and D is RES0: the cycle counter overflows at 64 bits,
+ * the event counters at 32 (no PMCR_EL0.LP before Armv8.5).
  */
 #include <string.h>
 
@@ -17,20 +20,20 @@
 #include "cpu/cpu.h"
 #include "cpu/pmu.h"
 
-#define PMCR_E	       BIT64(0)
-#define PMCR_P	       BIT64(1)
-#define PMCR_C	       BIT64(2)
-#define PMCR_DP	       BIT64(5)
-#define PMCR_LC	       BIT64(6)
-#define PMCR_N	       ((uint64_t)PMU_COUNTERS << 11)
-#define PMCR_RW	       (PMCR_E | PMCR_DP)
-#define TYPE_P	       BIT64(31)
-#define TYPE_U	       BIT64(30)
-#define TYPE_EVENT     BITS64(15, 0)
-#define TYPE_RW	       (TYPE_P | TYPE_U | TYPE_EVENT)
-#define FILTER_RW      (TYPE_P | TYPE_U)
-#define COUNTER_BITS   32
-#define ACCESSES_PER_INSN 8	/* at most: pairs and structure loads; for the horizon */
+#define PMCR_E            BIT64(0)
+#define PMCR_P            BIT64(1)
+#define PMCR_C            BIT64(2)
+#define PMCR_DP           BIT64(5)
+#define PMCR_LC           BIT64(6)
+#define PMCR_N            ((uint64_t)PMU_COUNTERS << 11)
+#define PMCR_RW           (PMCR_E | PMCR_DP)
+#define TYPE_P            BIT64(31)
+#define TYPE_U            BIT64(30)
+#define TYPE_EVENT        BITS64(15, 0)
+#define TYPE_RW           (TYPE_P | TYPE_U | TYPE_EVENT)
+#define FILTER_RW         (TYPE_P | TYPE_U)
+#define COUNTER_BITS      32
+#define ACCESSES_PER_INSN 8 /* at most: pairs and structure loads; for the horizon */
 
 static bool enabled(const struct pmu *p, unsigned int n)
 {
@@ -232,8 +235,7 @@ uint64_t pmu_deadline(struct cpu *cpu)
 		if ((p->evtyper[n] & TYPE_EVENT) != PMU_CPU_CYCLES || !counting(cpu, n) ||
 		    !overflow_matters(cpu, n))
 			continue;
-		deadline = min64(deadline,
-				 p->base_cycles + (BIT64(COUNTER_BITS) - p->evcntr[n]));
+		deadline = min64(deadline, p->base_cycles + (BIT64(COUNTER_BITS) - p->evcntr[n]));
 	}
 	return deadline;
 }

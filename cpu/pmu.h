@@ -2,8 +2,9 @@
 /*
  * PMUv3 of one vCPU: cycle counter and six event counters (Arm ARM D7).
  *
- * INST_RETIRED is exact. Counters are derived lazily: each holds a value and the totals (cpu->icount…) when it was last brought up to date;
- * pmu_sync() folds the difference in according to the filters, whenever EL, a PMU register or an observer asks.
+ * INST_RETIRED is exact. Counters are derived lazily: each holds a value and the totals
+ * (cpu->icount…) when it was last brought up to date; pmu_sync() folds the difference in according
+ * to the filters, whenever EL, a PMU register or an observer asks.
  */
 #ifndef CPU_PMU_H
 #define CPU_PMU_H
@@ -13,22 +14,23 @@
 
 struct cpu;
 
-#define PMU_COUNTERS 6		/* event counters; the cycle counter is number 31 */
+#define PMU_COUNTERS 6 /* event counters; the cycle counter is number 31 */
 #define PMU_CYCLE    31
 
 struct pmu {
 	uint64_t pmcr, cnten, inten, ovs, selr, userenr;
 	uint64_t ccntr, ccfiltr;
 	uint64_t evcntr[PMU_COUNTERS], evtyper[PMU_COUNTERS];
-	uint64_t base_icount, base_cycles;	/* totals at the last pmu_sync() */
+	uint64_t base_icount, base_cycles; /* totals at the last pmu_sync() */
 	/* Events that the engine counts only while CPU_MODE_PMU_BR is set, and exceptions taken. */
 	uint64_t br_retired, mem_access, exc_taken;
 	uint64_t base_br, base_mem, base_exc;
-	uint64_t nr_overflows;			/* counts changes of ovs made by counting, for observers */
-	bool initialised;			/* KVM_ARM_VCPU_PMU_V3_INIT was done */
+	uint64_t nr_overflows; /* counts changes of ovs made by counting, for observers */
+	bool initialised;      /* KVM_ARM_VCPU_PMU_V3_INIT was done */
 };
 
-/* Bring counters up to date; call before EL, PSTATE or a PMU register changes. Cheap when nothing is enabled. */
+/* Bring counters up to date; call before EL, PSTATE or a PMU register changes. Cheap when nothing
+ * is enabled. */
 void pmu_sync(struct cpu *cpu);
 /* Does an enabled counter count events that only generated code can count (CPU_MODE_PMU_BR)? */
 bool pmu_counts_blocks(const struct cpu *cpu);
@@ -36,14 +38,17 @@ bool pmu_counts_blocks(const struct cpu *cpu);
 void pmu_update_limit(struct cpu *cpu);
 /* PMCR.E and (PMOVSSET & PMINTENSET) != 0. */
 bool pmu_level(struct cpu *cpu);
-/* Instructions until the next enabled counter may overflow with its interrupt, UINT64_MAX: none; the engine stops by then. */
+/* Instructions until the next enabled counter may overflow with its interrupt, UINT64_MAX: none;
+ * the engine stops by then. */
 uint64_t pmu_horizon(struct cpu *cpu);
-/* CLOCK_MONOTONIC ns when the cycle counter will overflow with its interrupt enabled, UINT64_MAX: never. */
+/* CLOCK_MONOTONIC ns when the cycle counter will overflow with its interrupt enabled, UINT64_MAX:
+ * never. */
 uint64_t pmu_deadline(struct cpu *cpu);
 void pmu_reset(struct cpu *cpu);
 
 /*
- * What PMU registers do. Each folds the counts in first, and tells machine_ops.pmu_changed afterwards.
+ * What PMU registers do. Each folds the counts in first, and tells machine_ops.pmu_changed
+ * afterwards.
  * @n: 0..PMU_COUNTERS-1, or PMU_CYCLE.
  */
 uint64_t pmu_read_pmcr(struct cpu *cpu);
@@ -67,15 +72,16 @@ enum pmu_event {
 	PMU_MEM_ACCESS = 0x13,
 	PMU_CHAIN = 0x1e,
 	PMU_BR_RETIRED = 0x21,
-	/* PMUv3 of Armv8.1 must have these two. This CPU has no pipeline that stalls: they stay at 0. */
+	/* PMUv3 of Armv8.1 must have these two. This CPU has no pipeline that stalls: they stay at
+	   0. */
 	PMU_STALL_FRONTEND = 0x23,
 	PMU_STALL_BACKEND = 0x24,
 };
-#define PMU_PMCEID0                                                                                \
-	((1u << PMU_SW_INCR) | (1u << PMU_INST_RETIRED) | (1u << PMU_EXC_TAKEN) |                  \
+#define PMU_PMCEID0                                                               \
+	((1u << PMU_SW_INCR) | (1u << PMU_INST_RETIRED) | (1u << PMU_EXC_TAKEN) | \
 	 (1u << PMU_CPU_CYCLES) | (1u << PMU_MEM_ACCESS) | (1u << PMU_CHAIN))
-#define PMU_PMCEID1                                                                                \
-	((1u << (PMU_BR_RETIRED - 32)) | (1u << (PMU_STALL_FRONTEND - 32)) |                       \
+#define PMU_PMCEID1                                                          \
+	((1u << (PMU_BR_RETIRED - 32)) | (1u << (PMU_STALL_FRONTEND - 32)) | \
 	 (1u << (PMU_STALL_BACKEND - 32)))
 
 #endif

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * SYS instructions (op0 = 1): TLB maintenance, address translation, cache maintenance (Arm ARM C5.4, C5.5).
+ * SYS instructions (op0 = 1): TLB maintenance, address translation, cache maintenance (Arm ARM
+ * C5.4, C5.5).
  *
- * Caches are coherent and instructions are fetched from translations, so data cache maintenance does its checks
- * and nothing else, and instruction cache maintenance goes to machine_ops.icache_invalidate. Outer shareable forms
- * act like inner shareable ones. TTL hints are ignored: that drops more than was asked for.
+ * Caches are coherent and instructions are fetched from translations, so data cache maintenance
+ * does its checks and nothing else, and instruction cache maintenance goes to
+ * machine_ops.icache_invalidate. Outer shareable forms act like inner shareable ones. TTL hints are
+ * ignored: that drops more than was asked for.
  */
 #include "cpu/access.h"
 #include "cpu/access_place.h"
@@ -14,11 +16,12 @@
 #include "cpu/sysreg_rows.h"
 
 /* TLBI operands */
-#define TLBI_ASID(x)  ((uint16_t)FIELD64(x, 63, 48))
-#define TLBI_VA(x)    ((uint64_t)((int64_t)((x) << 20) >> 8))	/* VA[55:12] in bits 43:0, sign-extended */
-#define RANGE_TG(x)   FIELD64(x, 47, 46)
-#define RANGE_SCALE(x) FIELD64(x, 45, 44)
-#define RANGE_NUM(x)  FIELD64(x, 43, 39)
+#define TLBI_ASID(x) ((uint16_t)FIELD64(x, 63, 48))
+#define TLBI_VA(x) \
+	((uint64_t)((int64_t)((x) << 20) >> 8)) /* VA[55:12] in bits 43:0, sign-extended */
+#define RANGE_TG(x)     FIELD64(x, 47, 46)
+#define RANGE_SCALE(x)  FIELD64(x, 45, 44)
+#define RANGE_NUM(x)    FIELD64(x, 43, 39)
 #define RANGE_BASE_BITS 37
 
 struct sysinsn {
@@ -31,7 +34,7 @@ struct sysinsn {
 
 static int run_tlbi(struct cpu *cpu, const struct sysinsn *i, uint64_t value)
 {
-	struct tlb_op op = { .kind = i->arg, .asid = TLBI_ASID(value) };
+	struct tlb_op op = {.kind = i->arg, .asid = TLBI_ASID(value)};
 
 	if (!(cpu->sys.tcr & TCR_AS))
 		op.asid &= 0xff;
@@ -46,8 +49,8 @@ static int run_tlbi(struct cpu *cpu, const struct sysinsn *i, uint64_t value)
 /* FEAT_TLBIRANGE: [base, base + (NUM + 1) * 2^(5 * SCALE + 1) granules) */
 static int run_tlbi_range(struct cpu *cpu, const struct sysinsn *i, uint64_t value)
 {
-	static const uint8_t grain[4] = { 0, 12, 14, 16 };
-	struct tlb_op op = { .kind = i->arg, .asid = TLBI_ASID(value) };
+	static const uint8_t grain[4] = {0, 12, 14, 16};
+	struct tlb_op op = {.kind = i->arg, .asid = TLBI_ASID(value)};
 	unsigned int shift = grain[RANGE_TG(value)];
 
 	if (!(cpu->sys.tcr & TCR_AS))
@@ -111,6 +114,7 @@ static int run_nothing(struct cpu *cpu, const struct sysinsn *i, uint64_t value)
 	return CPU_EXIT_NONE;
 }
 
+/* clang-format off */
 /* The six forms by VA and ASID at CRm, and the four by range. */
 #define TLBI(crm, shared)                                                                          \
 	{ SYSREG(1, 0, 8, crm, 0), false, run_tlbi, TLB_OP_ALL, shared },                          \
@@ -152,6 +156,8 @@ static const struct sysinsn insns[] = {
 	{ SYSREG(1, 3, 7, 12, 1), true, run_cache, CACHE_DC_CLEAN },		/* DC CVAP */
 	{ SYSREG(1, 3, 7, 14, 1), true, run_cache, CACHE_DC_CLEAN_INVALIDATE },	/* DC CIVAC */
 };
+
+/* clang-format on */
 
 static const struct sysinsn *find(uint16_t enc)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Access to system registers through their rows (sysreg_table.c): checks that are common to all, KVM's view, reset.
+ * Access to system registers through their rows (sysreg_table.c): checks that are common to all,
+ * KVM's view, reset.
  */
 #include <errno.h>
 
@@ -15,7 +16,7 @@
 #define ENC_OP1(e) (((e) >> 11) & 7)
 #define ENC_CRN(e) (((e) >> 7) & 15)
 #define ENC_CRM(e) (((e) >> 3) & 15)
-#define ENC_OP2(e) ((e) & 7)
+#define ENC_OP2(e) ((e)&7)
 
 const struct sysreg *sysreg_find(uint16_t enc)
 {
@@ -37,7 +38,7 @@ const struct sysreg *sysreg_find(uint16_t enc)
 
 int sysreg_undefined(struct cpu *cpu)
 {
-	cpu->fault = (struct cpu_fault){ .esr = ESR(EC_UNKNOWN, 0) };
+	cpu->fault = (struct cpu_fault){.esr = ESR(EC_UNKNOWN, 0)};
 	return CPU_FAULT;
 }
 
@@ -47,7 +48,7 @@ int sysreg_trap(struct cpu *cpu, uint16_t enc, bool read)
 	uint32_t iss = (ENC_OP0(enc) << 20) | (ENC_OP2(enc) << 17) | (ENC_OP1(enc) << 14) |
 		       (ENC_CRN(enc) << 10) | (ENC_CRM(enc) << 1) | read;
 
-	cpu->fault = (struct cpu_fault){ .esr = ESR(EC_SYSREG, iss) };
+	cpu->fault = (struct cpu_fault){.esr = ESR(EC_SYSREG, iss)};
 	return CPU_FAULT;
 }
 
@@ -142,8 +143,8 @@ static enum imm_field imm_field(unsigned int op1, unsigned int op2)
 	static const struct {
 		uint8_t op1, op2, field;
 	} fields[] = {
-		{ 0, 3, IMM_UAO },  { 0, 4, IMM_PAN },	   { 0, 5, IMM_SPSEL },
-		{ 3, 1, IMM_SSBS }, { 3, 6, IMM_DAIFSET }, { 3, 7, IMM_DAIFCLR },
+		{0, 3, IMM_UAO},  {0, 4, IMM_PAN},     {0, 5, IMM_SPSEL},
+		{3, 1, IMM_SSBS}, {3, 6, IMM_DAIFSET}, {3, 7, IMM_DAIFCLR},
 	};
 
 	for (unsigned int i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {

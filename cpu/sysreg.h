@@ -2,8 +2,8 @@
 /*
  * System registers: one table. MRS/MSR, ONE_REG, reset and the docs all read it.
  *
- * A register is a row: encoding, name, who may access it, where it lives (a slot of struct cpu) or the functions that
- * read and write it, its reset value, and how KVM shows it to the VMM.
+ * A register is a row: encoding, name, who may access it, where it lives (a slot of struct cpu) or
+ * the functions that read and write it, its reset value, and how KVM shows it to the VMM.
  */
 #ifndef CPU_SYSREG_H
 #define CPU_SYSREG_H
@@ -32,35 +32,38 @@ struct sysregs {
 };
 
 enum sysreg_flags {
-	SR_EL0_R = 1 << 0,	/* readable at EL0 (a read function may still trap) */
+	SR_EL0_R = 1 << 0, /* readable at EL0 (a read function may still trap) */
 	SR_EL0_W = 1 << 1,
-	SR_RO = 1 << 2,		/* MSR is UNDEFINED */
-	SR_WO = 1 << 3,		/* MRS is UNDEFINED */
+	SR_RO = 1 << 2, /* MSR is UNDEFINED */
+	SR_WO = 1 << 3, /* MRS is UNDEFINED */
 	/*
-	 * Reads are a GET of the slot, without side effects or traps, at EL1 and where EL0_R says so.
-	 * (SP_EL0 is plain unless CPU_MODE_EL1T is set.)
+	 * Reads are a GET of the slot, without side effects or traps, at EL1 and where EL0_R says
+	 * so. (SP_EL0 is plain unless CPU_MODE_EL1T is set.)
 	 */
 	SR_PLAIN = 1 << 4,
-	SR_PLAIN_W = 1 << 5,	/* writes are a PUT of the slot, likewise */
-	SR_CONTEXT = 1 << 6,	/* a write may change mode word, banks or pending interrupts: ends the block */
-	SR_ONE_REG = 1 << 7,	/* in KVM_GET_REG_LIST */
-	SR_INVARIANT = 1 << 8,	/* ONE_REG: writing anything but the present value is -EINVAL (ID registers) */
-	SR_PMU = 1 << 9,	/* exists only with CPU_FEATURE_PMU (else UNDEFINED and not in ONE_REG) */
+	SR_PLAIN_W = 1 << 5, /* writes are a PUT of the slot, likewise */
+	SR_CONTEXT = 1 << 6, /* a write may change mode word, banks or pending interrupts: ends the
+				block */
+	SR_ONE_REG = 1 << 7, /* in KVM_GET_REG_LIST */
+	SR_INVARIANT = 1 << 8, /* ONE_REG: writing anything but the present value is -EINVAL (ID
+				  registers) */
+	SR_PMU = 1 << 9, /* exists only with CPU_FEATURE_PMU (else UNDEFINED and not in ONE_REG) */
 };
 
 struct sysreg {
 	uint16_t enc;
-	uint16_t slot;		/* offset in struct cpu, 0 when there is none */
+	uint16_t slot; /* offset in struct cpu, 0 when there is none */
 	uint32_t flags;
 	const char *name;
-	uint64_t reset;		/* value at reset of the slot, or the constant of an ID register */
-	/* NULL: the slot (or the constant). Return CPU_EXIT_NONE or CPU_FAULT with cpu->fault filled in. */
+	uint64_t reset; /* value at reset of the slot, or the constant of an ID register */
+	/* NULL: the slot (or the constant). Return CPU_EXIT_NONE or CPU_FAULT with cpu->fault
+	 * filled in. */
 	int (*read)(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
 	int (*write)(struct cpu *cpu, const struct sysreg *r, uint64_t value);
 	/* ONE_REG when it differs from the slot: 0 or -errno. */
 	int (*get_user)(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
 	int (*set_user)(struct cpu *cpu, const struct sysreg *r, uint64_t value);
-	uint64_t mask;		/* bits of the slot that MSR can change; 0: all */
+	uint64_t mask; /* bits of the slot that MSR can change; 0: all */
 };
 
 /* The row of @enc or NULL: the access is UNDEFINED. O(log n). */
@@ -69,7 +72,8 @@ const struct sysreg *sysreg_find(uint16_t enc);
 /* All rows, sorted by encoding. */
 const struct sysreg *sysreg_table(size_t *nr);
 
-/* MRS and MSR at the present EL: does all access checks itself (EL, RO/WO, traps). CPU_EXIT_NONE or CPU_FAULT. */
+/* MRS and MSR at the present EL: does all access checks itself (EL, RO/WO, traps). CPU_EXIT_NONE or
+ * CPU_FAULT. */
 int sysreg_read(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
 int sysreg_write(struct cpu *cpu, const struct sysreg *r, uint64_t value);
 
@@ -96,8 +100,9 @@ bool sysreg_imm_exists(unsigned int op1, unsigned int op2, bool el0);
  */
 int sysreg_ccsidr(unsigned int csselr, uint64_t *value);
 
-/* SYS instructions that are not registers (op0 == 1: TLBI, DC, IC, AT): sysinsn.c. CPU_EXIT_NONE, CPU_FAULT…;
- * false from sysinsn_exists() means UNDEFINED. @el0: is it there at EL0 (traps are checked when executed). */
+/* SYS instructions that are not registers (op0 == 1: TLBI, DC, IC, AT): sysinsn.c. CPU_EXIT_NONE,
+ * CPU_FAULT…; false from sysinsn_exists() means UNDEFINED. @el0: is it there at EL0 (traps are
+ * checked when executed). */
 bool sysinsn_exists(uint16_t enc, bool el0);
 int sysinsn_execute(struct cpu *cpu, uint16_t enc, uint64_t value);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Handlers of registers that EL0 may reach: PSTATE fields, floating-point control, timers, performance monitors.
+ * Handlers of registers that EL0 may reach: PSTATE fields, floating-point control, timers,
+ * performance monitors.
  */
 #include "cpu/access.h"
 #include "cpu/arch.h"
@@ -107,7 +108,7 @@ static int fp_trapped(struct cpu *cpu)
 {
 	if (cpu->mode & CPU_MODE_FP)
 		return CPU_EXIT_NONE;
-	cpu->fault = (struct cpu_fault){ .esr = ESR(EC_FP_ACCESS, FP_ACCESS_ISS) };
+	cpu->fault = (struct cpu_fault){.esr = ESR(EC_FP_ACCESS, FP_ACCESS_ISS)};
 	return CPU_FAULT;
 }
 
@@ -149,11 +150,11 @@ int write_fpsr(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 
 #define CNTKCTL_EL0PCTEN BIT64(0)
 #define CNTKCTL_EL0VCTEN BIT64(1)
-#define CNTKCTL_EL0VTEN	 BIT64(8)
-#define CNTKCTL_EL0PTEN	 BIT64(9)
-#define CTL_ENABLE	 BIT64(0)
-#define CTL_IMASK	 BIT64(1)
-#define CTL_ISTATUS	 BIT64(2)
+#define CNTKCTL_EL0VTEN  BIT64(8)
+#define CNTKCTL_EL0PTEN  BIT64(9)
+#define CTL_ENABLE       BIT64(0)
+#define CTL_IMASK        BIT64(1)
+#define CTL_ISTATUS      BIT64(2)
 
 /* CPU_FAULT if at EL0 none of @allow is set. */
 static int timer_trapped(struct cpu *cpu, const struct sysreg *r, uint64_t allow, bool read)

@@ -96,9 +96,10 @@ int read_dfr0(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
 	return CPU_EXIT_NONE;
 }
 
-/* The caches that CLIDR_EL1 tells of; CCSIDR_EL1 without CCIDX: sets - 1, ways - 1, log2 of line words - 2. */
-#define CCSIDR(sets, ways) (((uint64_t)(sets) - 1) << 13 | ((uint64_t)(ways) - 1) << 3 | 2)
-#define CSSELR_ICACHE	   1u
+/* The caches that CLIDR_EL1 tells of; CCSIDR_EL1 without CCIDX: sets - 1, ways - 1, log2 of line
+ * words - 2. */
+#define CCSIDR(sets, ways) (((uint64_t)(sets)-1) << 13 | ((uint64_t)(ways)-1) << 3 | 2)
+#define CSSELR_ICACHE      1u
 
 int sysreg_ccsidr(unsigned int csselr, uint64_t *value)
 {
@@ -106,9 +107,9 @@ int sysreg_ccsidr(unsigned int csselr, uint64_t *value)
 		uint8_t csselr;
 		uint64_t ccsidr;
 	} caches[] = {
-		{ 0 << 1, CCSIDR(128, 4) },		   /* L1D, 32 KiB */
-		{ 0 << 1 | CSSELR_ICACHE, CCSIDR(128, 4) }, /* L1I, 32 KiB */
-		{ 1 << 1, CCSIDR(1024, 16) },		   /* L2, 1 MiB */
+		{0 << 1, CCSIDR(128, 4)},                 /* L1D, 32 KiB */
+		{0 << 1 | CSSELR_ICACHE, CCSIDR(128, 4)}, /* L1I, 32 KiB */
+		{1 << 1, CCSIDR(1024, 16)},               /* L2, 1 MiB */
 	};
 
 	for (unsigned int i = 0; i < sizeof(caches) / sizeof(caches[0]); i++) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Handlers of the Performance Monitors registers: which register, EL0's rights by PMUSERENR_EL0 (Arm ARM D7.9), KVM's view.
+ * Handlers of the Performance Monitors registers: which register, EL0's rights by PMUSERENR_EL0
+ * (Arm ARM D7.9), KVM's view.
  */
 #include <errno.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Private to the system register files: the handlers that rows of the table name, and how accesses fail.
+ * Private to the system register files: the handlers that rows of the table name, and how accesses
+ * fail.
  */
 #ifndef CPU_SYSREG_ROWS_H
 #define CPU_SYSREG_ROWS_H
@@ -10,7 +11,8 @@
 #include "cpu/cpu.h"
 #include "cpu/sysreg.h"
 
-/* The access is UNDEFINED, or trapped to EL1 (EC 0x18; cpu_take_fault() adds Rt). Both return CPU_FAULT. */
+/* The access is UNDEFINED, or trapped to EL1 (EC 0x18; cpu_take_fault() adds Rt). Both return
+ * CPU_FAULT. */
 int sysreg_undefined(struct cpu *cpu);
 int sysreg_trap(struct cpu *cpu, uint16_t enc, bool read);
 
@@ -19,9 +21,11 @@ typedef int sysreg_write_fn(struct cpu *cpu, const struct sysreg *r, uint64_t va
 
 /* sysreg_el1.c: identification, control, translation, debug */
 sysreg_read_fn read_midr, read_mpidr, read_pfr0, read_dfr0, read_ccsidr, read_isr, read_undefined;
-sysreg_read_fn read_sp_el0, read_oslsr, read_dbgclaim, read_claimset, read_dcc, read_ctr, read_dczid;
+sysreg_read_fn read_sp_el0, read_oslsr, read_dbgclaim, read_claimset, read_dcc, read_ctr,
+	read_dczid;
 sysreg_read_fn get_raz, get_slot;
-sysreg_write_fn write_undefined, write_ignored, write_context, write_sctlr, write_sp_el0, write_oslar;
+sysreg_write_fn write_undefined, write_ignored, write_context, write_sctlr, write_sp_el0,
+	write_oslar;
 sysreg_write_fn write_claimset, write_claimclr, write_dcc, write_csselr;
 sysreg_write_fn set_mpidr, set_pfr0, set_oslsr, set_slot, set_ignored, set_sctlr;
 

@@ -2,50 +2,58 @@
 /*
  * The table of system registers: an ARMv8.2-A CPU without EL2, EL3 and AArch32 (Arm ARM D13).
  *
- * What must hold: rows are sorted by encoding, each encoding is there once (a test checks both); an ID register claims
- * what is implemented and nothing else. SR_ONE_REG is set where Linux 6.1's KVM lists the register on such a host.
+ * What must hold: rows are sorted by encoding, each encoding is there once (a test checks both); an
+ * ID register claims what is implemented and nothing else. SR_ONE_REG is set where Linux 6.1's KVM
+ * lists the register on such a host.
  */
 #include "cpu/arch.h"
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
 #include "cpu/sysreg_rows.h"
 
-#define SLOT(f)	  ((uint16_t)offsetof(struct cpu, f))
-#define USER	  SR_ONE_REG
-#define ID	  (SR_RO | SR_ONE_REG | SR_INVARIANT)
-#define EL0_RW	  (SR_EL0_R | SR_EL0_W)
+#define SLOT(f) ((uint16_t)offsetof(struct cpu, f))
+#define USER    SR_ONE_REG
+#define ID      (SR_RO | SR_ONE_REG | SR_INVARIANT)
+#define EL0_RW  (SR_EL0_R | SR_EL0_W)
 
 /*
  * Identification.
  * MIDR: implementer 0 (reserved for software use), architecture 0xf (by ID registers), part 0xa64.
  */
-#define MIDR	    0x000fa640ull
-#define CTR	    0x9444c004ull /* lines of 64 bytes, CWG and ERG 64 bytes, PIPT, IDC = 1, DIC = 0 */
-#define CLIDR	    0x02000023ull /* L1 split, L2 unified, LoC = 2, LoUIS = LoUU = 0 (IDC) */
-#define DCZID	    4ull	  /* 2^4 words: BLOCK_ZVA */
-#define DBGAUTH	    0x0aull	  /* NSID, NSNID: implemented, disabled */
+#define MIDR    0x000fa640ull
+#define CTR     0x9444c004ull /* lines of 64 bytes, CWG and ERG 64 bytes, PIPT, IDC = 1, DIC = 0 */
+#define CLIDR   0x02000023ull /* L1 split, L2 unified, LoC = 2, LoUIS = LoUU = 0 (IDC) */
+#define DCZID   4ull          /* 2^4 words: BLOCK_ZVA */
+#define DBGAUTH 0x0aull       /* NSID, NSNID: implemented, disabled */
 
 /* Fields of ID registers */
 #define F(value, lo) ((uint64_t)(value) << (lo))
-#define PFR0  (F(1, 0) /* EL0: AArch64 only */ | F(1, 4) /* EL1 */ | F(1, 16) /* FP, FP16 */ |     \
-	       F(1, 20) /* AdvSIMD, FP16 */) /* CSV2 and CSV3: read_pfr0() */
-#define PFR1  F(2, 4) /* SSBS, with MRS and MSR */
-#define DFR0  (F(6, 0) /* Armv8 debug */ | F(DEBUG_BREAKPOINTS - 1, 12) |                          \
-	       F(DEBUG_WATCHPOINTS - 1, 20) | F(DEBUG_CONTEXT - 1, 28)) /* PMUVer: read_dfr0() */
-#define ISAR0 (F(2, 4) /* AES, PMULL */ | F(1, 8) /* SHA1 */ | F(1, 12) /* SHA256 */ |             \
-	       F(1, 16) /* CRC32 */ | F(2, 20) /* LSE */ | F(1, 28) /* RDM */ |                    \
-	       F(1, 44) /* DotProd */ | F(2, 56) /* TLB: OS and range */)
-#define ISAR1 (F(1, 0) /* DPB */ | F(1, 12) /* JSCVT */ | F(1, 16) /* FCMA */ | F(1, 20) /* LRCPC */)
-#define MMFR0 (F(5, 0) /* 48 bits */ | F(2, 4) /* 16-bit ASID */ | F(1, 8) /* BigEnd */ |          \
-	       F(1, 20) /* TGran16; TGran64 and TGran4: 0 is supported */)
+#define PFR0                                                                             \
+	(F(1, 0) /* EL0: AArch64 only */ | F(1, 4) /* EL1 */ | F(1, 16) /* FP, FP16 */ | \
+	 F(1, 20) /* AdvSIMD, FP16 */) /* CSV2 and CSV3: read_pfr0() */
+#define PFR1 F(2, 4)                   /* SSBS, with MRS and MSR */
+#define DFR0                                                                                       \
+	(F(6, 0) /* Armv8 debug */ | F(DEBUG_BREAKPOINTS - 1, 12) | F(DEBUG_WATCHPOINTS - 1, 20) | \
+	 F(DEBUG_CONTEXT - 1, 28)) /* PMUVer: read_dfr0() */
+#define ISAR0                                                                                      \
+	(F(2, 4) /* AES, PMULL */ | F(1, 8) /* SHA1 */ | F(1, 12) /* SHA256 */ |                   \
+	 F(1, 16) /* CRC32 */ | F(2, 20) /* LSE */ | F(1, 28) /* RDM */ | F(1, 44) /* DotProd */ | \
+	 F(2, 56) /* TLB: OS and range */)
+#define ISAR1 \
+	(F(1, 0) /* DPB */ | F(1, 12) /* JSCVT */ | F(1, 16) /* FCMA */ | F(1, 20) /* LRCPC */)
+#define MMFR0                                                                       \
+	(F(5, 0) /* 48 bits */ | F(2, 4) /* 16-bit ASID */ | F(1, 8) /* BigEnd */ | \
+	 F(1, 20) /* TGran16; TGran64 and TGran4: 0 is supported */)
 #define MMFR1 (F(2, 0) /* HAFDBS */ | F(1, 12) /* HPDS */ | F(2, 20) /* PAN, ATS1E1RP */)
 #define MMFR2 (F(1, 0) /* CnP */ | F(1, 4) /* UAO */ | F(1, 48) /* TTL */ | F(1, 60) /* E0PD */)
 
 #define SCTLR_RESET (SCTLR_RES1 | SCTLR_SA | SCTLR_SA0 | SCTLR_NTWI | SCTLR_NTWE | SCTLR_SPAN)
 #define CNTKCTL_RW  (BITS64(9, 0))
-#define MDSCR_RW    (MDSCR_SS | BIT64(6) /* ERR */ | MDSCR_TDCC | MDSCR_KDE | BIT64(14) /* HDE */ |\
-		     MDSCR_MDE | BITS64(23, 22) | BITS64(27, 26) | BITS64(30, 29))
+#define MDSCR_RW                                                                        \
+	(MDSCR_SS | BIT64(6) /* ERR */ | MDSCR_TDCC | MDSCR_KDE | BIT64(14) /* HDE */ | \
+	 MDSCR_MDE | BITS64(23, 22) | BITS64(27, 26) | BITS64(30, 29))
 
+/* clang-format off */
 /* Plain storage. */
 #define PLAIN(enc, field, name, more)                                                              \
 	{ enc, SLOT(sys.field), SR_PLAIN | SR_PLAIN_W | (more), name, 0, NULL, NULL, NULL, NULL, 0 }
@@ -287,6 +295,8 @@ static const struct sysreg rows[] = {
 	VMM_ONLY(SYSREG(3, 4, 5, 0, 1), ifsr32, "IFSR32_EL2", 0),
 	VMM_ONLY(SYSREG(3, 4, 5, 3, 0), fpexc32, "FPEXC32_EL2", 0x700),
 };
+
+/* clang-format on */
 
 const struct sysreg *sysreg_table(size_t *nr)
 {

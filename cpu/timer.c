@@ -2,7 +2,8 @@
 /*
  * The generic timers (Arm ARM D11.2): counters, levels, and when they will change.
  *
- * What must hold: TIMER_FREQ is 1 GHz, so a tick is a nanosecond of CLOCK_MONOTONIC and deadlines need no conversion.
+ * What must hold: TIMER_FREQ is 1 GHz, so a tick is a nanosecond of CLOCK_MONOTONIC and deadlines
+ * need no conversion.
  */
 #include <time.h>
 
@@ -10,9 +11,9 @@
 #include "cpu/cpu.h"
 #include "cpu/timer.h"
 
-#define CTL_ENABLE	BIT64(0)
-#define CTL_IMASK	BIT64(1)
-#define CNTKCTL_EVNTEN	BIT64(2)
+#define CTL_ENABLE      BIT64(0)
+#define CTL_IMASK       BIT64(1)
+#define CNTKCTL_EVNTEN  BIT64(2)
 #define CNTKCTL_EVNTDIR BIT64(3)
 
 _Static_assert(TIMER_FREQ == 1000000000u, "ticks are nanoseconds");
@@ -78,6 +79,6 @@ uint64_t timer_event_deadline(const struct cpu *cpu)
 void timer_reset(struct cpu *cpu)
 {
 	for (unsigned int i = 0; i < NR_TIMERS; i++)
-		cpu->timers.t[i] = (struct timer){ 0 };
+		cpu->timers.t[i] = (struct timer){0};
 	cpu->timers.frq = TIMER_FREQ;
 }

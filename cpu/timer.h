@@ -2,8 +2,9 @@
 /*
  * The generic timers of one vCPU: EL1 virtual and physical timer and the counters (Arm ARM D11).
  *
- * The counter runs at TIMER_FREQ and is the host's CLOCK_MONOTONIC in nanoseconds; the virtual counter is behind it by
- * cntvoff, common to all vCPUs of a VM (each holds a copy). Levels are computed live from CTL, CVAL and the counter.
+ * The counter runs at TIMER_FREQ and is the host's CLOCK_MONOTONIC in nanoseconds; the virtual
+ * counter is behind it by cntvoff, common to all vCPUs of a VM (each holds a copy). Levels are
+ * computed live from CTL, CVAL and the counter.
  */
 #ifndef CPU_TIMER_H
 #define CPU_TIMER_H
@@ -13,19 +14,19 @@
 
 struct cpu;
 
-#define TIMER_FREQ 1000000000u	/* CNTFRQ_EL0, Hz */
+#define TIMER_FREQ 1000000000u /* CNTFRQ_EL0, Hz */
 
 enum timer_id { TIMER_VIRT, TIMER_PHYS, NR_TIMERS };
 
 struct timer {
-	uint64_t ctl;		/* ENABLE, IMASK; ISTATUS is computed */
+	uint64_t ctl; /* ENABLE, IMASK; ISTATUS is computed */
 	uint64_t cval;
 };
 
 struct timers {
 	struct timer t[NR_TIMERS];
 	uint64_t cntvoff;
-	uint64_t frq;		/* CNTFRQ_EL0 as reset */
+	uint64_t frq; /* CNTFRQ_EL0 as reset */
 };
 
 /* Physical counter now, ticks. Any thread. */
@@ -34,7 +35,8 @@ uint64_t timer_count(void);
 uint64_t timer_now(const struct cpu *cpu, enum timer_id id);
 /* Output level: ENABLE and not IMASK and count >= CVAL. */
 bool timer_level(const struct cpu *cpu, enum timer_id id);
-/* Nanoseconds of CLOCK_MONOTONIC when the level will next rise; UINT64_MAX: never without a register write (or it is high now). */
+/* Nanoseconds of CLOCK_MONOTONIC when the level will next rise; UINT64_MAX: never without a
+ * register write (or it is high now). */
 uint64_t timer_deadline(const struct cpu *cpu, enum timer_id id);
 /* Next instant (as above) of the event stream (CNTKCTL_EL1.EVNTEN), UINT64_MAX: off. */
 uint64_t timer_event_deadline(const struct cpu *cpu);

@@ -2,25 +2,26 @@
 /*
  * TLB banks: choosing one, filling lines, and maintenance, local and broadcast.
  *
- *   bank 0 .. 5     EL0, one for each live (ASID, TTBR0, TTBR1, TCR, ...), least recently chosen first out
- *   bank 6, 7       EL1 with PAN = 0, keyed without ASID and TTBR0: lines that depend on those are in the
- *   bank 8, 9       EL1 with PAN = 1   maps ng/xng and are dropped when they change
+ *   bank 0 .. 5     EL0, one for each live (ASID, TTBR0, TTBR1, TCR, ...), least recently chosen
+ * first out bank 6, 7       EL1 with PAN = 0, keyed without ASID and TTBR0: lines that depend on
+ * those are in the bank 8, 9       EL1 with PAN = 1   maps ng/xng and are dropped when they change
  *   bank 10         never filled: every probe misses
  *
- * The empty bank is cpu->bank while the next fetch must reach access_fetch() for an exception (Illegal State,
- * Software Step) or accesses are watched, and cpu->bank_el0 while nobody has needed the EL0 bank of the present registers.
+ * The empty bank is cpu->bank while the next fetch must reach access_fetch() for an exception
+ * (Illegal State, Software Step) or accesses are watched, and cpu->bank_el0 while nobody has needed
+ * the EL0 bank of the present registers.
  *
  * What must hold:
  *  - A bank whose key is not valid is reset before it is used again.
- *  - A line whose mapping is larger than a page has its size in bank->large, and a line that is non-global
- *    or in the lower half is in bank->ng or xng.
+ *  - A line whose mapping is larger than a page has its size in bank->large, and a line that is
+ * non-global or in the lower half is in bank->ng or xng.
  *
  * Locks: cpu_tlb.lock is a leaf, held for a few instructions, never two at once.
  *
- * Broadcast. The poster enters the operation in the target's queue under its lock, then kicks it. A target
- * in the guest serves the queue at its next kick point; one that is outside serves it on its way in, after it has
- * set in_guest. The poster's DSB, tlb_sync(), looks at in_guest after it posted, so either it sees the
- * target outside or the target sees the queue.
+ * Broadcast. The poster enters the operation in the target's queue under its lock, then kicks it. A
+ * target in the guest serves the queue at its next kick point; one that is outside serves it on its
+ * way in, after it has set in_guest. The poster's DSB, tlb_sync(), looks at in_guest after it
+ * posted, so either it sees the target outside or the target sees the queue.
  */
 #include <errno.h>
 #include <sched.h>
@@ -31,14 +32,14 @@
 #include "cpu/cpu.h"
 #include "cpu/mmu.h"
 
-#define INFO_NG	       BIT64(0)
-#define INFO_SHIFT(i)  FIELD64(i, 6, 1)
-#define EL1_FIRST      TLB_EL0_BANKS
-#define EMPTY_BANK     TLB_BANKS
-#define SCAN_PAGES     384	/* looking for that many pages costs as much as looking at every line */
-#define REGION_SHIFT   21
-#define MAX_REGIONS    32	/* more are not looked up one by one */
-#define SPINS	       200
+#define INFO_NG       BIT64(0)
+#define INFO_SHIFT(i) FIELD64(i, 6, 1)
+#define EL1_FIRST     TLB_EL0_BANKS
+#define EMPTY_BANK    TLB_BANKS
+#define SCAN_PAGES    384 /* looking for that many pages costs as much as looking at every line */
+#define REGION_SHIFT  21
+#define MAX_REGIONS   32 /* more are not looked up one by one */
+#define SPINS         200
 
 int tlb_init(struct cpu *cpu)
 {
@@ -78,7 +79,8 @@ static inline void drop(struct tlb_entry *e)
 	e->read_tag = e->write_tag = TLB_NO_MATCH;
 }
 
-/* Drop the lines that ng and xng list; with @only_ng, not those that are listed for their half alone. */
+/* Drop the lines that ng and xng list; with @only_ng, not those that are listed for their half
+ * alone. */
 static void bank_drop_listed(struct tlb_bank *b, bool only_ng)
 {
 	for (unsigned int w = 0; w < TLB_SIZE / 64; w++) {
@@ -353,7 +355,8 @@ void tlb_flush_pa(struct cpu *cpu, uint64_t pa, uint64_t len)
 	}
 }
 
-/* Pages [first, last] by address, and which lines of them: what a maintenance by address looks for. */
+/* Pages [first, last] by address, and which lines of them: what a maintenance by address looks for.
+ */
 struct target {
 	uint64_t first, last;
 	bool globals_only;
@@ -382,7 +385,8 @@ static void check_xline(struct xtlb_entry *x, const struct target *t)
 		x->tag = TLB_NO_MATCH;
 }
 
-/* The size of the largest mapping that may overlap the target, less one; 0 when none is larger than a page. */
+/* The size of the largest mapping that may overlap the target, less one; 0 when none is larger than
+ * a page. */
 static uint64_t largest_mask(const struct tlb_bank *b, const struct target *t)
 {
 	uint64_t large = b->large[t->first >> 63], mask;
@@ -441,7 +445,7 @@ static void bank_drop_range(struct tlb_bank *b, const struct target *t)
 
 static void bank_apply(struct cpu *cpu, struct tlb_bank *b, const struct tlb_op *op)
 {
-	struct target t = { op->va, op->va + (op->len ? op->len - 1 : MEM_PAGE_SIZE - 1), false };
+	struct target t = {op->va, op->va + (op->len ? op->len - 1 : MEM_PAGE_SIZE - 1), false};
 
 	switch (op->kind) {
 	case TLB_OP_ALL:
@@ -523,7 +527,7 @@ void tlb_serve(struct cpu *cpu)
 	pthread_mutex_unlock(&t->lock);
 
 	if (nr > TLB_QUEUE)
-		apply(cpu, &(struct tlb_op){ .kind = TLB_OP_ALL });
+		apply(cpu, &(struct tlb_op){.kind = TLB_OP_ALL});
 	else
 		for (unsigned int i = 0; i < nr; i++)
 			apply(cpu, &queue[i]);
@@ -550,8 +554,8 @@ static void wait_for(struct cpu *cpu, struct cpu *other)
 	struct cpu_tlb *t = &other->tlb;
 	uint64_t seq = atomic_load(&t->posted);
 
-	for (unsigned int spins = 0;
-	     atomic_load(&t->served) < seq && atomic_load(&t->in_guest); spins++) {
+	for (unsigned int spins = 0; atomic_load(&t->served) < seq && atomic_load(&t->in_guest);
+	     spins++) {
 		if (behind(&cpu->tlb))
 			tlb_serve(cpu);
 		if (spins < SPINS)

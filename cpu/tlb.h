@@ -2,16 +2,19 @@
 /*
  * The software TLB that generated code probes inline, in banks.
  *
- * Terms: a bank is the set of translations of one (EL, PAN, live address space); an entry holds a read tag, a write
- * tag (TLB_NO_MATCH until the page is dirty and writable) and an addend: host address = guest VA + addend.
- * MMIO, device-attributed, watched and read-only-write pages never match, so those accesses reach the slow path.
+ * Terms: a bank is the set of translations of one (EL, PAN, live address space); an entry holds a
+ * read tag, a write tag (TLB_NO_MATCH until the page is dirty and writable) and an addend: host
+ * address = guest VA + addend. MMIO, device-attributed, watched and read-only-write pages never
+ * match, so those accesses reach the slow path.
  *
  * What must hold:
- *  - An entry is in a bank only while a walk with that bank's registers would give it (or until the maintenance that
- *    the architecture asks for): no flush on a TTBR write, a bank is selected (or recycled) instead.
- *  - Only the owning vCPU's thread touches its banks. Others queue maintenance (tlb_broadcast) and wait at DSB.
- *  - Tags are page addresses of canonical VAs (top byte already stripped when TBI applies); a tagged pointer misses and
- *    is found by the slow path.
+ *  - An entry is in a bank only while a walk with that bank's registers would give it (or until the
+ * maintenance that the architecture asks for): no flush on a TTBR write, a bank is selected (or
+ * recycled) instead.
+ *  - Only the owning vCPU's thread touches its banks. Others queue maintenance (tlb_broadcast) and
+ * wait at DSB.
+ *  - Tags are page addresses of canonical VAs (top byte already stripped when TBI applies); a
+ * tagged pointer misses and is found by the slow path.
  */
 #ifndef CPU_TLB_H
 #define CPU_TLB_H
@@ -30,25 +33,26 @@ struct code_page;
 #define XTLB_BITS     8
 #define XTLB_SIZE     (1u << XTLB_BITS)
 #define TLB_EL0_BANKS 6
-#define TLB_EL1_WAYS  2				/* for each PAN: TTBR1 changes back and forth under KPTI */
+#define TLB_EL1_WAYS  2 /* for each PAN: TTBR1 changes back and forth under KPTI */
 #define TLB_BANKS     (TLB_EL0_BANKS + 2 * TLB_EL1_WAYS)
 #define TLB_REGIONS   2048
 #define TLB_PAGE_MASK (~0xfffull)
-#define TLB_NO_MATCH  1ull			/* never equals a page address */
+#define TLB_NO_MATCH  1ull /* never equals a page address */
 
 struct tlb_entry {
 	uint64_t read_tag;
 	uint64_t write_tag;
 	uintptr_t addend;
-	uint64_t info;		/* private to tlb.c/access.c: physical page, nG, level, contiguous size, attributes */
+	uint64_t info; /* private to tlb.c/access.c: physical page, nG, level, contiguous size,
+			  attributes */
 };
 
 /* A page of code that may be fetched: tag -> the engine's object for the physical page. */
 struct xtlb_entry {
-	uint64_t tag;		/* page VA or TLB_NO_MATCH */
-	struct code_page *page;	/* NULL when the engine has not looked yet */
+	uint64_t tag;           /* page VA or TLB_NO_MATCH */
+	struct code_page *page; /* NULL when the engine has not looked yet */
 	uint64_t info;
-	uint8_t *host;		/* host address of the page's first byte, for the translator */
+	uint8_t *host; /* host address of the page's first byte, for the translator */
 };
 
 /* What a translation depends on, beside EL and PAN. */
@@ -61,21 +65,26 @@ struct tlb_bank_key {
 struct tlb_bank {
 	struct tlb_entry e[TLB_SIZE];
 	struct xtlb_entry x[XTLB_SIZE];
-	/* Private to tlb.c: the key (EL, PAN, ASID, TTBRs, TCR…), LRU stamp, maps of non-global lines. */
+	/* Private to tlb.c: the key (EL, PAN, ASID, TTBRs, TCR…), LRU stamp, maps of non-global
+	 * lines. */
 	struct tlb_bank_key key;
 	uint64_t used;
-	/* Lines that hold a non-global or lower-half translation: they go when ASID or TTBR0 change. */
+	/* Lines that hold a non-global or lower-half translation: they go when ASID or TTBR0
+	 * change. */
 	uint64_t ng[TLB_SIZE / 64];
 	uint64_t xng[XTLB_SIZE / 64];
-	/* Sizes (bit n: 2^n bytes) above 4 KiB of the mappings behind the lines, for each half of the VA space. */
+	/* Sizes (bit n: 2^n bytes) above 4 KiB of the mappings behind the lines, for each half of
+	 * the VA space. */
 	uint64_t large[2];
-	/* Which 2 MiB regions such lines lie in, by a hash: bits that are set too much only cost a search. */
+	/* Which 2 MiB regions such lines lie in, by a hash: bits that are set too much only cost a
+	 * search. */
 	uint64_t large_map[TLB_REGIONS / 64];
 } __attribute__((aligned(64)));
 
 /*
- * The index hash mixes in higher bits, so that buffers a power of two apart do not share lines. It is a sum because two pages in a
- * row must never share one: an access that crosses into the next page is told by that page's tag not being in the first one's line.
+ * The index hash mixes in higher bits, so that buffers a power of two apart do not share lines. It
+ * is a sum because two pages in a row must never share one: an access that crosses into the next
+ * page is told by that page's tag not being in the first one's line.
  */
 static inline unsigned int tlb_index(uint64_t va)
 {
@@ -94,35 +103,35 @@ static inline unsigned int xtlb_index(uint64_t va)
 /* One queued maintenance operation. */
 struct tlb_op {
 	enum tlb_op_kind {
-		TLB_OP_ALL,		/* VMALLE1 */
-		TLB_OP_ASID,		/* ASIDE1 */
-		TLB_OP_VA,		/* VAE1, VALE1: asid and global */
-		TLB_OP_VA_ALL_ASID,	/* VAAE1, VAALE1 */
-		TLB_OP_RANGE,		/* RVAE1…: va, pages */
+		TLB_OP_ALL,         /* VMALLE1 */
+		TLB_OP_ASID,        /* ASIDE1 */
+		TLB_OP_VA,          /* VAE1, VALE1: asid and global */
+		TLB_OP_VA_ALL_ASID, /* VAAE1, VAALE1 */
+		TLB_OP_RANGE,       /* RVAE1…: va, pages */
 		TLB_OP_RANGE_ALL_ASID,
 	} kind;
 	uint16_t asid;
 	uint64_t va;
-	uint64_t len;			/* bytes; 0 for kinds without an address */
+	uint64_t len; /* bytes; 0 for kinds without an address */
 };
 
 #define TLB_QUEUE 32
 
 struct cpu_tlb {
-	struct tlb_bank *banks;		/* TLB_BANKS of them, then one that stays empty */
+	struct tlb_bank *banks; /* TLB_BANKS of them, then one that stays empty */
 	uint64_t clock;
 	/* The banks of the present registers (EL1: for each PAN), or NULL: not chosen yet. */
 	struct tlb_bank *el0, *el1[2];
-	struct tlb_bank_key now;	/* the registers that tlb_select() saw last */
-	struct xtlb_entry watched;	/* the line of a fetch while nothing may be filled */
-	bool unsynced;			/* broadcast since the last tlb_sync() */
+	struct tlb_bank_key now;   /* the registers that tlb_select() saw last */
+	struct xtlb_entry watched; /* the line of a fetch while nothing may be filled */
+	bool unsynced;             /* broadcast since the last tlb_sync() */
 	/* Maintenance from other vCPUs; the lock is a leaf. */
 	pthread_mutex_t lock;
 	struct tlb_op queue[TLB_QUEUE];
-	unsigned int nr_queued;		/* TLB_QUEUE + 1 means: overflow, drop everything */
-	_Atomic uint64_t posted;	/* sequence of the last op queued */
-	_Atomic uint64_t served;	/* sequence of the last op done */
-	_Atomic bool in_guest;		/* false: whoever waits need not; the queue is served at entry */
+	unsigned int nr_queued;  /* TLB_QUEUE + 1 means: overflow, drop everything */
+	_Atomic uint64_t posted; /* sequence of the last op queued */
+	_Atomic uint64_t served; /* sequence of the last op done */
+	_Atomic bool in_guest;   /* false: whoever waits need not; the queue is served at entry */
 };
 
 int tlb_init(struct cpu *cpu);
@@ -132,15 +141,16 @@ void tlb_destroy(struct cpu *cpu);
 void tlb_select(struct cpu *cpu);
 
 /*
- * The bank that lines of an access may be filled into: cpu->bank, or for @unpriv the EL0 bank, which is
- * chosen (maybe recycled) only now, so that register writes on the way to another process cost no bank.
- * NULL: nothing may be filled, accesses are being watched.
+ * The bank that lines of an access may be filled into: cpu->bank, or for @unpriv the EL0 bank,
+ * which is chosen (maybe recycled) only now, so that register writes on the way to another process
+ * cost no bank. NULL: nothing may be filled, accesses are being watched.
  */
 struct tlb_bank *tlb_fill_bank(struct cpu *cpu, bool unpriv);
 
-/* Enter a translation. @va: canonical; @size_shift: log2 of the mapping's size; @read, @write: what may match. */
-void tlb_fill(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host, unsigned int size_shift,
-	      bool ng, bool read, bool write);
+/* Enter a translation. @va: canonical; @size_shift: log2 of the mapping's size; @read, @write: what
+ * may match. */
+void tlb_fill(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host,
+	      unsigned int size_shift, bool ng, bool read, bool write);
 struct xtlb_entry *tlb_fill_exec(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host,
 				 unsigned int size_shift, bool ng);
 
@@ -150,7 +160,8 @@ struct xtlb_entry *tlb_fill_exec(struct tlb_bank *bank, uint64_t va, uint64_t pa
 /* Drop everything of this vCPU (its own thread, or while it is outside the guest). */
 void tlb_flush(struct cpu *cpu);
 
-/* Drop every line that maps physical page @pa (host mapping changed, dirty log restarted, code page freed). Same threads as tlb_flush(). */
+/* Drop every line that maps physical page @pa (host mapping changed, dirty log restarted, code page
+ * freed). Same threads as tlb_flush(). */
 void tlb_flush_pa(struct cpu *cpu, uint64_t pa, uint64_t len);
 
 /* Do @op on this vCPU now; with @broadcast, also queue it to the machine's other vCPUs. */
@@ -159,7 +170,8 @@ void tlb_maintain(struct cpu *cpu, const struct tlb_op *op, bool broadcast);
 /* Serve the queue (at a kick with CPU_REQ_TLB, at guest entry, and while waiting). */
 void tlb_serve(struct cpu *cpu);
 
-/* DSB: wait until every vCPU has done what this one broadcast, serving one's own queue meanwhile. */
+/* DSB: wait until every vCPU has done what this one broadcast, serving one's own queue meanwhile.
+ */
 void tlb_sync(struct cpu *cpu);
 
 /* Guest entry and leave: maintain in_guest, serve the queue on entry. */

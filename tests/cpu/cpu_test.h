@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine for the tests of cpu/: vCPUs at reset, one memslot, a page table builder and the ops that record calls.
+ * A machine for the tests of cpu/: vCPUs at reset, one memslot, a page table builder and the ops
+ * that record calls.
  */
 #ifndef TESTS_CPU_TEST_H
 #define TESTS_CPU_TEST_H
@@ -19,28 +20,28 @@
 #include "cpu/cpu.h"
 #include "cpu/mmu.h"
 
-#define RAM_BASE   0x40000000ull
-#define RAM_SIZE   (4ull << 20)
-#define ROM_BASE   0x8000000ull
-#define ROM_SIZE   0x10000ull
-#define NO_MEMORY  0x9000000ull
-#define TABLES	   (RAM_BASE + (2ull << 20)) /* tables are allocated upwards from here */
-#define MAX_CPUS   4
+#define RAM_BASE  0x40000000ull
+#define RAM_SIZE  (4ull << 20)
+#define ROM_BASE  0x8000000ull
+#define ROM_SIZE  0x10000ull
+#define NO_MEMORY 0x9000000ull
+#define TABLES    (RAM_BASE + (2ull << 20)) /* tables are allocated upwards from here */
+#define MAX_CPUS  4
 
 /* Descriptor bits, as the Arm ARM has them (D5.3). */
-#define D_VALID	   1ull
-#define D_TABLE	   2ull
-#define D_ATTR(n)  ((uint64_t)(n) << 2)
-#define D_AP(n)	   ((uint64_t)(n) << 6) /* AP[2:1] */
-#define D_AF	   (1ull << 10)
-#define D_NG	   (1ull << 11)
-#define D_DBM	   (1ull << 51)
-#define D_CONT	   (1ull << 52)
-#define D_PXN	   (1ull << 53)
-#define D_UXN	   (1ull << 54)
-#define T_PXN	   (1ull << 59)
-#define T_UXN	   (1ull << 60)
-#define T_AP(n)	   ((uint64_t)(n) << 61)
+#define D_VALID   1ull
+#define D_TABLE   2ull
+#define D_ATTR(n) ((uint64_t)(n) << 2)
+#define D_AP(n)   ((uint64_t)(n) << 6) /* AP[2:1] */
+#define D_AF      (1ull << 10)
+#define D_NG      (1ull << 11)
+#define D_DBM     (1ull << 51)
+#define D_CONT    (1ull << 52)
+#define D_PXN     (1ull << 53)
+#define D_UXN     (1ull << 54)
+#define T_PXN     (1ull << 59)
+#define T_UXN     (1ull << 60)
+#define T_AP(n)   ((uint64_t)(n) << 61)
 
 /* MAIR_EL1 of the tests: 0 Normal write-back, 1 Device-nGnRE, 2 Normal non-cacheable */
 #define MAIR_TEST 0x4404ffull
@@ -87,8 +88,8 @@ static inline struct rig *rig_new(unsigned int nr_cpus)
 	r->ops.icache_invalidate = rig_icache;
 	assert_int_equal(machine_init(&r->m, &r->ops), 0);
 	r->m.owner = r;
-	r->slots[0] = (struct mem_slot){ .gpa = ROM_BASE, .size = ROM_SIZE, .readonly = true };
-	r->slots[1] = (struct mem_slot){ .gpa = RAM_BASE, .size = RAM_SIZE };
+	r->slots[0] = (struct mem_slot){.gpa = ROM_BASE, .size = ROM_SIZE, .readonly = true};
+	r->slots[1] = (struct mem_slot){.gpa = RAM_BASE, .size = RAM_SIZE};
 	for (int i = 0; i < 2; i++) {
 		r->slots[i].host = aligned_alloc(4096, r->slots[i].size);
 		assert_non_null(r->slots[i].host);
@@ -141,10 +142,10 @@ static inline uint64_t new_table(struct rig *r, unsigned int grain)
 
 struct tables {
 	struct rig *r;
-	unsigned int grain;	/* log2 of the granule */
+	unsigned int grain; /* log2 of the granule */
 	unsigned int va_bits;
 	uint64_t root;
-	uint64_t table_bits;	/* or-ed into table descriptors that are made */
+	uint64_t table_bits; /* or-ed into table descriptors that are made */
 	bool be;
 };
 
@@ -160,7 +161,7 @@ static inline unsigned int start_level(unsigned int grain, unsigned int va_bits)
 
 static inline struct tables tables_new(struct rig *r, unsigned int grain, unsigned int va_bits)
 {
-	return (struct tables){ r, grain, va_bits, new_table(r, grain), 0, false };
+	return (struct tables){r, grain, va_bits, new_table(r, grain), 0, false};
 }
 
 /* Where the descriptor of @va at @level is; tables on the way are made. */
@@ -177,7 +178,8 @@ static inline uint64_t *descriptor(struct tables *t, uint64_t va, unsigned int l
 		if (l == level)
 			return d;
 		if (!*d) {
-			uint64_t desc = new_table(t->r, t->grain) | D_TABLE | D_VALID | t->table_bits;
+			uint64_t desc =
+				new_table(t->r, t->grain) | D_TABLE | D_VALID | t->table_bits;
 
 			*d = t->be ? __builtin_bswap64(desc) : desc;
 		}
@@ -227,10 +229,10 @@ static inline uint64_t mrs(struct cpu *cpu, uint16_t enc)
 #define R_CPACR SYSREG(3, 0, 1, 0, 2)
 #define R_TTBR0 SYSREG(3, 0, 2, 0, 0)
 #define R_TTBR1 SYSREG(3, 0, 2, 0, 1)
-#define R_TCR	SYSREG(3, 0, 2, 0, 2)
-#define R_MAIR	SYSREG(3, 0, 10, 2, 0)
-#define R_PAR	SYSREG(3, 0, 7, 4, 0)
-#define R_VBAR	SYSREG(3, 0, 12, 0, 0)
+#define R_TCR   SYSREG(3, 0, 2, 0, 2)
+#define R_MAIR  SYSREG(3, 0, 10, 2, 0)
+#define R_PAR   SYSREG(3, 0, 7, 4, 0)
+#define R_VBAR  SYSREG(3, 0, 12, 0, 0)
 #define R_MDSCR SYSREG(2, 0, 0, 2, 2)
 
 /* Turn the MMU on with @t in both halves. */
@@ -251,8 +253,8 @@ static inline void set_el(struct cpu *cpu, unsigned int el)
 
 static inline int load64(struct cpu *cpu, uint64_t va, uint64_t *value)
 {
-	struct mem_desc d = { .size_log2 = 3, .isv = 1, .reg64 = 1 };
-	uint64_t out[4] = { 0 };
+	struct mem_desc d = {.size_log2 = 3, .isv = 1, .reg64 = 1};
+	uint64_t out[4] = {0};
 	int err = access_load(cpu, va, &d, out);
 
 	*value = out[0];
@@ -261,14 +263,14 @@ static inline int load64(struct cpu *cpu, uint64_t va, uint64_t *value)
 
 static inline int store64(struct cpu *cpu, uint64_t va, uint64_t value)
 {
-	struct mem_desc d = { .size_log2 = 3, .isv = 1, .reg64 = 1 };
-	uint64_t in[4] = { value };
+	struct mem_desc d = {.size_log2 = 3, .isv = 1, .reg64 = 1};
+	uint64_t in[4] = {value};
 
 	return access_store(cpu, va, &d, in);
 }
 
 #define ESR_EC(esr)  ((esr) >> 26)
-#define ESR_ISS(esr) ((esr) & 0x1ffffff)
-#define ESR_FSC(esr) ((esr) & 0x3f)
+#define ESR_ISS(esr) ((esr)&0x1ffffff)
+#define ESR_FSC(esr) ((esr)&0x3f)
 
 #endif

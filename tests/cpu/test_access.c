@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The slow paths of memory accesses: sizes and orders of bytes, crossings, faults and their syndromes, MMIO, the dirty log,
- * atomics, exclusives, cache maintenance, address translation, fetches.
+ * The slow paths of memory accesses: sizes and orders of bytes, crossings, faults and their
+ * syndromes, MMIO, the dirty log, atomics, exclusives, cache maintenance, address translation,
+ * fetches.
  */
 #include <pthread.h>
 
@@ -9,7 +10,8 @@
 
 #define PAGE 0x1000ull
 
-/* Pages 0x10..0x13 of RAM at VA 0x10000: read-write for EL0 and EL1; 0x14 Device; 0x15 read-only; 0x16 no memory; 0x18 invalid. */
+/* Pages 0x10..0x13 of RAM at VA 0x10000: read-write for EL0 and EL1; 0x14 Device; 0x15 read-only;
+ * 0x16 no memory; 0x18 invalid. */
 static struct rig *mapped(struct tables *out)
 {
 	struct rig *rig = rig_new(1);
@@ -47,12 +49,12 @@ static void test_sizes(void **state)
 	for (unsigned int i = 0; i < 2 * PAGE; i++)
 		host[i] = (uint8_t)(i * 7 + (i >> 8));
 	for (unsigned int c = 0; c < 5 * 2 * 2; c++) {
-		struct mem_desc d = { .size_log2 = c % 5, .pair = c / 5 % 2, .be = c / 10 };
+		struct mem_desc d = {.size_log2 = c % 5, .pair = c / 5 % 2, .be = c / 10};
 		unsigned int size = 1u << d.size_log2, nr = 1 + d.pair, words = size == 16 ? 2 : 1;
 
 		for (unsigned int at = PAGE - 40; at < PAGE + 8; at++) {
 			uint8_t before[4 * PAGE];
-			uint64_t v[4] = { 0 }, out[4];
+			uint64_t v[4] = {0}, out[4];
 
 			assert_int_equal(access_load(cpu, 0x10000 + at, &d, out), 0);
 			for (unsigned int e = 0; e < nr; e++) {
@@ -90,7 +92,7 @@ static void test_sign_extension(void **state)
 
 	memset(ram(rig, RAM_BASE + 0x10000), 0x80, 16);
 	for (unsigned int size = 0; size < 3; size++) {
-		struct mem_desc d = { .size_log2 = size, .sign = 1, .reg64 = 1 };
+		struct mem_desc d = {.size_log2 = size, .sign = 1, .reg64 = 1};
 		uint64_t raw = 0x8080808080808080 >> (64 - (8u << size));
 		uint64_t high = ~0ull << (8u << size);
 
@@ -110,8 +112,8 @@ static void test_faults(void **state)
 {
 	struct rig *rig = mapped(NULL);
 	struct cpu *cpu = rig->cpu[0];
-	struct mem_desc d = { .size_log2 = 3, .pair = 1 };
-	uint64_t v[4] = { 1, 2 }, out[4], *host = ram(rig, RAM_BASE + 0x13ff8);
+	struct mem_desc d = {.size_log2 = 3, .pair = 1};
+	uint64_t v[4] = {1, 2}, out[4], *host = ram(rig, RAM_BASE + 0x13ff8);
 
 	for (unsigned int el = 0; el < 2; el++) {
 		unsigned int ec = el ? EC_DABT : EC_DABT_LOW;
@@ -129,10 +131,11 @@ static void test_faults(void **state)
 		assert_int_equal(load64(cpu, 0xab00000000018008, out), CPU_FAULT);
 		assert_int_equal(cpu->fault.far, 0xab00000000018008);
 	}
-	/* The second page of a crossing faults: its address, and nothing was stored on the first. */
+	/* The second page of a crossing faults: its address, and nothing was stored on the first.
+	 */
 	assert_int_equal(access_store(cpu, 0x15ff8 - 2 * PAGE, &d, v), 0);
 	*host = 0x77;
-	map(&(struct tables){ rig, 12, 48, cpu->sys.ttbr0, 0, false }, 0x14000, 0, 3, 0);
+	map(&(struct tables){rig, 12, 48, cpu->sys.ttbr0, 0, false}, 0x14000, 0, 3, 0);
 	assert_int_equal(access_store(cpu, 0x13ff8, &d, v), CPU_FAULT);
 	assert_int_equal(cpu->fault.far, 0x14000);
 	assert_int_equal(*host, 0x77);
@@ -156,8 +159,8 @@ static void test_alignment(void **state)
 {
 	struct rig *rig = mapped(NULL);
 	struct cpu *cpu = rig->cpu[0];
-	struct mem_desc d = { .size_log2 = 2, .pair = 1 };
-	uint64_t v[4] = { 0 };
+	struct mem_desc d = {.size_log2 = 2, .pair = 1};
+	uint64_t v[4] = {0};
 
 	/* Normal memory: anything goes; Device: each element must be aligned. */
 	assert_int_equal(access_load(cpu, 0x10001, &d, v), 0);
@@ -194,8 +197,8 @@ static void test_mmio(void **state)
 {
 	struct rig *rig = mapped(NULL);
 	struct cpu *cpu = rig->cpu[0];
-	struct mem_desc d = { .size_log2 = 1, .isv = 1, .rt = 9, .sign = 1, .reg64 = 1 };
-	uint64_t v[4] = { 0x12345678 }, out[4];
+	struct mem_desc d = {.size_log2 = 1, .isv = 1, .rt = 9, .sign = 1, .reg64 = 1};
+	uint64_t v[4] = {0x12345678}, out[4];
 
 	assert_int_equal(access_load(cpu, 0x16012, &d, out), CPU_EXIT_MMIO);
 	assert_int_equal(cpu->exit.mmio.pa, NO_MEMORY + 0x12);
@@ -272,23 +275,33 @@ static uint64_t model(enum mem_rmw op, uint64_t old, uint64_t v, unsigned int bi
 	old &= mask;
 	v &= mask;
 	switch (op) {
-	case RMW_ADD: return (old + v) & mask;
-	case RMW_CLR: return old & ~v;
-	case RMW_EOR: return old ^ v;
-	case RMW_SET: return old | v;
-	case RMW_SMAX: return so > sv ? old : v;
-	case RMW_SMIN: return so < sv ? old : v;
-	case RMW_UMAX: return old > v ? old : v;
-	case RMW_UMIN: return old < v ? old : v;
-	case RMW_SWP: return v;
+	case RMW_ADD:
+		return (old + v) & mask;
+	case RMW_CLR:
+		return old & ~v;
+	case RMW_EOR:
+		return old ^ v;
+	case RMW_SET:
+		return old | v;
+	case RMW_SMAX:
+		return so > sv ? old : v;
+	case RMW_SMIN:
+		return so < sv ? old : v;
+	case RMW_UMAX:
+		return old > v ? old : v;
+	case RMW_UMIN:
+		return old < v ? old : v;
+	case RMW_SWP:
+		return v;
 	}
 	return 0;
 }
 
 static void test_rmw(void **state)
 {
-	static const uint64_t values[] = { 0, 1, 0x7f, 0x80, 0xff00ff00ff00ff00, 0x8000000000000000,
-					   0x123456789abcdef0, ~0ull };
+	static const uint64_t values[] = {
+		0,    1, 0x7f, 0x80, 0xff00ff00ff00ff00, 0x8000000000000000, 0x123456789abcdef0,
+		~0ull};
 	struct rig *rig = mapped(NULL);
 	struct cpu *cpu = rig->cpu[0];
 	unsigned int nr = sizeof(values) / sizeof(values[0]);
@@ -296,11 +309,11 @@ static void test_rmw(void **state)
 	for (unsigned int c = 0; c < 9 * 4 * 2 * nr * nr; c++) {
 		unsigned int n = c;
 		enum mem_rmw op = n % 9;
-		struct mem_desc d = { .size_log2 = (n /= 9) % 4, .align = 1, .atomic = 1 };
-		uint64_t mem[4] = { 0 }, old, after[4], v;
+		struct mem_desc d = {.size_log2 = (n /= 9) % 4, .align = 1, .atomic = 1};
+		uint64_t mem[4] = {0}, old, after[4], v;
 		unsigned int bits = 8u << d.size_log2;
 		uint64_t mask = bits < 64 ? (1ull << bits) - 1 : ~0ull;
-		struct mem_desc plain = { .size_log2 = d.size_log2 };
+		struct mem_desc plain = {.size_log2 = d.size_log2};
 
 		n /= 4;
 		d.be = plain.be = n % 2, n /= 2;
@@ -322,13 +335,15 @@ static void test_cas(void **state)
 
 	for (unsigned int c = 0; c < 6 * 2 * 2; c++) {
 		/* Sizes 1, 2, 4, 8; pairs of 4 and of 8. */
-		struct mem_desc d = { .size_log2 = c % 6 < 4 ? c % 6 : c % 6 - 2,
-				      .pair = c % 6 >= 4, .be = c / 6 % 2,
-				      .align = 1, .atomic = 1 };
-		struct mem_desc plain = { .size_log2 = d.size_log2, .pair = d.pair, .be = d.be };
+		struct mem_desc d = {.size_log2 = c % 6 < 4 ? c % 6 : c % 6 - 2,
+				     .pair = c % 6 >= 4,
+				     .be = c / 6 % 2,
+				     .align = 1,
+				     .atomic = 1};
+		struct mem_desc plain = {.size_log2 = d.size_log2, .pair = d.pair, .be = d.be};
 		uint64_t mask = d.size_log2 < 3 ? (1ull << (8u << d.size_log2)) - 1 : ~0ull;
-		uint64_t mem[4] = { 0x1122334455667788 & mask, 0x99aabbccddeeff00 & mask };
-		uint64_t want[2] = { mem[0], mem[1] }, v[2] = { ~mem[0], ~mem[1] }, old[2], after[4];
+		uint64_t mem[4] = {0x1122334455667788 & mask, 0x99aabbccddeeff00 & mask};
+		uint64_t want[2] = {mem[0], mem[1]}, v[2] = {~mem[0], ~mem[1]}, old[2], after[4];
 		bool match = c / 12;
 
 		if (!match)
@@ -349,7 +364,7 @@ static void test_atomic_faults(void **state)
 {
 	struct rig *rig = mapped(NULL);
 	struct cpu *cpu = rig->cpu[0];
-	struct mem_desc d = { .size_log2 = 3, .align = 1, .atomic = 1 };
+	struct mem_desc d = {.size_log2 = 3, .align = 1, .atomic = 1};
 	uint64_t old;
 
 	assert_int_equal(access_rmw(cpu, 0x18000, &d, RMW_ADD, 1, &old), CPU_FAULT);
@@ -373,10 +388,10 @@ struct adder {
 static void *add(void *arg)
 {
 	struct adder *a = arg;
-	struct mem_desc d = { .size_log2 = 3, .align = 1, .atomic = !a->excl };
+	struct mem_desc d = {.size_log2 = 3, .align = 1, .atomic = !a->excl};
 
 	for (unsigned int i = 0; i < ADDS; i++) {
-		struct mem_desc excl = { .size_log2 = 3, .pair = 1, .align = 1, .excl = 1 };
+		struct mem_desc excl = {.size_log2 = 3, .pair = 1, .align = 1, .excl = 1};
 		uint64_t v[4], old;
 		uint32_t status = 1;
 
@@ -405,7 +420,7 @@ static void test_atomics_between_threads(void **state)
 	map(&t, 0x10000, RAM_BASE + 0x10000, 3, D_AF);
 	for (int i = 0; i < 3; i++) {
 		mmu_on(rig->cpu[i], &t, 0, 0);
-		a[i] = (struct adder){ rig->cpu[i], i > 0 };
+		a[i] = (struct adder){rig->cpu[i], i > 0};
 		assert_int_equal(pthread_create(&thread[i], NULL, add, &a[i]), 0);
 	}
 	for (int i = 0; i < 3; i++)
@@ -419,11 +434,12 @@ static void test_exclusive(void **state)
 {
 	struct rig *rig = mapped(NULL);
 	struct cpu *cpu = rig->cpu[0];
-	struct mem_desc d = { .size_log2 = 2, .align = 1, .excl = 1, .be = 1 };
+	struct mem_desc d = {.size_log2 = 2, .align = 1, .excl = 1, .be = 1};
 	uint64_t v[4], out[4];
 	uint32_t status;
 
-	/* Without a load exclusive, at another address, of another size: fails, and writes nothing. */
+	/* Without a load exclusive, at another address, of another size: fails, and writes nothing.
+	 */
 	v[0] = 0xaabbccdd;
 	assert_int_equal(access_store_excl(cpu, 0x10000, &d, v, &status), 0);
 	assert_int_equal(status, 1);
@@ -480,7 +496,8 @@ static void test_dc_zva(void **state)
 
 static void test_cache_maintenance(void **state)
 {
-	static const unsigned int by_va[] = { 5, 10, 11, 12, 14 }; /* CRm: IC IVAU, DC CVAC, CVAU, CVAP, CIVAC */
+	static const unsigned int by_va[] = {5, 10, 11, 12,
+					     14}; /* CRm: IC IVAU, DC CVAC, CVAU, CVAP, CIVAC */
 	struct rig *rig = mapped(NULL);
 	struct cpu *cpu = rig->cpu[0];
 
@@ -496,7 +513,8 @@ static void test_cache_maintenance(void **state)
 			assert_int_equal(rig->icache_pa, RAM_BASE + 0x10040);
 			assert_int_equal(rig->icache_len, 64);
 		}
-		/* Outside memory nothing happens; without a translation it faults, with CM and WnR. */
+		/* Outside memory nothing happens; without a translation it faults, with CM and WnR.
+		 */
 		assert_int_equal(sysinsn_execute(cpu, enc, 0x16000), 0);
 		assert_int_equal(sysinsn_execute(cpu, enc, 0x18004), CPU_FAULT);
 		assert_int_equal(cpu->fault.esr, ESR(EC_DABT, 0x147));
@@ -506,7 +524,7 @@ static void test_cache_maintenance(void **state)
 		assert_int_equal(sysinsn_execute(cpu, enc, 0x10000), 0);
 		set_el(cpu, 0);
 		assert_int_equal(sysinsn_execute(cpu, enc, 0x15000), 0);
-		map(&(struct tables){ rig, 12, 48, cpu->sys.ttbr0, 0, false }, 0x1a000, RAM_BASE, 3,
+		map(&(struct tables){rig, 12, 48, cpu->sys.ttbr0, 0, false}, 0x1a000, RAM_BASE, 3,
 		    D_AF);
 		assert_int_equal(sysinsn_execute(cpu, enc, 0x1a000), CPU_FAULT);
 		assert_int_equal(cpu->fault.esr, ESR(EC_DABT_LOW, 0x14f));
@@ -618,7 +636,7 @@ static void test_probe(void **state)
 {
 	struct rig *rig = mapped(NULL);
 	struct cpu *cpu = rig->cpu[0];
-	struct mem_desc d = { .size_log2 = 3 };
+	struct mem_desc d = {.size_log2 = 3};
 
 	assert_int_equal(access_probe(cpu, 0x10ff8, 64, &d, true), 0);
 	assert_int_equal(cpu->bank->e[tlb_index(0x11000)].write_tag, 0x11000);

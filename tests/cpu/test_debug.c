@@ -9,16 +9,16 @@
 #define R_BCR(n) SYSREG(2, 0, 0, n, 5)
 #define R_WVR(n) SYSREG(2, 0, 0, n, 6)
 #define R_WCR(n) SYSREG(2, 0, 0, n, 7)
-#define R_OSLAR	 SYSREG(2, 0, 1, 0, 4)
-#define E	 1ull
-#define EL1	 (1ull << 1)
-#define EL0	 (2ull << 1)
-#define BAS(b)	 ((uint64_t)(b) << 5)
-#define LOAD	 (1ull << 3)
-#define STORE	 (2ull << 3)
-#define MASK(n)	 ((uint64_t)(n) << 24)
-#define BT(n)	 ((uint64_t)(n) << 20)
-#define LBN(n)	 ((uint64_t)(n) << 16)
+#define R_OSLAR  SYSREG(2, 0, 1, 0, 4)
+#define E        1ull
+#define EL1      (1ull << 1)
+#define EL0      (2ull << 1)
+#define BAS(b)   ((uint64_t)(b) << 5)
+#define LOAD     (1ull << 3)
+#define STORE    (2ull << 3)
+#define MASK(n)  ((uint64_t)(n) << 24)
+#define BT(n)    ((uint64_t)(n) << 20)
+#define LBN(n)   ((uint64_t)(n) << 16)
 
 static struct rig *mapped(void)
 {
@@ -124,8 +124,8 @@ static void test_context(void **state)
 
 static int access(struct cpu *cpu, uint64_t va, unsigned int size_log2, bool write)
 {
-	struct mem_desc d = { .size_log2 = size_log2 };
-	uint64_t data[4] = { 0 };
+	struct mem_desc d = {.size_log2 = size_log2};
+	uint64_t data[4] = {0};
 
 	return write ? access_store(cpu, va, &d, data) : access_load(cpu, va, &d, data);
 }
@@ -158,16 +158,16 @@ static void test_watchpoint(void **state)
 	/* With a tag; atomics; an unprivileged store of EL1, whose own stores are free (no KDE). */
 	assert_int_equal(access(cpu, 0x5500000000010014, 0, true), CPU_FAULT);
 	assert_int_equal(access_rmw(cpu, 0x10010,
-				    &(struct mem_desc){ .size_log2 = 3, .align = 1, .atomic = 1 },
-				    RMW_ADD, 1, &(uint64_t){ 0 }),
+				    &(struct mem_desc){.size_log2 = 3, .align = 1, .atomic = 1},
+				    RMW_ADD, 1, &(uint64_t){0}),
 			 CPU_FAULT);
 	set_el(cpu, 1);
 	assert_int_equal(access(cpu, 0x10010, 3, true), 0);
 	msr(cpu, R_MDSCR, MDSCR_MDE | MDSCR_KDE);
 	sysreg_write_imm(cpu, 3, 7, 8);
 	assert_int_equal(access(cpu, 0x10010, 3, true), 0);
-	assert_int_equal(access_store(cpu, 0x10010, &(struct mem_desc){ .size_log2 = 3, .unpriv = 1 },
-				      (uint64_t[4]){ 0 }),
+	assert_int_equal(access_store(cpu, 0x10010, &(struct mem_desc){.size_log2 = 3, .unpriv = 1},
+				      (uint64_t[4]){0}),
 			 CPU_FAULT);
 	assert_int_equal(cpu->fault.esr, ESR(EC_WATCH, 0x62));
 	/* A range: 2^5 bytes from 0x10020, loads only. */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Exception entry and return: vectors, SPSR, what PSTATE becomes, illegal returns, interrupts, software step.
+ * Exception entry and return: vectors, SPSR, what PSTATE becomes, illegal returns, interrupts,
+ * software step.
  */
 #include "cpu_test.h"
 
-#define VBAR	 0x40001000ull
-#define R_OSLAR	 SYSREG(2, 0, 1, 0, 4)
+#define VBAR    0x40001000ull
+#define R_OSLAR SYSREG(2, 0, 1, 0, 4)
 
 static struct rig *one_cpu(void)
 {
@@ -32,7 +33,7 @@ static void test_vectors(void **state)
 	static const struct {
 		uint64_t pstate;
 		uint64_t offset;
-	} from[] = { { 0x0, 0x400 }, { 0x4, 0x000 }, { 0x5, 0x200 } };
+	} from[] = {{0x0, 0x400}, {0x4, 0x000}, {0x5, 0x200}};
 	struct rig *rig = one_cpu();
 	struct cpu *cpu = rig->cpu[0];
 
@@ -108,7 +109,7 @@ static void test_stack_pointers(void **state)
 
 static void test_eret(void **state)
 {
-	static const uint64_t legal[] = { 0x0, 0x4, 0x5 };
+	static const uint64_t legal[] = {0x0, 0x4, 0x5};
 	struct rig *rig = one_cpu();
 	struct cpu *cpu = rig->cpu[0];
 

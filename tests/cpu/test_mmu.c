@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The translation table walker against the rules of the Arm ARM (D5), stated here a second time: as truth tables.
+ * The translation table walker against the rules of the Arm ARM (D5), stated here a second time: as
+ * truth tables.
  */
 #include "cpu_test.h"
 
@@ -10,11 +11,11 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-	{ 12, 48, 1, 1ull << 30 }, { 12, 48, 2, 1ull << 21 }, { 12, 48, 3, 1ull << 12 },
-	{ 12, 39, 2, 1ull << 21 }, { 12, 39, 3, 1ull << 12 }, { 12, 30, 3, 1ull << 12 },
-	{ 14, 48, 2, 1ull << 25 }, { 14, 48, 3, 1ull << 14 }, { 14, 47, 3, 1ull << 14 },
-	{ 14, 36, 3, 1ull << 14 }, { 16, 48, 2, 1ull << 29 }, { 16, 48, 3, 1ull << 16 },
-	{ 16, 42, 3, 1ull << 16 }, { 16, 25, 3, 1ull << 16 }, { 14, 25, 3, 1ull << 14 },
+	{12, 48, 1, 1ull << 30}, {12, 48, 2, 1ull << 21}, {12, 48, 3, 1ull << 12},
+	{12, 39, 2, 1ull << 21}, {12, 39, 3, 1ull << 12}, {12, 30, 3, 1ull << 12},
+	{14, 48, 2, 1ull << 25}, {14, 48, 3, 1ull << 14}, {14, 47, 3, 1ull << 14},
+	{14, 36, 3, 1ull << 14}, {16, 48, 2, 1ull << 29}, {16, 48, 3, 1ull << 16},
+	{16, 42, 3, 1ull << 16}, {16, 25, 3, 1ull << 16}, {14, 25, 3, 1ull << 14},
 };
 #define EACH_SHAPE(s) for (s = shapes; s < shapes + sizeof(shapes) / sizeof(shapes[0]); s++)
 
@@ -22,10 +23,10 @@ static const struct shape shapes[] = {
 static const struct {
 	bool el1_read, el1_write, el0_read, el0_write;
 } ap_table[4] = {
-	{ 1, 1, 0, 0 },
-	{ 1, 1, 1, 1 },
-	{ 1, 0, 0, 0 },
-	{ 1, 0, 1, 0 },
+	{1, 1, 0, 0},
+	{1, 1, 1, 1},
+	{1, 0, 0, 0},
+	{1, 0, 1, 0},
 };
 
 struct combo {
@@ -116,8 +117,8 @@ static void test_hierarchical(void **state)
 		unsigned int el;
 		enum mmu_use use;
 	} forbids[] = {
-		{ T_AP(1), 0, MMU_READ }, { T_AP(1), 0, MMU_WRITE }, { T_AP(2), 0, MMU_WRITE },
-		{ T_AP(2), 1, MMU_WRITE }, { T_UXN, 0, MMU_EXEC },
+		{T_AP(1), 0, MMU_READ},  {T_AP(1), 0, MMU_WRITE}, {T_AP(2), 0, MMU_WRITE},
+		{T_AP(2), 1, MMU_WRITE}, {T_UXN, 0, MMU_EXEC},
 	};
 	const struct shape *s;
 
@@ -207,9 +208,8 @@ static void test_block_levels(void **state)
 	static const struct {
 		unsigned int grain, va_bits, level;
 		bool block;
-	} t[] = { { 12, 48, 0, false }, { 12, 48, 1, true },	{ 12, 48, 2, true },
-		  { 14, 48, 0, false }, { 14, 47, 1, false }, { 14, 47, 2, true },
-		  { 16, 48, 1, false }, { 16, 48, 2, true } };
+	} t[] = {{12, 48, 0, false}, {12, 48, 1, true}, {12, 48, 2, true},  {14, 48, 0, false},
+		 {14, 47, 1, false}, {14, 47, 2, true}, {16, 48, 1, false}, {16, 48, 2, true}};
 
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		struct rig *rig = rig_new(1);
@@ -250,7 +250,7 @@ static void test_e0pd(void **state)
 
 static void test_address_size(void **state)
 {
-	static const unsigned int ips_bits[] = { 32, 36, 40, 42, 44, 48 };
+	static const unsigned int ips_bits[] = {32, 36, 40, 42, 44, 48};
 	struct rig *rig = rig_new(1);
 	struct cpu *cpu = rig->cpu[0];
 	struct tables t = tables_new(rig, 12, 48);
@@ -463,8 +463,8 @@ static void test_contiguous(void **state)
 {
 	static const struct {
 		unsigned int grain, level, shift;
-	} t[] = { { 12, 3, 16 }, { 12, 2, 25 }, { 12, 1, 34 }, { 14, 3, 21 },
-		  { 14, 2, 30 }, { 16, 3, 21 }, { 16, 2, 34 } };
+	} t[] = {{12, 3, 16}, {12, 2, 25}, {12, 1, 34}, {14, 3, 21},
+		 {14, 2, 30}, {16, 3, 21}, {16, 2, 34}};
 
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		struct rig *rig = rig_new(1);

@@ -4,15 +4,15 @@
  */
 #include "cpu_test.h"
 
-#define R_PMCR	     SYSREG(3, 3, 9, 12, 0)
+#define R_PMCR       SYSREG(3, 3, 9, 12, 0)
 #define R_CNTENSET   SYSREG(3, 3, 9, 12, 1)
 #define R_CNTENCLR   SYSREG(3, 3, 9, 12, 2)
 #define R_OVSCLR     SYSREG(3, 3, 9, 12, 3)
-#define R_SWINC	     SYSREG(3, 3, 9, 12, 4)
-#define R_SELR	     SYSREG(3, 3, 9, 12, 5)
-#define R_CEID0	     SYSREG(3, 3, 9, 12, 6)
-#define R_CEID1	     SYSREG(3, 3, 9, 12, 7)
-#define R_CCNTR	     SYSREG(3, 3, 9, 13, 0)
+#define R_SWINC      SYSREG(3, 3, 9, 12, 4)
+#define R_SELR       SYSREG(3, 3, 9, 12, 5)
+#define R_CEID0      SYSREG(3, 3, 9, 12, 6)
+#define R_CEID1      SYSREG(3, 3, 9, 12, 7)
+#define R_CCNTR      SYSREG(3, 3, 9, 13, 0)
 #define R_XEVTYPER   SYSREG(3, 3, 9, 13, 1)
 #define R_XEVCNTR    SYSREG(3, 3, 9, 13, 2)
 #define R_OVSSET     SYSREG(3, 3, 9, 14, 3)
@@ -21,8 +21,8 @@
 #define R_CCFILTR    SYSREG(3, 3, 14, 15, 7)
 #define R_EVCNTR(n)  SYSREG(3, 3, 14, 8, n)
 #define R_EVTYPER(n) SYSREG(3, 3, 14, 12, n)
-#define NOT_EL1	     (1ull << 31)
-#define NOT_EL0	     (1ull << 30)
+#define NOT_EL1      (1ull << 31)
+#define NOT_EL0      (1ull << 30)
 
 static struct rig *pmu_rig(void)
 {
@@ -46,8 +46,8 @@ static void test_identification(void **state)
 
 	assert_int_equal(pmcr >> 11 & 31, PMU_COUNTERS);
 	assert_int_equal(pmcr & 0x47, 0x40); /* LC is RES1 without AArch32 */
-	assert_int_equal(mrs(cpu, R_CEID0), 1u << 0 | 1u << 8 | 1u << 9 | 1u << 0x11 |
-						    1u << 0x13 | 1u << 0x1e);
+	assert_int_equal(mrs(cpu, R_CEID0),
+			 1u << 0 | 1u << 8 | 1u << 9 | 1u << 0x11 | 1u << 0x13 | 1u << 0x1e);
 	assert_int_equal(mrs(cpu, R_CEID1), 1u << 1 | 1u << 3 | 1u << 4);
 	msr(cpu, R_CNTENSET, ~0ull);
 	assert_int_equal(mrs(cpu, R_CNTENSET), 0x8000003f);
@@ -225,7 +225,8 @@ static void test_chain(void **state)
 	assert_int_equal(mrs(cpu, R_EVCNTR(2)), 0x10);
 	assert_int_equal(mrs(cpu, R_EVCNTR(3)), 1);
 	assert_int_equal(mrs(cpu, R_OVSSET), 1 << 2);
-	/* Several wraps at once; the odd counter overflows as well, and its interrupt has a horizon. */
+	/* Several wraps at once; the odd counter overflows as well, and its interrupt has a
+	 * horizon. */
 	cpu->icount += 3ull << 32;
 	assert_int_equal(mrs(cpu, R_EVCNTR(3)), 4);
 	msr(cpu, R_OVSCLR, ~0ull);
@@ -297,9 +298,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_identification), cmocka_unit_test(test_inst_retired),
-		cmocka_unit_test(test_filters),	       cmocka_unit_test(test_other_events),
+		cmocka_unit_test(test_filters),        cmocka_unit_test(test_other_events),
 		cmocka_unit_test(test_cycle_counter),  cmocka_unit_test(test_overflow_and_line),
-		cmocka_unit_test(test_chain),	       cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_chain),          cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_selected),
 	};
 

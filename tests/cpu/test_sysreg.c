@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The system register table: its order, what KVM sees of it, who may access what, and the values of identification.
+ * The system register table: its order, what KVM sees of it, who may access what, and the values of
+ * identification.
  */
 #include <errno.h>
 
@@ -100,19 +101,19 @@ static void test_identification(void **state)
 		uint64_t value;
 	} t[] = {
 		/* EL0, EL1 AArch64 only; FP16; CSV2, CSV3 */
-		{ SYSREG(3, 0, 0, 4, 0), 0x1100000000110011 },
-		{ SYSREG(3, 0, 0, 4, 1), 0x20 },
+		{SYSREG(3, 0, 0, 4, 0), 0x1100000000110011},
+		{SYSREG(3, 0, 0, 4, 1), 0x20},
 		/* 6 breakpoints, 2 context-aware, 4 watchpoints; PMUv3p1 */
-		{ SYSREG(3, 0, 0, 5, 0), 0x10305406 },
+		{SYSREG(3, 0, 0, 5, 0), 0x10305406},
 		/* TLB range, DotProd, RDM, LSE, CRC32, SHA256, SHA1, AES and PMULL */
-		{ SYSREG(3, 0, 0, 6, 0), 0x0200100010211120 },
+		{SYSREG(3, 0, 0, 6, 0), 0x0200100010211120},
 		/* LRCPC, FCMA, JSCVT, DPB */
-		{ SYSREG(3, 0, 0, 6, 1), 0x111001 },
-		{ SYSREG(3, 0, 0, 6, 2), 0 },
-		{ SYSREG(3, 0, 0, 7, 0), 0x100125 },
-		{ SYSREG(3, 0, 0, 7, 1), 0x201002 },
+		{SYSREG(3, 0, 0, 6, 1), 0x111001},
+		{SYSREG(3, 0, 0, 6, 2), 0},
+		{SYSREG(3, 0, 0, 7, 0), 0x100125},
+		{SYSREG(3, 0, 0, 7, 1), 0x201002},
 		/* E0PD, TTL, UAO, CnP */
-		{ SYSREG(3, 0, 0, 7, 2), 0x1001000000000011 },
+		{SYSREG(3, 0, 0, 7, 2), 0x1001000000000011},
 	};
 	struct rig *rig = rig_new(1);
 	struct cpu *cpu = rig->cpu[0];
@@ -200,28 +201,28 @@ static void test_el0_traps(void **state)
 		uint16_t control;
 		uint64_t bit;
 	} t[] = {
-		{ SYSREG(3, 3, 0, 0, 1), true, R_SCTLR, SCTLR_UCT },
-		{ SYSREG(3, 3, 4, 2, 1), true, R_SCTLR, SCTLR_UMA },
-		{ SYSREG(3, 3, 4, 2, 1), false, R_SCTLR, SCTLR_UMA },
-		{ SYSREG(3, 3, 14, 0, 0), true, SYSREG(3, 0, 14, 1, 0), 1 },
-		{ SYSREG(3, 3, 14, 0, 0), true, SYSREG(3, 0, 14, 1, 0), 2 },
-		{ SYSREG(3, 3, 14, 0, 1), true, SYSREG(3, 0, 14, 1, 0), 1 },
-		{ SYSREG(3, 3, 14, 0, 2), true, SYSREG(3, 0, 14, 1, 0), 2 },
-		{ SYSREG(3, 3, 14, 2, 0), true, SYSREG(3, 0, 14, 1, 0), 1 << 9 },
-		{ SYSREG(3, 3, 14, 2, 1), false, SYSREG(3, 0, 14, 1, 0), 1 << 9 },
-		{ SYSREG(3, 3, 14, 2, 2), true, SYSREG(3, 0, 14, 1, 0), 1 << 9 },
-		{ SYSREG(3, 3, 14, 3, 0), false, SYSREG(3, 0, 14, 1, 0), 1 << 8 },
-		{ SYSREG(3, 3, 14, 3, 1), true, SYSREG(3, 0, 14, 1, 0), 1 << 8 },
-		{ SYSREG(3, 3, 14, 3, 2), false, SYSREG(3, 0, 14, 1, 0), 1 << 8 },
-		{ SYSREG(3, 3, 9, 12, 0), true, SYSREG(3, 3, 9, 14, 0), 1 },
-		{ SYSREG(3, 3, 9, 12, 4), false, SYSREG(3, 3, 9, 14, 0), 2 },
-		{ SYSREG(3, 3, 9, 12, 5), false, SYSREG(3, 3, 9, 14, 0), 8 },
-		{ SYSREG(3, 3, 9, 13, 0), true, SYSREG(3, 3, 9, 14, 0), 4 },
-		{ SYSREG(3, 3, 9, 13, 0), false, SYSREG(3, 3, 9, 14, 0), 1 },
-		{ SYSREG(3, 3, 9, 13, 2), true, SYSREG(3, 3, 9, 14, 0), 8 },
-		{ SYSREG(3, 3, 9, 13, 2), false, SYSREG(3, 3, 9, 14, 0), 1 },
-		{ SYSREG(3, 3, 14, 8, 3), true, SYSREG(3, 3, 9, 14, 0), 8 },
-		{ SYSREG(3, 3, 14, 12, 3), true, SYSREG(3, 3, 9, 14, 0), 1 },
+		{SYSREG(3, 3, 0, 0, 1), true, R_SCTLR, SCTLR_UCT},
+		{SYSREG(3, 3, 4, 2, 1), true, R_SCTLR, SCTLR_UMA},
+		{SYSREG(3, 3, 4, 2, 1), false, R_SCTLR, SCTLR_UMA},
+		{SYSREG(3, 3, 14, 0, 0), true, SYSREG(3, 0, 14, 1, 0), 1},
+		{SYSREG(3, 3, 14, 0, 0), true, SYSREG(3, 0, 14, 1, 0), 2},
+		{SYSREG(3, 3, 14, 0, 1), true, SYSREG(3, 0, 14, 1, 0), 1},
+		{SYSREG(3, 3, 14, 0, 2), true, SYSREG(3, 0, 14, 1, 0), 2},
+		{SYSREG(3, 3, 14, 2, 0), true, SYSREG(3, 0, 14, 1, 0), 1 << 9},
+		{SYSREG(3, 3, 14, 2, 1), false, SYSREG(3, 0, 14, 1, 0), 1 << 9},
+		{SYSREG(3, 3, 14, 2, 2), true, SYSREG(3, 0, 14, 1, 0), 1 << 9},
+		{SYSREG(3, 3, 14, 3, 0), false, SYSREG(3, 0, 14, 1, 0), 1 << 8},
+		{SYSREG(3, 3, 14, 3, 1), true, SYSREG(3, 0, 14, 1, 0), 1 << 8},
+		{SYSREG(3, 3, 14, 3, 2), false, SYSREG(3, 0, 14, 1, 0), 1 << 8},
+		{SYSREG(3, 3, 9, 12, 0), true, SYSREG(3, 3, 9, 14, 0), 1},
+		{SYSREG(3, 3, 9, 12, 4), false, SYSREG(3, 3, 9, 14, 0), 2},
+		{SYSREG(3, 3, 9, 12, 5), false, SYSREG(3, 3, 9, 14, 0), 8},
+		{SYSREG(3, 3, 9, 13, 0), true, SYSREG(3, 3, 9, 14, 0), 4},
+		{SYSREG(3, 3, 9, 13, 0), false, SYSREG(3, 3, 9, 14, 0), 1},
+		{SYSREG(3, 3, 9, 13, 2), true, SYSREG(3, 3, 9, 14, 0), 8},
+		{SYSREG(3, 3, 9, 13, 2), false, SYSREG(3, 3, 9, 14, 0), 1},
+		{SYSREG(3, 3, 14, 8, 3), true, SYSREG(3, 3, 9, 14, 0), 8},
+		{SYSREG(3, 3, 14, 12, 3), true, SYSREG(3, 3, 9, 14, 0), 1},
 	};
 	struct rig *rig = rig_new(1);
 	struct cpu *cpu = rig->cpu[0];
@@ -246,9 +247,14 @@ static void test_el0_traps(void **state)
 
 static void test_el0_undefined(void **state)
 {
-	static const uint16_t t[] = { SYSREG(3, 0, 0, 0, 0), SYSREG(3, 0, 0, 4, 0), R_SCTLR,
-				      R_TTBR0,		     SYSREG(3, 0, 4, 0, 1), SYSREG(3, 0, 4, 2, 2),
-				      SYSREG(3, 0, 9, 14, 1), R_MDSCR };
+	static const uint16_t t[] = {SYSREG(3, 0, 0, 0, 0),
+				     SYSREG(3, 0, 0, 4, 0),
+				     R_SCTLR,
+				     R_TTBR0,
+				     SYSREG(3, 0, 4, 0, 1),
+				     SYSREG(3, 0, 4, 2, 2),
+				     SYSREG(3, 0, 9, 14, 1),
+				     R_MDSCR};
 	struct rig *rig = rig_new(1);
 	struct cpu *cpu = rig->cpu[0];
 
@@ -348,7 +354,7 @@ static void test_fp_trap(void **state)
 	static const struct {
 		unsigned int fpen;
 		bool el0, el1;
-	} t[] = { { 0, false, false }, { 1, false, true }, { 2, false, false }, { 3, true, true } };
+	} t[] = {{0, false, false}, {1, false, true}, {2, false, false}, {3, true, true}};
 	struct rig *rig = rig_new(1);
 	struct cpu *cpu = rig->cpu[0];
 	uint64_t v;

@@ -67,8 +67,7 @@ static void test_tval(void **state)
 		/* Only 32 bits count, and they are signed. */
 		msr(cpu, R_TVAL(t), 0xabcdef0010000000);
 		cval = mrs(cpu, R_CVAL(t));
-		assert_true(cval >= before + 0x10000000 &&
-			    cval <= timer_now(cpu, t) + 0x10000000);
+		assert_true(cval >= before + 0x10000000 && cval <= timer_now(cpu, t) + 0x10000000);
 		msr(cpu, R_TVAL(t), 0xfffffffe);
 		assert_true(mrs(cpu, R_CVAL(t)) < timer_now(cpu, t));
 		assert_true((int32_t)mrs(cpu, R_TVAL(t)) < 0);
@@ -102,8 +101,7 @@ static void test_deadline(void **state)
 	/* A virtual counter that is nearly at its end. */
 	cpu->timers.cntvoff = timer_count() + 1000;
 	msr(cpu, R_CVAL(TIMER_VIRT), UINT64_MAX);
-	assert_false(timer_level(cpu, TIMER_VIRT) &&
-		     timer_deadline(cpu, TIMER_VIRT) != UINT64_MAX);
+	assert_false(timer_level(cpu, TIMER_VIRT) && timer_deadline(cpu, TIMER_VIRT) != UINT64_MAX);
 	rig_free(rig);
 }
 
@@ -122,7 +120,8 @@ static void test_event_stream(void **state)
 			at = timer_event_deadline(cpu);
 			after = timer_count();
 			v = at - 777;
-			/* There the bit has just become what the direction says, within one period. */
+			/* There the bit has just become what the direction says, within one period.
+			 */
 			assert_int_equal(v >> i & 1, !dir);
 			assert_int_equal((v - 1) >> i & 1, dir);
 			assert_true(at > before && at <= after + (2ull << i));
@@ -134,8 +133,8 @@ static void test_event_stream(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_counters), cmocka_unit_test(test_level),
-		cmocka_unit_test(test_tval),	 cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_counters),     cmocka_unit_test(test_level),
+		cmocka_unit_test(test_tval),         cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_event_stream),
 	};
 

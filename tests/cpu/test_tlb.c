@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * TLB banks: which bank is chosen, what maintenance drops and what it leaves, broadcast between threads.
+ * TLB banks: which bank is chosen, what maintenance drops and what it leaves, broadcast between
+ * threads.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -90,7 +91,8 @@ static void test_process_switch(void **state)
 	touch(cpu, 0x1000);
 	first = cpu->bank;
 	assert_ptr_equal(cpu->bank_el0, first);
-	/* Another process: another bank, and what EL1 knew of the first one is gone; the kernel's lines stay. */
+	/* Another process: another bank, and what EL1 knew of the first one is gone; the kernel's
+	 * lines stay. */
 	set_el(cpu, 1);
 	msr(cpu, R_TTBR0, other.root | 2ull << 48);
 	assert_ptr_equal(cpu->bank, el1);
@@ -156,7 +158,7 @@ static void test_unprivileged_bank(void **state)
 	struct tables user, kernel;
 	struct rig *rig = two_halves(&user, &kernel);
 	struct cpu *cpu = rig->cpu[0];
-	struct mem_desc d = { .size_log2 = 3, .unpriv = 1 };
+	struct mem_desc d = {.size_log2 = 3, .unpriv = 1};
 	uint64_t out[4];
 
 	msr(cpu, SYSREG(3, 0, 4, 2, 3), 1 << 22);
@@ -197,17 +199,17 @@ static void test_tlbi_forms(void **state)
 		uint64_t asid, va;
 		bool user1, user2, kern1, kern2; /* survive */
 	} t[] = {
-		{ VMALL, 0, 0, 0, 0, 0, 0 },
-		{ VA, 1, 0x1000, 0, 1, 1, 1 },
-		{ VA, 2, 0x1000, 1, 1, 1, 1 },
-		{ VAL, 1, 0x2000, 1, 0, 1, 1 },
-		{ VA, 2, KERNEL + 0x1000, 1, 1, 0, 1 },
-		{ VAA, 9, 0x1000, 0, 1, 1, 1 },
-		{ VAAL, 9, KERNEL + 0x2000, 1, 1, 1, 0 },
-		{ ASID, 1, 0, 0, 0, 1, 1 },
-		{ ASID, 2, 0, 1, 1, 1, 1 },
+		{VMALL, 0, 0, 0, 0, 0, 0},
+		{VA, 1, 0x1000, 0, 1, 1, 1},
+		{VA, 2, 0x1000, 1, 1, 1, 1},
+		{VAL, 1, 0x2000, 1, 0, 1, 1},
+		{VA, 2, KERNEL + 0x1000, 1, 1, 0, 1},
+		{VAA, 9, 0x1000, 0, 1, 1, 1},
+		{VAAL, 9, KERNEL + 0x2000, 1, 1, 1, 0},
+		{ASID, 1, 0, 0, 0, 1, 1},
+		{ASID, 2, 0, 1, 1, 1, 1},
 	};
-	static const unsigned int crms[] = { NSH, IS, OS };
+	static const unsigned int crms[] = {NSH, IS, OS};
 	struct tables user, kernel;
 	struct rig *rig = two_halves(&user, &kernel);
 	struct cpu *cpu = rig->cpu[0];
@@ -338,7 +340,7 @@ static uint64_t by_range(uint64_t va, unsigned int grain, unsigned int scale, un
 
 static void test_tlbi_range(void **state)
 {
-	static const unsigned int crms[] = { R_NSH, R_IS, R_OS };
+	static const unsigned int crms[] = {R_NSH, R_IS, R_OS};
 	struct tables user, kernel;
 	struct rig *rig = two_halves(&user, &kernel);
 	struct cpu *cpu = rig->cpu[0];
@@ -355,7 +357,8 @@ static void test_tlbi_range(void **state)
 			assert_int_equal(in_bank(cpu->bank, p << 12), p < 3 || p > 6);
 			assert_true(in_bank(cpu->bank, KERNEL + (p << 12)));
 		}
-		/* Another ASID's range leaves all; any ASID's does not. Upper half: the base is sign-extended. */
+		/* Another ASID's range leaves all; any ASID's does not. Upper half: the base is
+		 * sign-extended. */
 		tlbi(cpu, crms[i], VAL, by_range(0x1000, 12, 0, 0, 2));
 		assert_true(in_bank(cpu->bank, 0x1000));
 		tlbi(cpu, crms[i], VAA, by_range(0x1000, 12, 0, 0, 2));
@@ -374,8 +377,8 @@ static void test_tlbi_range(void **state)
 }
 
 /*
- * Random lines of all sizes, random maintenance by address: a line goes if its mapping overlaps the addresses and it is
- * global or of the ASID, and stays otherwise.
+ * Random lines of all sizes, random maintenance by address: a line goes if its mapping overlaps the
+ * addresses and it is global or of the ASID, and stays otherwise.
  */
 static uint64_t random_state = 88172645463325252ull;
 
@@ -395,7 +398,7 @@ struct line {
 
 static void test_random_maintenance(void **state)
 {
-	static const uint8_t shifts[] = { 12, 12, 12, 14, 16, 21, 21, 25, 30 };
+	static const uint8_t shifts[] = {12, 12, 12, 14, 16, 21, 21, 25, 30};
 	static struct line lines[TLB_SIZE];
 	struct rig *rig = rig_new(1);
 	struct cpu *cpu = rig->cpu[0];
@@ -405,15 +408,16 @@ static void test_random_maintenance(void **state)
 	msr(cpu, R_TTBR0, t.root | 1ull << 48);
 	for (unsigned int round = 0; round < 400; round++) {
 		unsigned int kinds = round % 4 ? 3 : sizeof(shifts);
-		uint64_t half = random64() & 1 ? ~0ull << 48 : 0, first, last, asid = 1 + random64() % 2;
+		uint64_t half = random64() & 1 ? ~0ull << 48 : 0, first, last,
+			 asid = 1 + random64() % 2;
 		unsigned int survivors = 0;
 		bool all_asids = random64() & 1, range = random64() & 1;
 
 		tlb_flush(cpu);
 		memset(lines, 0, sizeof(lines));
 		for (unsigned int i = 0; i < 300; i++) {
-			struct line l = { half | (random64() & 0x7fffff000), shifts[random64() % kinds],
-					  random64() & 1 };
+			struct line l = {half | (random64() & 0x7fffff000),
+					 shifts[random64() % kinds], random64() & 1};
 
 			/* Mostly crowded into a few MiB, so that much overlaps. */
 			if (i % 4)
@@ -429,7 +433,8 @@ static void test_random_maintenance(void **state)
 			unsigned int num = random64() % 32, scale = random64() % 3;
 
 			last = first + ((num + 1ull) << (5 * scale + 1 + 12)) - 1;
-			tlbi(cpu, R_NSH, all_asids ? VAA : VA, by_range(first, 12, scale, num, asid));
+			tlbi(cpu, R_NSH, all_asids ? VAA : VA,
+			     by_range(first, 12, scale, num, asid));
 		} else {
 			last = first + 0xfff;
 			tlbi(cpu, NSH, all_asids ? VAAL : VAL, by_va(first, asid));
@@ -560,7 +565,7 @@ static void test_broadcast_race(void **state)
 	pthread_t thread[3];
 
 	for (int i = 0; i < 3; i++) {
-		r[i] = (struct racer){ rig->cpu[i], 3000 };
+		r[i] = (struct racer){rig->cpu[i], 3000};
 		assert_int_equal(pthread_create(&thread[i], NULL, race, &r[i]), 0);
 	}
 	for (int i = 0; i < 3; i++)
@@ -569,8 +574,8 @@ static void test_broadcast_race(void **state)
 }
 
 /*
- * A page changes hands: the owner unmaps it, broadcasts, waits, writes a mark into it. The reader, which serves at kicks
- * only, must never see the mark through the old mapping after it served.
+ * A page changes hands: the owner unmaps it, broadcasts, waits, writes a mark into it. The reader,
+ * which serves at kicks only, must never see the mark through the old mapping after it served.
  */
 static _Atomic bool reader_stop, reader_bad, reader_ready;
 
