@@ -21,7 +21,8 @@ static int help(void)
 {
 	printf("usage: armature COMMAND [OPTION...]\n"
 	       "       armature --help | --version\n\n"
-	       "KVM for arm64 guests in user space, with the interrupt controller in user space too.\n"
+	       "KVM for arm64 guests in user space, with the interrupt controller in user space "
+	       "too.\n"
 	       "\ncommands:\n");
 	for (unsigned int i = 0; i < NR_COMMANDS; i++)
 		printf("  %-10s %s\n", commands[i].name, commands[i].help);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_NAME  32 /* longer names are near to none */
+#define MAX_NAME    32 /* longer names are near to none */
 #define HELP_INDENT 26
 
 int complain(const char *fmt, ...)
@@ -46,8 +46,8 @@ static unsigned int distance(const char *a, const char *b)
 		for (unsigned int j = 1; j <= m; j++) {
 			const unsigned int above = row[j];
 
-			row[j] = least(above + 1, row[j - 1] + 1,
-				       diagonal + (a[i - 1] != b[j - 1]));
+			row[j] =
+				least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
 			diagonal = above;
 		}
 	}
@@ -99,8 +99,8 @@ static int take_value(const struct option_row *row, const char *attached, int ar
 	*value = attached;
 	if (!attached) {
 		if (*i + 1 >= argc)
-			return complain("option '--%s' needs a value: --%s %s", row->name, row->name,
-					row->value);
+			return complain("option '--%s' needs a value: --%s %s", row->name,
+					row->name, row->value);
 		*value = argv[++*i];
 	}
 	return 0;

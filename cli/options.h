@@ -2,15 +2,15 @@
 /*
  * Command-line options from a table, for all sub-commands.
  *
- * Accepted are --long VALUE, --long=VALUE, -s VALUE and -sVALUE, in any order; "--" ends the options.
- * An unknown option is refused with the name of the nearest one.
+ * Accepted are --long VALUE, --long=VALUE, -s VALUE and -sVALUE, in any order; "--" ends the
+ * options. An unknown option is refused with the name of the nearest one.
  */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
 struct option_row {
 	const char *name;  /* without "--" */
-	char letter;	   /* or 0 */
+	char letter;       /* or 0 */
 	const char *value; /* what the help calls its value, or NULL when it has none */
 	const char *help;
 	/* Return: 0, or -1 after a message. */

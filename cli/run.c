@@ -34,8 +34,8 @@ static int split_flag(struct run_options *options, const char *option, const cha
 	*name = value;
 	if (comma) {
 		if (strcmp(comma + 1, flag))
-			return complain("--%s '%s': after the comma only '%s' is known", option, value,
-					flag);
+			return complain("--%s '%s': after the comma only '%s' is known", option,
+					value, flag);
 		copy = strndup(value, (size_t)(comma - value));
 		if (!copy)
 			return complain("%s", strerror(errno));
@@ -72,8 +72,9 @@ static int set_append(void *opaque, const char *value)
 
 static int bad_mem(const char *value)
 {
-	return complain("--mem '%s': give 16M to 255G, as in 512, 512M or 2G (without a letter: MiB)",
-			value);
+	return complain(
+		"--mem '%s': give 16M to 255G, as in 512, 512M or 2G (without a letter: MiB)",
+		value);
 }
 
 static int set_mem(void *opaque, const char *value)
@@ -107,8 +108,8 @@ static int set_cpus(void *opaque, const char *value)
 
 	errno = 0;
 	n = strtoul(value, &end, 10);
-	if (end == value || value[0] < '0' || value[0] > '9' || *end || errno ||
-	    n < VMM_MIN_CPUS || n > VMM_MAX_CPUS)
+	if (end == value || value[0] < '0' || value[0] > '9' || *end || errno || n < VMM_MIN_CPUS ||
+	    n > VMM_MAX_CPUS)
 		return complain("--cpus '%s': give %d to %d", value, VMM_MIN_CPUS, VMM_MAX_CPUS);
 	options->config.cpus = (unsigned int)n;
 	return 0;
@@ -171,7 +172,8 @@ static int set_help(void *opaque, const char *value)
 }
 
 static const struct option_row rows[] = {
-	{"kernel", 'k', "FILE", "arm64 Image, raw or gzip; FILE,flat for a bare binary", set_kernel},
+	{"kernel", 'k', "FILE", "arm64 Image, raw or gzip; FILE,flat for a bare binary",
+	 set_kernel},
 	{"initrd", 'i', "FILE", "initial RAM disk", set_initrd},
 	{"append", 'a', "TEXT", "kernel command line", set_append},
 	{"mem", 'm', "SIZE", "memory: 512, 512M or 2G; 16M to 255G (default 512M)", set_mem},
@@ -191,11 +193,14 @@ static const struct option_row rows[] = {
 static int print_help(void)
 {
 	printf("usage: armature run -k IMAGE [OPTION...]\n\n"
-	       "Boots an arm64 guest with its interrupt controller in user space. The guest's serial\n"
-	       "port is standard input and output; on a terminal Ctrl-A x quits and Ctrl-A h helps.\n\n"
+	       "Boots an arm64 guest with its interrupt controller in user space. The guest's "
+	       "serial\n"
+	       "port is standard input and output; on a terminal Ctrl-A x quits and Ctrl-A h "
+	       "helps.\n\n"
 	       "options:\n");
 	options_print(rows);
-	printf("\nexit status: 0 after power-off, 1 when the guest had to be stopped, 2 when it could\n"
+	printf("\nexit status: 0 after power-off, 1 when the guest had to be stopped, 2 when it "
+	       "could\n"
 	       "not be started as asked. armature(1) tells more.\n");
 	return EXIT_SUCCESS;
 }

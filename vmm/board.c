@@ -15,7 +15,8 @@
 
 #define CLOCK_HZ 24000000 /* of the PrimeCells' APB clock */
 
-/* The generic timer's PPIs: secure, non-secure, virtual, hypervisor; numbers count from INTID 16. */
+/* The generic timer's PPIs: secure, non-secure, virtual, hypervisor; numbers count from INTID 16.
+ */
 enum { PPI_SECURE = 13, PPI_PHYSICAL = 14, PPI_VIRTUAL = 11, PPI_HYPERVISOR = 10, PPI_PMU = 7 };
 
 int vmm_board_create(struct vmm_board *board, struct vmm_vm *vm,
@@ -226,8 +227,8 @@ static int patch_memory(const struct vmm_vm *vm, void *fdt)
 			reg[n++] = cpu_to_fdt32((uint32_t)(values[i] >> 32));
 		reg[n++] = cpu_to_fdt32((uint32_t)values[i]);
 	}
-	while ((node = fdt_node_offset_by_prop_value(fdt, -1, "device_type", type,
-						     sizeof(type))) >= 0)
+	while ((node = fdt_node_offset_by_prop_value(fdt, -1, "device_type", type, sizeof(type))) >=
+	       0)
 		VMM_FDT_TRY(fdt_del_node(fdt, node));
 	snprintf(name, sizeof(name), "memory@%llx", (unsigned long long)vm->memory->base);
 	node = root_node(fdt, name);

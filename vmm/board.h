@@ -18,8 +18,8 @@
 #define BOARD_RAM      UINT64_C(0x40000000)
 
 /* INTIDs. */
-#define BOARD_PL011_IRQ	 33
-#define BOARD_PL031_IRQ	 34
+#define BOARD_PL011_IRQ  33
+#define BOARD_PL031_IRQ  34
 #define BOARD_VIRTIO_IRQ 48 /* disk n has 48 + n */
 
 struct vmm_board {
@@ -39,7 +39,7 @@ int vmm_board_create(struct vmm_board *board, struct vmm_vm *vm,
 
 /* What the tree says beside the devices. */
 struct vmm_board_tree {
-	const char *append;		   /* or NULL */
+	const char *append;                /* or NULL */
 	uint64_t initrd_start, initrd_end; /* 0 and 0 without one */
 };
 
@@ -53,8 +53,8 @@ int vmm_board_fdt(const struct vmm_vm *vm, const struct vmm_board_tree *tree, vo
 		  size_t size);
 
 /**
- * vmm_board_patch_fdt() - Makes a tree that the user gave fit this boot: memory, and what /chosen says
- * of the command line (when one is given), the initrd and the seeds.
+ * vmm_board_patch_fdt() - Makes a tree that the user gave fit this boot: memory, and what /chosen
+ * says of the command line (when one is given), the initrd and the seeds.
  * @buf: holds the tree
  *
  * Return: 0, or a negative libfdt error.

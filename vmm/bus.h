@@ -2,8 +2,8 @@
 /*
  * The MMIO bus: finds whose an address is.
  *
- * Regions never overlap. They are mapped while the machine is built and not changed while it runs, so
- * look-ups take no lock; each device has its own.
+ * Regions never overlap. They are mapped while the machine is built and not changed while it runs,
+ * so look-ups take no lock; each device has its own.
  */
 #ifndef VMM_BUS_H
 #define VMM_BUS_H

@@ -88,7 +88,8 @@ static void help(void)
 static void to_guest(struct vmm_console *console, uint8_t byte)
 {
 	if (console->count == VMM_CONSOLE_BUFFER)
-		return; /* typed into a guest that does not listen; the keys of our own still work */
+		return; /* typed into a guest that does not listen; the keys of our own still work
+			 */
 	console->buffer[(console->head + console->count++) % VMM_CONSOLE_BUFFER] = byte;
 }
 
@@ -155,7 +156,8 @@ void vmm_console_serve(struct vmm_console *console)
 		console->head = (console->head + taken) % VMM_CONSOLE_BUFFER;
 		console->count -= taken;
 	}
-	/* A pipe waits until the guest listens. A terminal is always read, for the keys of our own. */
+	/* A pipe waits until the guest listens. A terminal is always read, for the keys of our own.
+	 */
 	if (console->input_id >= 0)
 		vmm_loop_enable(console->loop, console->input_id,
 				console->terminal || console->count < VMM_CONSOLE_BUFFER);

@@ -24,7 +24,7 @@ struct vmm_console {
 	void *opaque;
 	int input_id; /* of the loop's source, or -1 */
 	bool terminal, escape;
-	bool closing; /* atomic: output may be dropped */
+	bool closing;                       /* atomic: output may be dropped */
 	uint8_t buffer[VMM_CONSOLE_BUFFER]; /* input that the UART did not take yet */
 	size_t head, count;
 };

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every device of the board is: something with a name that can be reset, described in the device
- * tree and destroyed. A device's registers, its MMIO handlers, its device-tree node and its creation
- * are together in one file; the board (board.c) is the list of them.
+ * What every device of the board is: something with a name that can be reset, described in the
+ * device tree and destroyed. A device's registers, its MMIO handlers, its device-tree node and its
+ * creation are together in one file; the board (board.c) is the list of them.
  *
- * Locks, outermost first: a device's own lock, the GIC's, the trace's. A device sets its interrupt
- * line with its own lock held; the GIC calls back to drive vCPU pins with the GIC's lock held.
+ * Locks, outermost first: the VM's (vm.h), a device's own, the GIC's, that of one vCPU's pins
+ * (irqchip.h), the trace's. Never two of one kind. A device sets its interrupt line with its own
+ * lock held; the GIC calls back to drive vCPU pins with the GIC's lock held.
  */
 #ifndef VMM_DEVICE_H
 #define VMM_DEVICE_H

@@ -8,9 +8,9 @@
  *	                                             ^
  *	KVM_EXIT_MMIO ---- the bus ------------------+
  *
- * A pin is driven from within the GIC's lock, so the KVM sees the changes in their order. KVM_IRQ_LINE
- * never comes back to the GIC, so that is free of deadlock. Within the GIC's lock is one more for each
- * vCPU's pins, so that they can be driven again without the GIC.
+ * A pin is driven from within the GIC's lock, so the KVM sees the changes in their order.
+ *KVM_IRQ_LINE never comes back to the GIC, so that is free of deadlock. Within the GIC's lock is
+ *one more for each vCPU's pins, so that they can be driven again without the GIC.
  */
 #ifndef VMM_IRQCHIP_H
 #define VMM_IRQCHIP_H
@@ -31,7 +31,7 @@ enum vmm_level { VMM_LEVEL_VTIMER, VMM_LEVEL_PTIMER, VMM_LEVEL_PMU, VMM_LEVELS }
 
 struct vmm_level_device {
 	const char *name;
-	uint64_t bit;	    /* of device_irq_level */
+	uint64_t bit;       /* of device_irq_level */
 	unsigned int intid; /* the PPI that its output is wired to */
 };
 

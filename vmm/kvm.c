@@ -90,8 +90,7 @@ static const char *const verdict_text[] = {
 	[VMM_KVM_NO_RIGHTS] = "may not be opened by this user (group kvm?)",
 	[VMM_KVM_NOT_KVM] = "is no KVM",
 	[VMM_KVM_OTHER_ARCH] = "is a KVM of another architecture than arm64",
-	[VMM_KVM_NO_USER_IRQ] =
-		"has no KVM_CAP_ARM_USER_IRQ, which a GIC in user space needs",
+	[VMM_KVM_NO_USER_IRQ] = "has no KVM_CAP_ARM_USER_IRQ, which a GIC in user space needs",
 };
 
 static const char *why_not(enum vmm_kvm_verdict verdict)

@@ -37,12 +37,12 @@ static inline int vmm_kvm_ioctl_ptr(const struct vmm_kvm *kvm, int fd, unsigned 
 /* Whether a KVM can run our guests, and if not, why. */
 enum vmm_kvm_verdict {
 	VMM_KVM_FITS,
-	VMM_KVM_MISSING,      /* no such file */
+	VMM_KVM_MISSING, /* no such file */
 	VMM_KVM_NO_RIGHTS,
-	VMM_KVM_CANNOT_OPEN,  /* another error, in errno */
-	VMM_KVM_NOT_KVM,      /* a file of another kind */
+	VMM_KVM_CANNOT_OPEN, /* another error, in errno */
+	VMM_KVM_NOT_KVM,     /* a file of another kind */
 	VMM_KVM_OTHER_ARCH,
-	VMM_KVM_NO_USER_IRQ,  /* without KVM_CAP_ARM_USER_IRQ */
+	VMM_KVM_NO_USER_IRQ, /* without KVM_CAP_ARM_USER_IRQ */
 };
 
 /**

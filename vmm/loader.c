@@ -19,14 +19,14 @@
 #include <zlib.h>
 
 #define ALIGN_UP(value, to) (((value) + (to)-1) & ~((to)-1))
-#define REGION		    (UINT64_C(2) << 20)
-#define MIB		    (UINT64_C(1) << 20)
+#define REGION              (UINT64_C(2) << 20)
+#define MIB                 (UINT64_C(1) << 20)
 
-#define IMAGE_MAGIC	    0x644d5241u /* "ARM\x64" */
-#define IMAGE_BIG_ENDIAN    1u
-#define OLD_TEXT_OFFSET	    UINT64_C(0x80000) /* of kernels before 3.17, with image_size 0 */
-#define FLAT_OFFSET	    UINT64_C(0x80000)
-#define FLAT_EXTRA	    (UINT64_C(8) << 20) /* a bare binary does not say how large its BSS is */
+#define IMAGE_MAGIC      0x644d5241u /* "ARM\x64" */
+#define IMAGE_BIG_ENDIAN 1u
+#define OLD_TEXT_OFFSET  UINT64_C(0x80000) /* of kernels before 3.17, with image_size 0 */
+#define FLAT_OFFSET      UINT64_C(0x80000)
+#define FLAT_EXTRA       (UINT64_C(8) << 20) /* a bare binary does not say how large its BSS is */
 
 /* Linux, Documentation/arm64/booting.rst, section 4. Little-endian. */
 struct image_header {
@@ -48,17 +48,17 @@ struct zboot_header {
 	char compression[8];
 };
 
-#define MZ	    0x5a4dU /* of every PE file, in 16 bits */
+#define MZ          0x5a4dU     /* of every PE file, in 16 bits */
 #define ZBOOT_MAGIC 0x676d697au /* "zimg" */
 
 /* Microsoft PE Format: the file header after "PE\0\0", and the section headers. */
-#define PE_MAGIC	  0x00004550u
-#define PE_NR_SECTIONS	  6
-#define PE_OPTIONAL_SIZE  20
-#define PE_HEADER_SIZE	  24
-#define PE_SECTION_SIZE	  40
-#define PE_SECTION_RAW	  16 /* size, then offset of the section's bytes in the file */
-#define PE_MAX_SECTIONS	  96
+#define PE_MAGIC         0x00004550u
+#define PE_NR_SECTIONS   6
+#define PE_OPTIONAL_SIZE 20
+#define PE_HEADER_SIZE   24
+#define PE_SECTION_SIZE  40
+#define PE_SECTION_RAW   16 /* size, then offset of the section's bytes in the file */
+#define PE_MAX_SECTIONS  96
 
 static int complain(const struct vmm_boot *boot, const char *what, int err)
 {
@@ -96,11 +96,8 @@ int vmm_boot_open(struct vmm_boot *boot, const char *kernel, bool flat, const ch
 {
 	int err = 0;
 
-	*boot = (struct vmm_boot){.kernel = kernel,
-				  .initrd = initrd,
-				  .flat = flat,
-				  .kernel_fd = -1,
-				  .initrd_fd = -1};
+	*boot = (struct vmm_boot){
+		.kernel = kernel, .initrd = initrd, .flat = flat, .kernel_fd = -1, .initrd_fd = -1};
 	if (kernel)
 		err = open_file("kernel", kernel, &boot->kernel_fd);
 	if (!err && initrd)
@@ -146,7 +143,7 @@ static int read_at(int fd, void *to, uint64_t len, uint64_t offset)
 /* Where the kernel's bytes come from: the file, or the gzip stream from @offset on. */
 struct source {
 	int fd;
-	gzFile gz; /* or NULL */
+	gzFile gz;     /* or NULL */
 	uint64_t size; /* of the file; unknown for gzip */
 };
 
@@ -157,9 +154,10 @@ static int source_read(struct source *source, void *to, uint64_t len, uint64_t *
 	*got = 0;
 	while (*got < len) {
 		const uint64_t left = len - *got;
-		const ssize_t n = source->gz ? gzread(source->gz, p + *got,
-						      left < (64u << 20) ? (unsigned int)left : 64u << 20)
-					     : read(source->fd, p + *got, left);
+		const ssize_t n =
+			source->gz ? gzread(source->gz, p + *got,
+					    left < (64u << 20) ? (unsigned int)left : 64u << 20)
+				   : read(source->fd, p + *got, left);
 
 		if (n < 0 && !source->gz && errno == EINTR)
 			continue;
@@ -225,8 +223,10 @@ static int find_source(const struct vmm_boot *boot, struct source *source)
 	gzip = start[0] == 0x1f && start[1] == 0x8b;
 	if ((le32toh(zboot.mz) & 0xffff) == MZ && le32toh(zboot.magic) == ZBOOT_MAGIC) {
 		if (strncmp(zboot.compression, "gzip", sizeof(zboot.compression)))
-			return complain(boot, "an EFI zboot image that is not compressed with gzip; "
-					      "give the Image within", -EINVAL);
+			return complain(boot,
+					"an EFI zboot image that is not compressed with gzip; "
+					"give the Image within",
+					-EINVAL);
 		offset = le32toh(zboot.payload_offset);
 		gzip = true;
 		if (offset + le32toh(zboot.payload_size) > file_size(boot->kernel_fd))
@@ -269,8 +269,12 @@ static const struct {
 	size_t len;
 	const char *what;
 } other_formats[] = {
-	{"\x7f""ELF", 4, "an ELF file, not an arm64 Image (vmlinux? give arch/arm64/boot/Image)"},
-	{"\xfd""7zXZ", 5, "compressed with xz; only gzip is known here"},
+	{"\x7f"
+	 "ELF",
+	 4, "an ELF file, not an arm64 Image (vmlinux? give arch/arm64/boot/Image)"},
+	{"\xfd"
+	 "7zXZ",
+	 5, "compressed with xz; only gzip is known here"},
 	{"\x28\xb5\x2f\xfd", 4, "compressed with zstd; only gzip is known here"},
 	{"BZh", 3, "compressed with bzip2; only gzip is known here"},
 };
@@ -281,8 +285,10 @@ static int not_an_image(const struct vmm_boot *boot, const struct image_header *
 		if (!memcmp(header, other_formats[i].magic, other_formats[i].len))
 			return complain(boot, other_formats[i].what, -EINVAL);
 	}
-	return complain(boot, "not an arm64 Image, raw or gzip (its magic is missing; for a bare "
-			      "binary put ',flat' after the name)", -EINVAL);
+	return complain(boot,
+			"not an arm64 Image, raw or gzip (its magic is missing; for a bare "
+			"binary put ',flat' after the name)",
+			-EINVAL);
 }
 
 /*
@@ -292,7 +298,7 @@ static int not_an_image(const struct vmm_boot *boot, const struct image_header *
 static int load_body(struct vmm_boot *boot, const struct vmm_memory *mem, struct source *source,
 		     const struct image_header *header, uint64_t have, uint64_t *end)
 {
-	const uint64_t offset = boot->flat ? FLAT_OFFSET
+	const uint64_t offset = boot->flat           ? FLAT_OFFSET
 				: header->image_size ? le64toh(header->text_offset)
 						     : OLD_TEXT_OFFSET;
 	const uint64_t room = offset < mem->size ? mem->size - offset : 0;

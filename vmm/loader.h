@@ -7,8 +7,8 @@
  *	next 2 MiB boundary	the device tree, up to 2 MiB
  *
  * That satisfies Linux's Documentation/arm64/booting.rst: the kernel at text_offset from a 2 MiB
- * boundary, the device tree on 8 bytes within one 2 MiB region, the initrd within 1 GiB-aligned 32 GiB
- * of the kernel. Files stay open, so that a reboot finds what was there at the start.
+ * boundary, the device tree on 8 bytes within one 2 MiB region, the initrd within 1 GiB-aligned 32
+ *GiB of the kernel. Files stay open, so that a reboot finds what was there at the start.
  */
 #ifndef VMM_LOADER_H
 #define VMM_LOADER_H

@@ -19,7 +19,8 @@ int vmm_memory_create(struct vmm_memory *mem, uint64_t base, uint64_t size)
 	memset(mem, 0, sizeof(*mem));
 	if (mapped < size || mapped != (size_t)mapped)
 		return -ENOMEM;
-	p = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	p = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		 -1, 0);
 	if (p == MAP_FAILED)
 		return -errno;
 	mem->mapping = p;

@@ -2,9 +2,9 @@
 /*
  * Guest RAM: one block of host memory, seen by the guest at one address.
  *
- * Nothing of the VMM reaches guest memory but through vmm_memory_at(), which hands out a pointer only
- * to what lies inside as a whole. The guest writes there at any time; whoever reads a value that
- * decides something reads it once.
+ * Nothing of the VMM reaches guest memory but through vmm_memory_at(), which hands out a pointer
+ * only to what lies inside as a whole. The guest writes there at any time; whoever reads a value
+ * that decides something reads it once.
  */
 #ifndef VMM_MEMORY_H
 #define VMM_MEMORY_H
@@ -12,10 +12,10 @@
 #include <stdint.h>
 
 struct vmm_memory {
-	uint8_t *host;	/* aligned to 2 MiB, as the guest's base is */
-	uint64_t base;	/* guest physical address */
-	uint64_t size;	/* bytes */
-	void *mapping;	/* what mmap() gave */
+	uint8_t *host; /* aligned to 2 MiB, as the guest's base is */
+	uint64_t base; /* guest physical address */
+	uint64_t size; /* bytes */
+	void *mapping; /* what mmap() gave */
 	uint64_t mapped;
 };
 

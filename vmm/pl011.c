@@ -4,9 +4,9 @@
  *
  * Time does not pass on the line: a byte written to UARTDR is gone at once, so the transmit FIFO is
  * always empty, and its interrupt rises with each byte sent. What is received waits on the host's
- * side until the guest listens, because Linux's driver throws away what is in the FIFO when it opens
- * the port, and piped input would lose its beginning there. A guest listens when it has unmasked a
- * receive interrupt, or polls UARTFR again and again.
+ * side until the guest listens, because Linux's driver throws away what is in the FIFO when it
+ * opens the port, and piped input would lose its beginning there. A guest listens when it has
+ * unmasked a receive interrupt, or polls UARTFR again and again.
  *
  * Invariant: after each call the line's level is (UARTRIS & UARTIMSC) != 0.
  */
@@ -41,13 +41,13 @@ enum pl011_reg {
 	UART_ID = 0xfe0, /* UARTPeriphID0-3, UARTPCellID0-3 */
 };
 
-#define DR_OE (1u << 11)
-#define RSR_OE (1u << 3)
+#define DR_OE    (1u << 11)
+#define RSR_OE   (1u << 3)
 #define RSR_MASK 0xfu
 
-#define FR_CTS	(1u << 0)
-#define FR_DSR	(1u << 1)
-#define FR_DCD	(1u << 2)
+#define FR_CTS  (1u << 0)
+#define FR_DSR  (1u << 1)
+#define FR_DCD  (1u << 2)
 #define FR_RXFE (1u << 4)
 #define FR_RXFF (1u << 6)
 #define FR_TXFE (1u << 7)
@@ -55,28 +55,28 @@ enum pl011_reg {
 #define LCR_H_FEN (1u << 4)
 
 #define CR_UARTEN (1u << 0)
-#define CR_LBE	  (1u << 7)
-#define CR_TXE	  (1u << 8)
-#define CR_RXE	  (1u << 9)
-#define CR_MASK	  0xff87u
+#define CR_LBE    (1u << 7)
+#define CR_TXE    (1u << 8)
+#define CR_RXE    (1u << 9)
+#define CR_MASK   0xff87u
 
-#define INT_RX (1u << 4)
-#define INT_TX (1u << 5)
-#define INT_RT (1u << 6)
-#define INT_OE (1u << 10)
+#define INT_RX   (1u << 4)
+#define INT_TX   (1u << 5)
+#define INT_RT   (1u << 6)
+#define INT_OE   (1u << 10)
 #define INT_MASK 0x7ffu
 
-#define IFLS_RESET 0x12u
-#define IFLS_RX_SHIFT 3
-#define FIFO_DEPTH 32
+#define IFLS_RESET        0x12u
+#define IFLS_RX_SHIFT     3
+#define FIFO_DEPTH        32
 #define POLLS_THAT_LISTEN 16
 
 static const uint8_t pl011_id[] = {0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
 /* UARTIFLS.RXIFLSEL, in FIFO entries; the values above 4 are reserved. */
 static const uint8_t rx_trigger[8] = {
-	FIFO_DEPTH / 8,	    FIFO_DEPTH / 4, FIFO_DEPTH / 2, FIFO_DEPTH * 3 / 4, FIFO_DEPTH * 7 / 8,
-	FIFO_DEPTH * 7 / 8, FIFO_DEPTH * 7 / 8, FIFO_DEPTH * 7 / 8,
+	FIFO_DEPTH / 8,     FIFO_DEPTH / 4,     FIFO_DEPTH / 2,     FIFO_DEPTH * 3 / 4,
+	FIFO_DEPTH * 7 / 8, FIFO_DEPTH * 7 / 8, FIFO_DEPTH * 7 / 8, FIFO_DEPTH * 7 / 8,
 };
 
 struct pl011 {
@@ -87,8 +87,8 @@ struct pl011 {
 	uint8_t fifo[FIFO_DEPTH];
 	unsigned int head, count;
 	unsigned int polls; /* reads of UARTFR in a row that showed nothing received */
-	bool overrun;	    /* the next byte read carries DR_OE */
-	bool waiting;	    /* receive() refused some */
+	bool overrun;       /* the next byte read carries DR_OE */
+	bool waiting;       /* receive() refused some */
 	bool level;
 };
 

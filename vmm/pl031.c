@@ -2,8 +2,8 @@
 /*
  * PL031: the real-time clock. It counts the host's seconds since 1970, from where the guest set it.
  *
- * Invariants: the counter is (host seconds + offset) modulo 2^32; the host timer is armed for the next
- * moment at which the counter equals the match register; the line is RTCRIS & RTCIMSC.
+ * Invariants: the counter is (host seconds + offset) modulo 2^32; the host timer is armed for the
+ * next moment at which the counter equals the match register; the line is RTCRIS & RTCIMSC.
  */
 #include "vmm/pl031.h"
 #include "vmm/fdt.h"

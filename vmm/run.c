@@ -2,11 +2,12 @@
 /*
  * vmm_run(): from what the command line asked for to the end of the guest.
  *
- * Everything that can be wrong with what was given is found before the guest's first instruction and
- * before the terminal is touched; what is made is undone in the opposite order at one place.
+ * Everything that can be wrong with what was given is found before the guest's first instruction
+ * and before the terminal is touched; what is made is undone in the opposite order at one place.
  */
 #include "vmm/board.h"
 #include "vmm/console.h"
+#include "vmm/counters.h"
 #include "vmm/fdt.h"
 #include "vmm/report.h"
 
@@ -127,7 +128,8 @@ static int reload(void *opaque)
 	return err;
 }
 
-/* ---- The user's end, and signals ---------------------------------------------------------------------------- */
+/* ---- The user's end, and signals
+ * ---------------------------------------------------------------------------- */
 
 static void quit(void *opaque)
 {
@@ -306,14 +308,24 @@ static const char *const endings[] = {
 static void summarise(const struct run *run, enum vmm_request end, uint64_t wall_ns)
 {
 	const struct vmm_vcpu_stats *vcpus[VMM_MAX_CPUS];
+	struct vmm_kvm_counts counts = {0};
 
-	for (unsigned int i = 0; i < run->vm.nr_vcpus; i++)
+	for (unsigned int i = 0; i < run->vm.nr_vcpus; i++) {
+		const int fd = run->vm.vcpus[i].counters_fd;
+		uint64_t value = 0;
+
 		vcpus[i] = &run->vm.vcpus[i].stats;
+		if (vmm_counters_read(fd, "exits", &value))
+			counts.exits += value;
+		if (vmm_counters_read(fd, "instructions", &value))
+			counts.instructions += value;
+	}
 	vmm_stats_print(stderr,
 			&(struct vmm_summary){.vcpus = vcpus,
 					      .nr_vcpus = run->vm.nr_vcpus,
 					      .bus = &run->vm.bus,
 					      .irqchip = &run->vm.irqchip,
+					      .counts = counts,
 					      .wall_ns = wall_ns,
 					      .boots = run->vm.boots,
 					      .ending = endings[end]},
@@ -346,9 +358,13 @@ int vmm_run(const struct vmm_config *config)
 		vmm_report("%s", strerror(ENOMEM));
 		return VMM_USAGE;
 	}
-	*run = (struct run){.config = config, .system_fd = -1, .signal_fd = -1,
-			    .loop.wake_fd = -1, .boot = {.kernel_fd = -1, .initrd_fd = -1},
-			    .vm.fd = -1, .started = vmm_now()};
+	*run = (struct run){.config = config,
+			    .system_fd = -1,
+			    .signal_fd = -1,
+			    .loop.wake_fd = -1,
+			    .boot = {.kernel_fd = -1, .initrd_fd = -1},
+			    .vm.fd = -1,
+			    .started = vmm_now()};
 	err = prepare(run);
 	if (!err && !config->kernel) {
 		status = VMM_OK; /* only --dump-dtb */

@@ -116,14 +116,38 @@ static void print_delivered(FILE *to, const struct vmm_irqchip *irqchip, uint64_
 	end_items(to, first);
 }
 
-/* What an interrupt costs: all returns and exits of the VM, shared among its interrupts. */
-static void print_cost(FILE *to, const struct vmm_vcpu_stats *sum, uint64_t delivered)
+static void print_instructions(FILE *to, const struct vmm_summary *summary)
 {
-	const double n = delivered ? (double)delivered : 1;
+	const double n = (double)summary->counts.instructions;
+	const double us = (double)summary->wall_ns / 1e3;
 
-	fprintf(to, "  for each interrupt   %.2f returns of KVM_RUN, %.2f of them MMIO exits\n",
+	if (summary->counts.instructions)
+		fprintf(to, "  instructions         %" PRIu64 ", %.1f million a second\n",
+			summary->counts.instructions, us > 0 ? n / us : 0);
+}
+
+/* What an interrupt costs: all that the VM did, and what only interrupts cause, for each of them.
+ */
+static void print_cost(FILE *to, const struct vmm_vcpu_stats *sum,
+		       const struct vmm_summary *summary, uint64_t delivered)
+{
+	const int gic_cpu = vmm_bus_find(summary->bus, summary->irqchip->cpu_base, 4);
+	const uint64_t own = sum->returns[VMM_RETURN_LEVEL] + sum->returns[VMM_RETURN_INTR] +
+			     (gic_cpu < 0 ? 0 : sum->mmio[gic_cpu]);
+	const double n = (double)delivered;
+
+	if (!delivered)
+		return;
+	fputs("  for each interrupt   ", to);
+	if (summary->counts.exits)
+		fprintf(to, "%.2f exits of the guest, ", (double)summary->counts.exits / n);
+	fprintf(to, "%.2f returns of KVM_RUN, %.2f of them MMIO\n",
 		(double)total(sum->returns, VMM_RETURNS) / n,
 		(double)sum->returns[VMM_RETURN_MMIO] / n);
+	fprintf(to,
+		"                       %.2f returns for the interrupts themselves (levels, kicks, "
+		"gic-cpu)\n",
+		(double)own / n);
 }
 
 static void print_vcpus(FILE *to, const struct vmm_summary *summary)
@@ -153,10 +177,11 @@ void vmm_stats_print(FILE *to, const struct vmm_summary *summary, bool all)
 	print_returns(to, &sum);
 	print_levels(to, &sum, all);
 	print_delivered(to, summary->irqchip, delivered);
+	print_instructions(to, summary);
 	if (!all)
 		return;
 	print_mmio(to, &sum, summary->bus);
-	print_cost(to, &sum, delivered);
+	print_cost(to, &sum, summary, delivered);
 	fprintf(to, "  pin changes          %" PRIu64 "\n", summary->irqchip->pin_changes);
 	print_vcpus(to, summary);
 }

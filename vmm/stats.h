@@ -2,8 +2,8 @@
 /*
  * What is counted, and how it is told.
  *
- * Each vCPU's thread counts its own, without a lock; they are added up when the threads are gone. The
- * interrupts delivered are counted by the irqchip.
+ * Each vCPU's thread counts its own, without a lock; they are added up when the threads are gone.
+ * The interrupts delivered are counted by the irqchip.
  */
 #ifndef VMM_STATS_H
 #define VMM_STATS_H
@@ -32,13 +32,20 @@ struct vmm_vcpu_stats {
 	uint64_t carried; /* changes of level that came with another exit than -EINTR */
 };
 
+/* What the KVM itself counted, in all vCPUs together; 0 when it does not count that. */
+struct vmm_kvm_counts {
+	uint64_t exits; /* from the guest, to the KVM or beyond */
+	uint64_t instructions;
+};
+
 struct vmm_summary {
 	const struct vmm_vcpu_stats *const *vcpus;
 	unsigned int nr_vcpus;
 	const struct vmm_bus *bus;
 	const struct vmm_irqchip *irqchip;
-	uint64_t wall_ns; /* from the first entry to the end */
-	uint64_t boots;	  /* 1, and one more for each reboot */
+	struct vmm_kvm_counts counts;
+	uint64_t wall_ns;   /* from the first entry to the end */
+	uint64_t boots;     /* 1, and one more for each reboot */
 	const char *ending; /* "powered off", ... */
 };
 

@@ -33,9 +33,9 @@ int vmm_trace_close(struct vmm_trace *trace);
 void vmm_trace_line(struct vmm_trace *trace, int cpu, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4), cold));
 
-#define vmm_trace(trace, cpu, ...)                                     \
-	do {                                                           \
-		if (__builtin_expect((trace) != NULL, 0))              \
+#define vmm_trace(trace, cpu, ...)                                        \
+	do {                                                              \
+		if (__builtin_expect((trace) != NULL, 0))                 \
 			vmm_trace_line((trace), (int)(cpu), __VA_ARGS__); \
 	} while (0)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A vCPU: its thread, and what is done after each return of KVM_RUN. */
 #include "vmm/vcpu.h"
+#include "vmm/counters.h"
 #include "vmm/report.h"
 #include "vmm/vm.h"
 
@@ -9,15 +10,16 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define KICK_SIGNAL SIGUSR1
 
 #define MAX_UNMAPPED_REPORTS 8
 
-#define MPIDR_EL1	ARM64_SYS_REG(3, 0, 0, 0, 5)
-#define MPIDR_AFFINITY	UINT64_C(0xff00ffffff)
-#define CORE_REG(field) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
-			 KVM_REG_ARM_CORE_REG(field))
+#define MPIDR_EL1      ARM64_SYS_REG(3, 0, 0, 0, 5)
+#define MPIDR_AFFINITY UINT64_C(0xff00ffffff)
+#define CORE_REG(field) \
+	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(field))
 
 /* The calling thread's vCPU; a signal handler has no other way to it. */
 static _Thread_local struct vmm_vcpu *volatile own_vcpu;
@@ -80,7 +82,7 @@ int vmm_vcpu_create(struct vmm_vcpu *vcpu, struct vmm_vm *vm, unsigned int index
 	memset(vcpu, 0, sizeof(*vcpu));
 	vcpu->vm = vm;
 	vcpu->index = index;
-	vcpu->fd = -1;
+	vcpu->fd = vcpu->counters_fd = -1;
 	if (size < 0)
 		return size;
 	vcpu->fd = vmm_kvm_ioctl(vm->kvm, vm->fd, KVM_CREATE_VCPU, index);
@@ -91,6 +93,7 @@ int vmm_vcpu_create(struct vmm_vcpu *vcpu, struct vmm_vm *vm, unsigned int index
 		return -errno;
 	vcpu->run = run;
 	vcpu->run_size = (size_t)size;
+	vcpu->counters_fd = vmm_counters_open(vm->kvm, vcpu->fd);
 	return 0;
 }
 
@@ -98,10 +101,12 @@ void vmm_vcpu_destroy(struct vmm_vcpu *vcpu)
 {
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->run_size);
+	if (vcpu->counters_fd >= 0)
+		close(vcpu->counters_fd);
 	if (vcpu->fd >= 0)
 		vcpu->vm->kvm->close(vcpu->fd);
 	vcpu->run = NULL;
-	vcpu->fd = -1;
+	vcpu->fd = vcpu->counters_fd = -1;
 }
 
 static int vcpu_init(struct vmm_vcpu *vcpu)
@@ -213,8 +218,8 @@ static bool handle_mmio(struct vmm_vcpu *vcpu)
 				      value);
 		return true;
 	}
-	vmm_trace(trace, vcpu->index, "exit mmio read %s 0x%llx %u", name,
-		  (unsigned long long)addr, size);
+	vmm_trace(trace, vcpu->index, "exit mmio read %s 0x%llx %u", name, (unsigned long long)addr,
+		  size);
 	if (region)
 		value = region->read(region->opaque, vcpu->index, addr - region->base, size);
 	memcpy(run->mmio.data, &value, size);
@@ -255,9 +260,9 @@ static bool handle_other(struct vmm_vcpu *vcpu)
 	if (reason == KVM_EXIT_INTR)
 		return true;
 	if (reason == KVM_EXIT_FAIL_ENTRY)
-		vmm_report("vCPU %u: the KVM could not enter the guest (reason 0x%llx)", vcpu->index,
-			   (unsigned long long)
-				   vcpu->run->fail_entry.hardware_entry_failure_reason);
+		vmm_report("vCPU %u: the KVM could not enter the guest (reason 0x%llx)",
+			   vcpu->index,
+			   (unsigned long long)vcpu->run->fail_entry.hardware_entry_failure_reason);
 	else
 		vmm_report("vCPU %u: an exit of reason %u, which is not known here (PC 0x%llx)",
 			   vcpu->index, reason, (unsigned long long)guest_pc(vcpu));
@@ -277,10 +282,11 @@ static bool handle_failure(struct vmm_vcpu *vcpu, int err, bool changed)
 		vcpu->stats.returns[VMM_RETURN_AGAIN]++;
 		return true;
 	case ENOSYS:
-		vmm_report("vCPU %u: the instruction at PC 0x%llx accesses a device or nothing at all "
-			   "in a way that no machine tells a hypervisor (a pair, write-back, vector, "
-			   "exclusive or atomic access); the VM is stopped",
-			   vcpu->index, (unsigned long long)guest_pc(vcpu));
+		vmm_report(
+			"vCPU %u: the instruction at PC 0x%llx accesses a device or nothing at all "
+			"in a way that no machine tells a hypervisor (a pair, write-back, vector, "
+			"exclusive or atomic access); the VM is stopped",
+			vcpu->index, (unsigned long long)guest_pc(vcpu));
 		break;
 	default:
 		vmm_report("vCPU %u: KVM_RUN failed: %s (PC 0x%llx)", vcpu->index, strerror(-err),
@@ -301,7 +307,8 @@ static const struct exit_handler {
 	{0, VMM_RETURN_OTHER, handle_other},
 };
 
-/* See "Pins and other threads": either this finds the change, or the changer finds in_run, and kicks. */
+/* See "Pins and other threads": either this finds the change, or the changer finds in_run, and
+ * kicks. */
 static int enter(struct vmm_vcpu *vcpu)
 {
 	int ret;
@@ -351,8 +358,8 @@ bool vmm_vcpu_step(struct vmm_vcpu *vcpu)
 }
 
 /*
- * The KVM finishes an access at the next KVM_RUN, and before that a reset or a save would see it half
- * done: the read's register not written, the PC not advanced, or advanced over the reset's.
+ * The KVM finishes an access at the next KVM_RUN, and before that a reset or a save would see it
+ * half done: the read's register not written, the PC not advanced, or advanced over the reset's.
  */
 void vmm_vcpu_complete_mmio(struct vmm_vcpu *vcpu)
 {

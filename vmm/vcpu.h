@@ -3,16 +3,16 @@
  * A vCPU: its thread, and what is done after each return of KVM_RUN.
  *
  * The consumer's side of the ABI is in vmm_vcpu_step(): after every return, also a failed one, and
- * before the exit is handled, device_irq_level is sampled and its changes go to the GIC. (The exit of
- * the guest's write to GICC_EOIR may carry the fall of the level; handled first, the PPI would be
- * made pending once more.) After a failed KVM_RUN exit_reason is stale and is not looked at.
+ * before the exit is handled, device_irq_level is sampled and its changes go to the GIC. (The exit
+ * of the guest's write to GICC_EOIR may carry the fall of the level; handled first, the PPI would
+ * be made pending once more.) After a failed KVM_RUN exit_reason is stale and is not looked at.
  *
  * Pins and other threads: Linux (6.1, arch/arm64/kvm) keeps a vCPU's pins in a word, HCR_EL2, that
- * KVM_IRQ_LINE changes atomically, but the loading of the vCPU in KVM_RUN does not: a change made by
- * another thread just then is lost, and a guest that waits for it waits for ever. So a change by
- * another thread (an SGI, an SPI) is told to the vCPU's own thread, which drives its pins again before
- * its next entry, and is kicked when the pin rose while it was in KVM_RUN. A pin that stays high by
- * the loss of a fall only makes the guest look, and then it is put right.
+ * KVM_IRQ_LINE changes atomically, but the loading of the vCPU in KVM_RUN does not: a change made
+ * by another thread just then is lost, and a guest that waits for it waits for ever. So a change by
+ * another thread (an SGI, an SPI) is told to the vCPU's own thread, which drives its pins again
+ * before its next entry, and is kicked when the pin rose while it was in KVM_RUN. A pin that stays
+ * high by the loss of a fall only makes the guest look, and then it is put right.
  */
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
@@ -30,6 +30,7 @@ struct vmm_vcpu {
 	struct vmm_vm *vm;
 	unsigned int index; /* also the KVM's creation index */
 	int fd;
+	int counters_fd; /* the KVM's own counters, or negative */
 	struct kvm_run *run;
 	size_t run_size;
 	uint64_t mpidr; /* affinity fields */
@@ -37,8 +38,8 @@ struct vmm_vcpu {
 	bool has_thread;
 	uint64_t levels;   /* as last sampled */
 	bool mmio_pending; /* an MMIO exit was handled and the KVM has not been entered since */
-	bool in_run;	   /* atomic: within KVM_RUN, or about to be */
-	int redrive;	   /* atomic, enum vmm_redrive: what other threads did to the pins */
+	bool in_run;       /* atomic: within KVM_RUN, or about to be */
+	int redrive;       /* atomic, enum vmm_redrive: what other threads did to the pins */
 	struct vmm_vcpu_stats stats;
 };
 

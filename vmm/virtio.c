@@ -9,9 +9,9 @@
 #include <signal.h>
 #include <string.h>
 
-#define MAGIC	0x74726976u /* "virt" */
+#define MAGIC   0x74726976u /* "virt" */
 #define VERSION 2
-#define VENDOR	0x554d5241u /* "ARMU" */
+#define VENDOR  0x554d5241u /* "ARMU" */
 
 /* VIRTIO 1.2, table 4.1. */
 enum virtio_mmio_reg {
@@ -48,9 +48,9 @@ enum virtio_mmio_reg {
 #define STATUS_DRIVER_OK   4u
 #define STATUS_FEATURES_OK 8u
 #define STATUS_NEEDS_RESET 64u
-#define STATUS_MASK	   0xffu
+#define STATUS_MASK        0xffu
 
-#define INTERRUPT_USED	 1u
+#define INTERRUPT_USED   1u
 #define INTERRUPT_CONFIG 2u
 
 static void raise_interrupt(struct virtio *virtio, uint32_t why)
@@ -214,7 +214,8 @@ static void set_high(uint64_t *value, uint32_t high)
 	*value = (*value & UINT64_C(0xffffffff)) | (uint64_t)high << 32;
 }
 
-/* The registers that describe the selected queue; only queue 0 exists, and not while it is ready. */
+/* The registers that describe the selected queue; only queue 0 exists, and not while it is ready.
+ */
 static void write_queue_register(struct virtio *virtio, uint64_t offset, uint32_t value)
 {
 	struct virtqueue *queue = &virtio->queue;

@@ -29,8 +29,8 @@ struct virtio_class {
 	uint32_t device_id;
 	size_t config_size;
 	/*
-	 * Serves one request, without the lock. Return: bytes written into it, or -EINVAL with *@error
-	 * saying what no driver may do.
+	 * Serves one request, without the lock. Return: bytes written into it, or -EINVAL with
+	 * *@error saying what no driver may do.
 	 */
 	int64_t (*serve)(struct virtio *virtio, const struct virtqueue_chain *chain,
 			 const char **error);

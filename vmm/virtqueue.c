@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#define DESC_F_NEXT	1
-#define DESC_F_WRITE	2
+#define DESC_F_NEXT     1
+#define DESC_F_WRITE    2
 #define DESC_F_INDIRECT 4
 
 #define AVAIL_F_NO_INTERRUPT 1

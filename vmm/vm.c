@@ -67,8 +67,8 @@ static int init_pmu(struct vmm_vm *vm)
 	};
 
 	for (unsigned int i = 0; vm->has_pmu && i < vm->nr_vcpus; i++) {
-		const int err = vmm_kvm_ioctl_ptr(vm->kvm, vm->vcpus[i].fd, KVM_SET_DEVICE_ATTR,
-						  &attr);
+		const int err =
+			vmm_kvm_ioctl_ptr(vm->kvm, vm->vcpus[i].fd, KVM_SET_DEVICE_ATTR, &attr);
 
 		if (err < 0)
 			return err;
@@ -217,7 +217,8 @@ int vmm_vm_start(struct vmm_vm *vm)
 	vm->boots = 1;
 	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++)
 		err = vmm_vcpu_reset(&vm->vcpus[i], vm->entry, vm->dtb);
-	pthread_mutex_lock(&vm->lock); /* all wait for it, so that none kicks one that is not there */
+	pthread_mutex_lock(
+		&vm->lock); /* all wait for it, so that none kicks one that is not there */
 	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++)
 		err = vmm_vcpu_start(&vm->vcpus[i]);
 	pthread_mutex_unlock(&vm->lock);

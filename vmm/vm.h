@@ -55,7 +55,8 @@ struct vmm_vm {
 	uint64_t boots;
 	unsigned int unmapped_reports; /* atomic */
 
-	/* Puts kernel, initrd and device tree into memory again, for a reset. Return: 0 or -errno. */
+	/* Puts kernel, initrd and device tree into memory again, for a reset. Return: 0 or -errno.
+	 */
 	int (*reload)(void *opaque);
 	void *reload_opaque;
 

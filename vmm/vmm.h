@@ -22,7 +22,7 @@
 enum vmm_status {
 	VMM_OK = 0,
 	VMM_FAILED = 1, /* something went wrong while the guest was there */
-	VMM_USAGE = 2,	/* what was asked for cannot be had; nothing was started */
+	VMM_USAGE = 2,  /* what was asked for cannot be had; nothing was started */
 };
 
 struct vmm_disk_config {
@@ -31,19 +31,19 @@ struct vmm_disk_config {
 };
 
 struct vmm_config {
-	const char *kernel;  /* arm64 Image, raw or gzip; may be NULL with dump_dtb */
-	bool flat;	     /* the kernel is a bare binary without the Image header */
-	const char *initrd;  /* or NULL */
-	const char *append;  /* kernel command line, or NULL */
-	uint64_t mem;	     /* bytes, VMM_MIN_MEM to VMM_MAX_MEM, a multiple of 1 MiB */
-	unsigned int cpus;   /* VMM_MIN_CPUS to VMM_MAX_CPUS */
+	const char *kernel; /* arm64 Image, raw or gzip; may be NULL with dump_dtb */
+	bool flat;          /* the kernel is a bare binary without the Image header */
+	const char *initrd; /* or NULL */
+	const char *append; /* kernel command line, or NULL */
+	uint64_t mem;       /* bytes, VMM_MIN_MEM to VMM_MAX_MEM, a multiple of 1 MiB */
+	unsigned int cpus;  /* VMM_MIN_CPUS to VMM_MAX_CPUS */
 	const struct vmm_disk_config *disks;
 	unsigned int nr_disks;
-	const char *kvm;     /* "auto", "soft" or a path */
-	const char *dtb;     /* a device tree instead of ours, or NULL */
+	const char *kvm;      /* "auto", "soft" or a path */
+	const char *dtb;      /* a device tree instead of ours, or NULL */
 	const char *dump_dtb; /* where to write the guest's device tree, or NULL */
-	const char *trace;   /* where to write the trace, or NULL */
-	bool stats;	     /* the long statistics at the end */
+	const char *trace;    /* where to write the trace, or NULL */
+	bool stats;           /* the long statistics at the end */
 };
 
 /**

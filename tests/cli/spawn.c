@@ -20,8 +20,8 @@ const char CLOSED[] = "closed";
 static char folder[] = "/tmp/armature-cli-XXXXXX";
 
 /* What the guests have in common: UART in x1, and PSCI SYSTEM_OFF at the end. */
-#define UART	0xd2a12001 /* mov x1, #0x09000000 */
-#define OFF	0x52800100, 0x72b08000, 0xd4000002, 0x14000000
+#define UART    0xd2a12001 /* mov x1, #0x09000000 */
+#define OFF     0x52800100, 0x72b08000, 0xd4000002, 0x14000000
 #define RESTART 0x52800120, 0x72b08000, 0xd4000002, 0x14000000
 
 static const struct {
@@ -36,16 +36,18 @@ static const struct {
 	[GUEST_SPIN] = {"spin", {0x14000000}},
 	/* ldp x2, x3, [x1] */
 	[GUEST_PAIR] = {"pair", {UART, 0xa9400c22, 0x14000000}},
-	/* mov x3, #0x41000000; ldr w4, [x3]; cbnz w4, 1f; mov w4, #1; str w4, [x3]; restart; 1: off */
+	/* mov x3, #0x41000000; ldr w4, [x3]; cbnz w4, 1f; mov w4, #1; str w4, [x3]; restart; 1: off
+	 */
 	[GUEST_REBOOT] = {"reboot",
-		    {0xd2a82003, 0xb9400064, 0x350000e4, 0x52800024, 0xb9000064, RESTART, OFF}},
+			  {0xd2a82003, 0xb9400064, 0x350000e4, 0x52800024, 0xb9000064, RESTART,
+			   OFF}},
 	/*
 	 * mov w2, #0x301; str w2, [x1, #UARTCR]; 1: ldr w2, [x1, #UARTFR]; tbnz w2, #RXFE, 1b;
 	 * ldr w2, [x1]; strb w2, [x1]; cmp w2, #'q'; b.ne 1b
 	 */
 	[GUEST_ECHO] = {"echo",
-		  {UART, 0x52806022, 0xb9003022, 0xb9401822, 0x3727ffe2, 0xb9400022, 0x39000022,
-		   0x7101c45f, 0x54ffff61, OFF}},
+			{UART, 0x52806022, 0xb9003022, 0xb9401822, 0x3727ffe2, 0xb9400022,
+			 0x39000022, 0x7101c45f, 0x54ffff61, OFF}},
 	/* mov x1, #0x20000000; ldr w2, [x1]; str w2, [x1] */
 	[GUEST_NOWHERE] = {"nowhere", {0xd2a40001, 0xb9400022, 0xb9000022, OFF}},
 };

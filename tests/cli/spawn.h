@@ -30,11 +30,19 @@ void run_args(struct result *result, const char *input, const char *const args[]
 
 extern const char CLOSED[];
 
-#define RUN(result, input, ...) \
-	run_args(result, input, (const char *const[]){__VA_ARGS__, NULL})
+#define RUN(result, input, ...) run_args(result, input, (const char *const[]){__VA_ARGS__, NULL})
 
 /* A guest: A64 instructions, to be started with -k PATH,flat. */
-enum guest { GUEST_POWEROFF, GUEST_SLEEP, GUEST_SPIN, GUEST_PAIR, GUEST_REBOOT, GUEST_ECHO, GUEST_NOWHERE, GUESTS };
+enum guest {
+	GUEST_POWEROFF,
+	GUEST_SLEEP,
+	GUEST_SPIN,
+	GUEST_PAIR,
+	GUEST_REBOOT,
+	GUEST_ECHO,
+	GUEST_NOWHERE,
+	GUESTS
+};
 
 /* Files in a folder of the test's own: guests as guest_option(), and others by name. */
 void make_files(void);

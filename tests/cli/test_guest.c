@@ -96,7 +96,7 @@ static void statistics(void **state)
 	GUEST(NULL, GUEST_POWEROFF, "--stats", "-c", "2");
 	assert_int_equal(r.status, 0);
 	has(r.err, "MMIO exits           pl011 2");
-	has(r.err, "for each interrupt");
+	has(r.err, "instructions         8,");
 	has(r.err, "vCPU 1 ");
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is wrong with the command line or with its files: one line, exit status 2, nothing started. */
+/* What is wrong with the command line or with its files: one line, exit status 2, nothing started.
+ */
 #include "spawn.h"
 
 #include <fcntl.h>
@@ -123,7 +124,7 @@ static void helps(void **state)
 {
 	static const char *const options[] = {"-k, --kernel", "-i, --initrd", "-a, --append",
 					      "-m, --mem",    "-c, --cpus",   "-d, --disk",
-					      "--irqchip",    "--kvm",	      "--dtb",
+					      "--irqchip",    "--kvm",        "--dtb",
 					      "--dump-dtb",   "--stats",      "--trace"};
 
 	RUN(&r, NULL, "--help");

@@ -2,9 +2,9 @@
 /*
  * A scripted KVM: struct vmm_kvm's three calls, played by the test.
  *
- * KVM_RUN of a vCPU plays the next row of that vCPU's script: the levels that it publishes, then how
- * it comes back. Everything else that the VMM asks for is recorded. A script that is at its end sleeps
- * until immediate_exit is set, as a vCPU in WFI does.
+ * KVM_RUN of a vCPU plays the next row of that vCPU's script: the levels that it publishes, then
+ * how it comes back. Everything else that the VMM asks for is recorded. A script that is at its end
+ * sleeps until immediate_exit is set, as a vCPU in WFI does.
  */
 #ifndef TESTS_VMM_FAKE_KVM_H
 #define TESTS_VMM_FAKE_KVM_H
@@ -22,13 +22,13 @@
 /* How a KVM_RUN comes back. */
 struct fake_row {
 	uint64_t levels; /* device_irq_level at the return */
-	int error;	 /* errno of a failure, or 0 */
+	int error;       /* errno of a failure, or 0 */
 	uint32_t reason; /* exit_reason, when it does not fail */
 	/* MMIO: address, bytes, and what is written (a write if is_write). */
 	uint64_t addr, data;
 	uint32_t len;
 	bool is_write;
-	uint32_t event; /* of a system event */
+	uint32_t event;    /* of a system event */
 	bool after_others; /* only when the others' scripts are at their end */
 	bool after_sleep;  /* only when the others sleep */
 };
@@ -54,7 +54,8 @@ struct fake_kvm {
 	struct kvm_run *run[FAKE_CPUS];
 	unsigned int nr_cpus;
 	bool running[FAKE_CPUS];
-	int init_while_running; /* KVM_ARM_VCPU_INIT of one that runs, or with an open MMIO access */
+	int init_while_running;   /* KVM_ARM_VCPU_INIT of one that runs, or with an open MMIO access
+				   */
 	bool lose_pins_of_others; /* KVM_IRQ_LINE for a vCPU that is in KVM_RUN has no effect */
 	unsigned int lost_pins;
 	/* How it answers a probe. */

@@ -88,8 +88,8 @@ static void expect_cells(const char *path, const char *name, unsigned int nr, co
 		assert_int_equal(fdt32_to_cpu(p[i]), cells[i]);
 }
 
-#define CELLS(path, name, ...)                                                       \
-	expect_cells(path, name, sizeof((const uint32_t[]){__VA_ARGS__}) / 4,        \
+#define CELLS(path, name, ...)                                                \
+	expect_cells(path, name, sizeof((const uint32_t[]){__VA_ARGS__}) / 4, \
 		     (const uint32_t[]){__VA_ARGS__})
 
 static void build(const struct vmm_board_tree *tree)
@@ -212,8 +212,8 @@ static void patches_a_tree(void **state)
 	CELLS("/chosen", "linux,initrd-end", 0, 2);
 	node("/mine");
 	/* without --append and an initrd the tree's own command line stays, and no stale initrd */
-	assert_int_equal(vmm_board_patch_fdt(&f.vm, &(struct vmm_board_tree){0}, f.dtb,
-					     sizeof(f.dtb)), 0);
+	assert_int_equal(
+		vmm_board_patch_fdt(&f.vm, &(struct vmm_board_tree){0}, f.dtb, sizeof(f.dtb)), 0);
 	has_string("/chosen", "bootargs", "new");
 	assert_null(fdt_getprop(f.dtb, node("/chosen"), "linux,initrd-end", NULL));
 }
@@ -224,11 +224,11 @@ static void patches_narrow_cells(void **state)
 	fdt_setprop_u32(f.dtb, 0, "#address-cells", 1);
 	fdt_setprop_u32(f.dtb, 0, "#size-cells", 1);
 	/* 5 GiB have no room in 32 bits */
-	assert_true(vmm_board_patch_fdt(&f.vm, &(struct vmm_board_tree){0}, f.dtb,
-					sizeof(f.dtb)) < 0);
+	assert_true(vmm_board_patch_fdt(&f.vm, &(struct vmm_board_tree){0}, f.dtb, sizeof(f.dtb)) <
+		    0);
 	f.mem.size = UINT64_C(1) << 30;
-	assert_int_equal(vmm_board_patch_fdt(&f.vm, &(struct vmm_board_tree){0}, f.dtb,
-					     sizeof(f.dtb)), 0);
+	assert_int_equal(
+		vmm_board_patch_fdt(&f.vm, &(struct vmm_board_tree){0}, f.dtb, sizeof(f.dtb)), 0);
 	CELLS("/memory@40000000", "reg", 0x40000000, 0x40000000);
 	f.mem.size = UINT64_C(5) << 30;
 }
@@ -242,12 +242,24 @@ static void memory_map(void **state)
 		unsigned int size;
 		const char *name; /* or NULL for nothing */
 	} table[] = {
-		{0x08000000, 4, "gic-dist"}, {0x08000fff, 1, "gic-dist"}, {0x08000ffd, 4, NULL},
-		{0x08001000, 4, NULL},	     {0x08010000, 4, "gic-cpu"},  {0x08011ffc, 4, "gic-cpu"},
-		{0x08012000, 4, NULL},	     {0x07ffffff, 1, NULL},	  {0x09000000, 4, "pl011"},
-		{0x09000fff, 1, "pl011"},    {0x09001000, 1, NULL},	  {0x09010000, 4, "pl031"},
-		{0x0a000000, 4, "disk0"},    {0x0a0001ff, 1, "disk0"},	  {0x0a000200, 8, "disk1"},
-		{0x0a000400, 4, NULL},	     {0, 8, NULL},		  {UINT64_MAX, 1, NULL},
+		{0x08000000, 4, "gic-dist"},
+		{0x08000fff, 1, "gic-dist"},
+		{0x08000ffd, 4, NULL},
+		{0x08001000, 4, NULL},
+		{0x08010000, 4, "gic-cpu"},
+		{0x08011ffc, 4, "gic-cpu"},
+		{0x08012000, 4, NULL},
+		{0x07ffffff, 1, NULL},
+		{0x09000000, 4, "pl011"},
+		{0x09000fff, 1, "pl011"},
+		{0x09001000, 1, NULL},
+		{0x09010000, 4, "pl031"},
+		{0x0a000000, 4, "disk0"},
+		{0x0a0001ff, 1, "disk0"},
+		{0x0a000200, 8, "disk1"},
+		{0x0a000400, 4, NULL},
+		{0, 8, NULL},
+		{UINT64_MAX, 1, NULL},
 		{UINT64_MAX - 3, 8, NULL},
 	};
 
@@ -306,14 +318,10 @@ static void memory_edges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(tree_of_the_board),
-		TEST(seeds_differ),
-		TEST(no_pmu_no_node),
-		TEST(long_command_line),
-		TEST(patches_a_tree),
-		TEST(patches_narrow_cells),
-		TEST(memory_map),
-		cmocka_unit_test(bus_refuses),
+		TEST(tree_of_the_board), TEST(seeds_differ),
+		TEST(no_pmu_no_node),    TEST(long_command_line),
+		TEST(patches_a_tree),    TEST(patches_narrow_cells),
+		TEST(memory_map),        cmocka_unit_test(bus_refuses),
 		TEST(memory_edges),
 	};
 

@@ -106,8 +106,12 @@ static struct fake_row mmio_read(uint64_t levels, uint64_t addr)
 
 static struct fake_row mmio_write(uint64_t levels, uint64_t addr, uint64_t data)
 {
-	return (struct fake_row){.levels = levels, .reason = KVM_EXIT_MMIO, .addr = addr, .len = 4,
-				 .is_write = true, .data = data};
+	return (struct fake_row){.levels = levels,
+				 .reason = KVM_EXIT_MMIO,
+				 .addr = addr,
+				 .len = 4,
+				 .is_write = true,
+				 .data = data};
 }
 
 static struct fake_row failed(uint64_t levels, int error)
@@ -371,8 +375,10 @@ static void reset_and_poweroff(void **state)
 
 	fake_add(0, failed(VTIMER, EINTR));
 	fake_add(0, mmio_write(VTIMER, BOARD_PL011, 'x'));
-	fake_add(0, (struct fake_row){.levels = VTIMER, .reason = KVM_EXIT_SYSTEM_EVENT,
-				      .event = KVM_SYSTEM_EVENT_RESET, .after_others = true});
+	fake_add(0, (struct fake_row){.levels = VTIMER,
+				      .reason = KVM_EXIT_SYSTEM_EVENT,
+				      .event = KVM_SYSTEM_EVENT_RESET,
+				      .after_others = true});
 	fake_add(0, failed(0, EINTR));
 	fake_add(0, (struct fake_row){.reason = KVM_EXIT_SYSTEM_EVENT,
 				      .event = KVM_SYSTEM_EVENT_SHUTDOWN});
@@ -388,9 +394,9 @@ static void reset_and_poweroff(void **state)
 	init = find(FAKE_INIT, 0, 1);
 	assert_true(init > 0 && find(FAKE_INIT, 0, 2) < 0);
 	assert_int_equal(fake.log[init].a, 1 << KVM_ARM_VCPU_PSCI_0_2 | 1 << KVM_ARM_VCPU_PMU_V3);
-	assert_int_equal(fake.log[find(FAKE_INIT, 1, 1)].a,
-			 1 << KVM_ARM_VCPU_PSCI_0_2 | 1 << KVM_ARM_VCPU_PMU_V3 |
-				 1 << KVM_ARM_VCPU_POWER_OFF);
+	assert_int_equal(fake.log[find(FAKE_INIT, 1, 1)].a, 1 << KVM_ARM_VCPU_PSCI_0_2 |
+								    1 << KVM_ARM_VCPU_PMU_V3 |
+								    1 << KVM_ARM_VCPU_POWER_OFF);
 	finish = find(FAKE_FINISH, 1, 0);
 	assert_true(finish >= 0 && finish < find(FAKE_INIT, 1, 1));
 	assert_int_equal(fake.log[find(FAKE_SET_PC, 0, 1)].a, 0x40080000);
@@ -398,7 +404,8 @@ static void reset_and_poweroff(void **state)
 	assert_true(irq(0) == false); /* the reset GIC has nothing enabled */
 }
 
-/* The exit just before a pause is an MMIO access: it is completed with immediate_exit, not run on. */
+/* The exit just before a pause is an MMIO access: it is completed with immediate_exit, not run on.
+ */
 static void open_access_is_completed(void **state)
 {
 	int finish;
@@ -413,7 +420,7 @@ static void open_access_is_completed(void **state)
 	assert_true(finish > 0);
 	assert_int_equal(fake.log[finish - 1].what, FAKE_RUN);
 	assert_int_equal(fake.log[finish - 1].a, 1); /* immediate_exit */
-	assert_int_equal(fake.read_data[0], 0x97); /* UARTFR: idle */
+	assert_int_equal(fake.read_data[0], 0x97);   /* UARTFR: idle */
 }
 
 static void kicks_sleepers(void **state)
@@ -437,7 +444,8 @@ static void lost_pin_is_driven_again(void **state)
 	fake_add(0, failed(0, EINTR));
 	armature_gic_dist_write(f.vm.irqchip.gic, 1, 0x100, 4, 0xffff);
 	assert_int_equal(vmm_vm_start(&f.vm), 0);
-	for (unsigned int i = 0; i < 5000 && !__atomic_load_n(&fake.pins[1][0], __ATOMIC_ACQUIRE); i++)
+	for (unsigned int i = 0; i < 5000 && !__atomic_load_n(&fake.pins[1][0], __ATOMIC_ACQUIRE);
+	     i++)
 		usleep(1000);
 	assert_int_equal(fake.pins[1][0], 1);
 	assert_true(fake.lost_pins > 0);

@@ -228,8 +228,12 @@ static void refuses_what_is_no_image(void **state)
 		const char *start, *text;
 	} table[] = {
 		{"just text, no kernel at all", "not an arm64 Image"},
-		{"\x7f""ELF\x02\x01\x01", "an ELF file"},
-		{"\xfd""7zXZ", "xz"},
+		{"\x7f"
+		 "ELF\x02\x01\x01",
+		 "an ELF file"},
+		{"\xfd"
+		 "7zXZ",
+		 "xz"},
 		{"\x28\xb5\x2f\xfd", "zstd"},
 		{"BZh9", "bzip2"},
 		{"", "not an arm64 Image"},

@@ -88,8 +88,8 @@ static void reset_values(void **state)
 {
 	static const struct {
 		uint32_t addr, value;
-	} table[] = {{RSR, 0},	  {IBRD, 0}, {FBRD, 0}, {LCRH, 0}, {CR, 0x300},
-		     {IFLS, 0x12}, {IMSC, 0}, {RIS, 0},	 {MIS, 0}};
+	} table[] = {{RSR, 0},     {IBRD, 0}, {FBRD, 0}, {LCRH, 0}, {CR, 0x300},
+		     {IFLS, 0x12}, {IMSC, 0}, {RIS, 0},  {MIS, 0}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		assert_int_equal(rd(table[i].addr), table[i].value);
@@ -168,8 +168,8 @@ static void triggers_by_level(void **state)
 		open_port();
 		wr(IFLS, sel << 3);
 		for (unsigned int n = 1; n <= 32; n++) {
-			assert_int_equal(vmm_pl011_receive(f.uart, (const uint8_t *)&text[n - 1], 1),
-					 1);
+			assert_int_equal(
+				vmm_pl011_receive(f.uart, (const uint8_t *)&text[n - 1], 1), 1);
 			assert_int_equal(rd(RIS) & (RX | RT), n < levels[sel] ? RT : RX);
 		}
 		for (unsigned int n = 32; n; n--) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The disk as a driver sees it, a well-behaved one and those that no machine allows. The driver here
- * builds its rings by hand in guest memory. Reference: VIRTIO 1.2, 2.7, 4.2 and 5.2.
+ * The disk as a driver sees it, a well-behaved one and those that no machine allows. The driver
+ * here builds its rings by hand in guest memory. Reference: VIRTIO 1.2, 2.7, 4.2 and 5.2.
  */
 #include "support.h"
 #include "vmm/virtio_blk.h"
@@ -13,31 +13,31 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BASE	0xa000000u
-#define RAM	0x40000000u
+#define BASE    0xa000000u
+#define RAM     0x40000000u
 #define RAM_LEN 0x100000u
 #define SECTORS 64u
 
 /* Where the driver keeps things in guest memory. */
-#define DESC	 (RAM + 0x1000)
-#define AVAIL	 (RAM + 0x2000)
-#define USED	 (RAM + 0x3000)
-#define HEADER	 (RAM + 0x4000)
-#define STATUS	 (RAM + 0x4100)
+#define DESC     (RAM + 0x1000)
+#define AVAIL    (RAM + 0x2000)
+#define USED     (RAM + 0x3000)
+#define HEADER   (RAM + 0x4000)
+#define STATUS   (RAM + 0x4100)
 #define INDIRECT (RAM + 0x5000)
-#define DATA	 (RAM + 0x10000)
-#define NUM	 8u
+#define DATA     (RAM + 0x10000)
+#define NUM      8u
 
-#define R_NEXT	  1
-#define R_WRITE	  2
+#define R_NEXT     1
+#define R_WRITE    2
 #define R_INDIRECT 4
 
 #define NEEDS_RESET 64u
 #define DRIVER_OK   15u /* ACKNOWLEDGE, DRIVER, DRIVER_OK and FEATURES_OK */
 
-#define F_RO	(1u << 5)
-#define F_FLUSH (1u << 9)
-#define F_INDIRECT (1u << 28)
+#define F_RO        (1u << 5)
+#define F_FLUSH     (1u << 9)
+#define F_INDIRECT  (1u << 28)
 #define F_EVENT_IDX (1u << 29)
 
 struct vdesc {
@@ -292,10 +292,10 @@ static void requests_that_fail(void **state)
 		bool device_writes;
 		uint8_t status;
 	} table[] = {
-		{0, SECTORS, 512, true, 1},	   {0, SECTORS - 1, 1024, true, 1},
-		{1, UINT64_MAX, 512, false, 1},	   {1, UINT64_MAX / 512, 512, false, 1},
-		{0, 0, 100, true, 1},		   {1, 0, 513, false, 1},
-		{11, 0, 512, false, 2},		   {99, 0, 0, false, 2},
+		{0, SECTORS, 512, true, 1},     {0, SECTORS - 1, 1024, true, 1},
+		{1, UINT64_MAX, 512, false, 1}, {1, UINT64_MAX / 512, 512, false, 1},
+		{0, 0, 100, true, 1},           {1, 0, 513, false, 1},
+		{11, 0, 512, false, 2},         {99, 0, 0, false, 2},
 		{0, 0, 512, true, 0}, /* and still works */
 	};
 
@@ -362,7 +362,8 @@ static void indirect_tables(void **state)
 
 static void wait_used(uint16_t idx)
 {
-	for (unsigned int i = 0; i < 5000 && __atomic_load_n(used16(1), __ATOMIC_ACQUIRE) != idx; i++)
+	for (unsigned int i = 0; i < 5000 && __atomic_load_n(used16(1), __ATOMIC_ACQUIRE) != idx;
+	     i++)
 		usleep(1000);
 	assert_int_equal(*used16(1), idx);
 	usleep(2000); /* an interrupt would come now */
@@ -408,7 +409,8 @@ static void indices_wrap(void **state)
 			*avail(2 + f.avail++ % NUM) = (uint16_t)(2 * i);
 		__atomic_store_n(avail(1), f.avail, __ATOMIC_RELEASE);
 		wr(0x050, 0);
-		for (unsigned int i = 0; __atomic_load_n(used16(1), __ATOMIC_ACQUIRE) != f.avail; i++)
+		for (unsigned int i = 0; __atomic_load_n(used16(1), __ATOMIC_ACQUIRE) != f.avail;
+		     i++)
 			assert_true(i < 1000000 && !sched_yield());
 	}
 	assert_int_equal(f.avail, 32);
@@ -517,7 +519,8 @@ static const struct {
 	{"indirect not negotiated", bad_indirect_off, "indirect"},
 };
 
-/* One message, NEEDS_RESET, a configuration interrupt; nothing more until a reset, then all is well. */
+/* One message, NEEDS_RESET, a configuration interrupt; nothing more until a reset, then all is
+ * well. */
 static void expect_broken(const char *text)
 {
 	const char *said;
@@ -571,10 +574,10 @@ static void malicious_indirect(void **state)
 		uint32_t len;
 		uint16_t flags;
 	} table[] = {
-		{INDIRECT, 0, R_INDIRECT},		   /* no table */
-		{INDIRECT, 17, R_INDIRECT},		   /* half a descriptor */
-		{RAM + RAM_LEN - 16, 48, R_INDIRECT},	   /* reaches out of memory */
-		{INDIRECT, 48, R_INDIRECT | R_NEXT},	   /* goes on */
+		{INDIRECT, 0, R_INDIRECT},            /* no table */
+		{INDIRECT, 17, R_INDIRECT},           /* half a descriptor */
+		{RAM + RAM_LEN - 16, 48, R_INDIRECT}, /* reaches out of memory */
+		{INDIRECT, 48, R_INDIRECT | R_NEXT},  /* goes on */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
@@ -620,11 +623,16 @@ static void malicious_queues(void **state)
 		uint32_t num;
 		uint64_t desc, avail, used;
 	} table[] = {
-		{0, DESC, AVAIL, USED},		 {3, DESC, AVAIL, USED},
-		{512, DESC, AVAIL, USED},	 {0xffffffff, DESC, AVAIL, USED},
-		{8, RAM - 16, AVAIL, USED},	 {8, DESC, RAM + RAM_LEN - 4, USED},
-		{8, DESC, AVAIL, 0},		 {8, DESC + 8, AVAIL, USED},
-		{8, DESC, AVAIL + 1, USED},	 {8, DESC, AVAIL, USED + 2},
+		{0, DESC, AVAIL, USED},
+		{3, DESC, AVAIL, USED},
+		{512, DESC, AVAIL, USED},
+		{0xffffffff, DESC, AVAIL, USED},
+		{8, RAM - 16, AVAIL, USED},
+		{8, DESC, RAM + RAM_LEN - 4, USED},
+		{8, DESC, AVAIL, 0},
+		{8, DESC + 8, AVAIL, USED},
+		{8, DESC, AVAIL + 1, USED},
+		{8, DESC, AVAIL, USED + 2},
 		{8, UINT64_MAX - 15, AVAIL, USED},
 	};
 
