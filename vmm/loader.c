@@ -302,11 +302,12 @@ static int load_body(struct vmm_boot *boot, const struct vmm_memory *mem, struct
 				: header->image_size ? le64toh(header->text_offset)
 						     : OLD_TEXT_OFFSET;
 	const uint64_t room = offset < mem->size ? mem->size - offset : 0;
-	uint8_t *image = mem->host + offset, extra;
+	uint8_t *image, extra;
 	uint64_t got, more = 0, size;
 
 	if (room < have)
 		return too_large("kernel", boot->kernel, mem->base + offset + source->size, mem);
+	image = mem->host + offset;
 	memcpy(image, header, have);
 	if (source_read(source, image + have, room - have, &got))
 		return complain(boot, source->gz ? "broken gzip data" : strerror(errno), -EIO);

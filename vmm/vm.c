@@ -215,6 +215,7 @@ int vmm_vm_start(struct vmm_vm *vm)
 	int err = vmm_vcpu_prepare_kicks();
 
 	vm->boots = 1;
+	vmm_trace(vm->trace, VMM_TRACE_NO_CPU, "start");
 	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++)
 		err = vmm_vcpu_reset(&vm->vcpus[i], vm->entry, vm->dtb);
 	pthread_mutex_lock(

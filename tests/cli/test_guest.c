@@ -111,6 +111,8 @@ static void trace(void **state)
 	assert_int_equal(r.status, 0);
 	file = fopen(file_path("trace"), "re");
 	assert_non_null(file);
+	assert_non_null(fgets(line, sizeof(line), file));
+	has(line, " - start\n");
 	while (fgets(line, sizeof(line), file)) {
 		assert_int_equal(sscanf(line, "%llu vcpu0 %31s", &time, event), 2);
 		assert_true(time >= last);
