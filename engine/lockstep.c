@@ -17,7 +17,7 @@ struct lockstep {
 	struct cpu *cpu;
 };
 
-/* What is architectural, or visible to the guest in the end: compared in units of @unit bytes. */
+/* What is architectural, or visible to the guest in the end, but for what derives from time: compared in units of @unit bytes. */
 static const struct field {
 	const char *name;
 	size_t offset, size, unit;
@@ -36,7 +36,18 @@ static const struct field {
 	FIELD("excl_size", excl_size, 8),
 	FIELD("sysregs", sys, 8),
 	FIELD("timers", timers, 8),
-	FIELD("pmu", pmu, 8),
+	FIELD("pmcr", pmu.pmcr, 8),
+	FIELD("cnten", pmu.cnten, 8),
+	FIELD("inten", pmu.inten, 8),
+	FIELD("ovs", pmu.ovs, 8),
+	FIELD("selr", pmu.selr, 8),
+	FIELD("userenr", pmu.userenr, 8),
+	FIELD("ccfiltr", pmu.ccfiltr, 8),
+	FIELD("evcntr", pmu.evcntr, 8),
+	FIELD("evtyper", pmu.evtyper, 8),
+	FIELD("br_retired", pmu.br_retired, 8),
+	FIELD("mem_access", pmu.mem_access, 8),
+	FIELD("exc_taken", pmu.exc_taken, 8),
 #undef FIELD
 };
 

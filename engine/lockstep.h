@@ -40,7 +40,7 @@ void lockstep_before(struct lockstep *l, struct cpu *cpu);
  * @why:      receives what differs
  *
  * Compared are all of the architectural state in struct cpu, the count of retired instructions and what the PMU counts, the
- * details of an exit, and memory.
+ * details of an exit, and memory. What a block reads of the time (counters, the state of timers, cycles) differs, of course.
  *
  * Return: NULL if all is the same, else @why.
  */
