@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The code cache under guests: who shares translations, what links may be followed after mappings and code have changed, what is freed
+ * and when, also while other vCPUs run.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cpu/arch.h"
+#include "tests/engine/guest.h"
+
+#define CODE  (RAM_BASE + 0x10000)
+#define OTHER (RAM_BASE + 0x20000)
+#define THIRD (RAM_BASE + 0x30000)
+#define DATA  (RAM_BASE + 0x40000)
+
+static struct guest g;
+
+static int setup(void **state)
+{
+	guest_start(&g, 1);
+	return 0;
+}
+
+static int setup2(void **state)
+{
+	guest_start(&g, 2);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	guest_stop(&g);
+	return 0;
+}
+
+static struct code_cache *cache(void)
+{
+	return g.machine.code;
+}
+
+static struct engine_stats stats(void)
+{
+	struct engine_stats s;
+
+	engine_stats(&g.machine, &s);
+	return s;
+}
+
+static uint64_t run(uint64_t pc, unsigned int el)
+{
+	guest_reset(&g, 0, pc, el);
+	assert_int_equal(guest_run(&g, 0), CPU_EXIT_HVC);
+	return g.cpu[0]->x[0];
+}
+
+/* --- what is found --- */
+
+static void test_shared_by_virtual_addresses(void **state)
+{
+	uint64_t made;
+
+	guest_code(&g, CODE, MOVZ(0, 1, 0), B(4), ADDI(0, 0, 1), BRK(0));
+	guest_map(&g, THIRD, CODE, PAGE_EL0);
+	assert_int_equal(run(CODE, 0), 2);
+	made = stats().translations;
+	assert_int_equal(run(THIRD, 0), 2);
+	assert_int_equal(stats().translations, made);
+	/* ADR gives the address it was entered at. */
+	guest_code(&g, CODE, 0x10000000 /* ADR X0, . */, BRK(0));
+	assert_int_equal(run(CODE, 0), CODE);
+	assert_int_equal(run(THIRD, 0), THIRD);
+}
+
+static void test_mode_is_part_of_the_key(void **state)
+{
+	struct code_page *p;
+	uint32_t mode;
+
+	/* FADD traps with CPACR.FPEN = 0. */
+	guest_code(&g, CODE, FADD_D(0, 0, 0), BRK(0));
+	run(CODE, 0);
+	assert_int_equal(EC_OF(g.cpu[0]), EC_BRK64);
+	guest_reset(&g, 0, CODE, 0);
+	mode = g.cpu[0]->mode;
+	g.cpu[0]->sys.cpacr = 0;
+	cpu_update_mode(g.cpu[0]);
+	assert_int_equal(guest_run(&g, 0), CPU_EXIT_HVC);
+	assert_int_equal(EC_OF(g.cpu[0]), EC_FP_ACCESS);
+	run(CODE, 0);
+	assert_int_equal(EC_OF(g.cpu[0]), EC_BRK64);
+	p = cache_page(cache(), CODE);
+	assert_non_null(cache_find(p, 0, mode));
+	assert_non_null(cache_find(p, 0, mode & ~CPU_MODE_FP));
+	assert_null(cache_find(p, 4, mode));
+	assert_null(cache_find(p, 0, mode ^ CPU_MODE_UAO));
+}
+
+/* --- links --- */
+
+/* A jump to another page, linked; the page's address is mapped to another page: the link leads nowhere, or to the wrong place. */
+static void links_after_remap(uint32_t tlbi, bool call)
+{
+	uint64_t to = EL1_BASE + 0x1000, other = EL1_BASE + 0x2000, remap = EL1_BASE + 0x4000;
+
+	tlb_flush(g.cpu[0]);
+	guest_code(&g, EL1_BASE, call ? BR(7) : B(0x1000));
+	guest_code(&g, to, MOVZ(0, 1, 0), HVC(0));
+	guest_code(&g, other, MOVZ(0, 2, 0), HVC(0));
+	for (unsigned int i = 0; i < 4; i++) {
+		guest_reset(&g, 0, EL1_BASE, 1);
+		g.cpu[0]->x[7] = to;
+		assert_int_equal(guest_run(&g, 0), CPU_EXIT_HVC);
+		assert_int_equal(g.cpu[0]->x[0], 1);
+	}
+	guest_map(&g, to, other, PAGE_EL1);
+	/* The guest drops the old mapping, then goes there. */
+	guest_code(&g, remap, tlbi, DSB_ISH, ISB, BR(8));
+	guest_reset(&g, 0, remap, 1);
+	g.cpu[0]->x[7] = to;
+	g.cpu[0]->x[8] = EL1_BASE;
+	g.cpu[0]->x[9] = to >> 12;
+	assert_int_equal(guest_run(&g, 0), CPU_EXIT_HVC);
+	assert_int_equal(g.cpu[0]->x[0], 2);
+	guest_map(&g, to, to, PAGE_EL1);
+}
+
+static void test_links_after_remap(void **state)
+{
+	links_after_remap(TLBI_VMALLE1, false);
+	links_after_remap(TLBI_VMALLE1IS, true);
+	links_after_remap(0xd5088729 /* TLBI VAE1, X9 */, false);
+	links_after_remap(0xd5088369 /* TLBI VAAE1IS, X9 */, true);
+}
+
+/* A conditional branch both ways to other pages, in a loop, while one of them is unmapped: an abort, not the old code. */
+static void test_link_to_unmapped_page(void **state)
+{
+	uint64_t to = EL1_BASE + 0x1000;
+
+	guest_code(&g, EL1_BASE, B(0x1000));
+	guest_code(&g, to, MOVZ(0, 1, 0), HVC(0));
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(run(EL1_BASE, 1), 1);
+	guest_map(&g, to, 0, 0);
+	guest_code(&g, EL1_BASE + 0x4000, TLBI_VMALLE1, DSB_ISH, ISB, B(-0x400c));
+	run(EL1_BASE + 0x4000, 1);
+	assert_int_equal(EC_OF(g.cpu[0]), EC_IABT);
+	assert_int_equal(g.cpu[0]->sys.far, to);
+	guest_map(&g, to, to, PAGE_EL1);
+}
+
+/* Invalidation unlinks both what leads to a translation and what it leads to. */
+static void test_invalidation_unlinks(void **state)
+{
+	struct code_page *p;
+	struct tb *a, *b;
+
+	guest_code(&g, CODE, B(8), BRK(1), MOVZ(0, 1, 0), B(8), BRK(2), ADDI(0, 0, 1), BRK(0));
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(run(CODE, 0), 2);
+	p = cache_page(cache(), CODE);
+	a = NULL;
+	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS && !a; i++)
+		for (struct tb *tb = atomic_load(&p->bucket[i]); tb; tb = atomic_load(&tb->next))
+			if (tb->offset == (CODE & 0xfff))
+				a = tb;
+	assert_non_null(a);
+	b = atomic_load(&a->code[tb_links(a)[0]].link.tb);
+	assert_non_null(b);
+	assert_int_equal(b->offset, (CODE & 0xfff) + 8);
+	assert_ptr_equal(b->incoming, &a->code[tb_links(a)[0]].link);
+	guest_code(&g, CODE + 8, MOVZ(0, 5, 0));
+	assert_null(atomic_load(&a->code[tb_links(a)[0]].link.tb));
+	assert_null(atomic_load(&b->page));
+	assert_int_equal(run(CODE, 0), 6);
+}
+
+/* --- maintenance by the guest --- */
+
+/* IC IVAU of a line drops only what differs there; without it the old code may run, and here does. */
+static void test_ic_ivau(void **state)
+{
+	uint64_t dropped;
+
+	guest_code(&g, CODE, MOVZ(0, 1, 0), BRK(0));
+	guest_code(&g, CODE + 0x40, MOVZ(0, 2, 0), BRK(0));
+	assert_int_equal(run(CODE, 0), 1);
+	assert_int_equal(run(CODE + 0x40, 0), 2);
+	guest_code(&g, OTHER, IC_IVAU(3), DSB_ISH, ISB, BRK(0));
+	dropped = stats().invalidated;
+	/* Nothing has changed: nothing goes. */
+	guest_reset(&g, 0, OTHER, 0);
+	g.cpu[0]->x[3] = CODE;
+	assert_int_equal(guest_run(&g, 0), CPU_EXIT_HVC);
+	assert_int_equal(stats().invalidated, dropped);
+	/* Memory changes behind the engine's back. */
+	*(uint32_t *)guest_host(&g, CODE) = MOVZ(0, 11, 0);
+	*(uint32_t *)guest_host(&g, CODE + 0x40) = MOVZ(0, 12, 0);
+	assert_int_equal(run(CODE, 0), 1);
+	guest_reset(&g, 0, OTHER, 0);
+	g.cpu[0]->x[3] = CODE;
+	assert_int_equal(guest_run(&g, 0), CPU_EXIT_HVC);
+	assert_int_equal(stats().invalidated, dropped + 1);
+	assert_int_equal(run(CODE, 0), 11);
+	assert_int_equal(run(CODE + 0x40, 0), 2);
+}
+
+static void test_ic_iallu(void **state)
+{
+	guest_code(&g, CODE, MOVZ(0, 1, 0), BRK(0));
+	guest_code(&g, OTHER, MOVZ(0, 2, 0), BRK(0));
+	guest_code(&g, EL1_BASE, IC_IALLU, DSB_ISH, ISB, HVC(0));
+	run(CODE, 0);
+	run(OTHER, 0);
+	run(EL1_BASE, 1);
+	uint64_t dropped = stats().invalidated;
+
+	*(uint32_t *)guest_host(&g, CODE) = MOVZ(0, 11, 0);
+	run(EL1_BASE, 1);
+	assert_int_equal(stats().invalidated, dropped + 1);
+	assert_int_equal(run(CODE, 0), 11);
+	assert_int_equal(run(OTHER, 0), 2);
+}
+
+/* The block that patches itself: the rest of it is what it was, the next time is new. */
+static void test_self_modifying_block(void **state)
+{
+	/* STR W1 over the MOVZ behind the ISB, then run it. */
+	guest_code(&g, CODE, STR_W(1, 2), DC_CVAU(2), DSB_ISH, IC_IVAU(2), DSB_ISH, ISB, MOVZ(0, 1, 0), BRK(0));
+	for (unsigned int i = 2; i < 40; i++) {
+		guest_reset(&g, 0, CODE, 0);
+		g.cpu[0]->x[1] = MOVZ(0, i, 0);
+		g.cpu[0]->x[2] = CODE + 24;
+		assert_int_equal(guest_run(&g, 0), CPU_EXIT_HVC);
+		assert_int_equal(g.cpu[0]->x[0], i);
+	}
+}
+
+static void test_memory_changed(void **state)
+{
+	guest_code(&g, CODE, MOVZ(0, 1, 0), BRK(0));
+	assert_int_equal(run(CODE, 0), 1);
+	/* Another memory in the same place, with other words: all of the page goes, whatever it holds. */
+	*(uint32_t *)guest_host(&g, CODE) = MOVZ(0, 3, 0);
+	engine_memory_changed(&g.machine, CODE, MEM_PAGE_SIZE);
+	assert_int_equal(run(CODE, 0), 3);
+	uint64_t dropped = stats().invalidated;
+
+	engine_memory_changed(&g.machine, CODE, MEM_PAGE_SIZE);
+	assert_true(stats().invalidated > dropped);
+}
+
+/* --- flush --- */
+
+/* Links, dispatch lines and execute TLB lines all name what a flush took away. */
+static void test_flush_while_outside(void **state)
+{
+	uint64_t empty = atomic_load(&cache()->bytes);
+
+	guest_code(&g, CODE, MOVZ(0, 1, 0), B(0x10000 - 4));
+	guest_code(&g, OTHER, ADDI(0, 0, 1), 0x10000003 /* ADR X3, . */, BRK(0));
+	for (unsigned int i = 0; i < 20; i++) {
+		assert_int_equal(run(CODE, 0), 2);
+		cache_flush(cache());
+		cache_reclaim(cache());
+		assert_int_equal(atomic_load(&cache()->bytes), empty);
+	}
+	assert_int_equal(cache()->nr_flushes, 20);
+}
+
+/* --- with another vCPU --- */
+
+static _Atomic bool stop;
+
+/* vCPU @arg runs until it is told to stop; whatever exits is entered again. */
+static void *run_vcpu(void *arg)
+{
+	unsigned int n = (unsigned int)(uintptr_t)arg;
+
+	while (!atomic_load(&stop)) {
+		enum cpu_exit_reason reason = guest_run(&g, n);
+
+		if (reason != CPU_EXIT_KICK)
+			return (void *)(uintptr_t)reason;
+	}
+	return (void *)CPU_EXIT_KICK;
+}
+
+static void finish(pthread_t thread, unsigned int n, enum cpu_exit_reason expected)
+{
+	void *reason;
+
+	atomic_store(&stop, true);
+	cpu_request(g.cpu[n], CPU_REQ_EXIT);
+	assert_int_equal(pthread_join(thread, &reason), 0);
+	assert_int_equal((uintptr_t)reason, expected);
+}
+
+/* A loop over three pages that calls what is being invalidated. X0 counts rounds. */
+static void loop_code(void)
+{
+	guest_code(&g, CODE, ADDI(0, 0, 1), B(0x10000 - 4));
+	guest_code(&g, OTHER, ADDI(1, 1, 1), CMPI(1, 7), BCOND(EQ, 8), B(0x10000 - 12), MOVZ(1, 0, 0), B(0x10000 - 20));
+	guest_code(&g, THIRD, ADDI(2, 2, 1), BR(5));
+}
+
+static void start_loop(unsigned int n)
+{
+	guest_reset(&g, n, CODE, 0);
+	g.cpu[n]->x[5] = CODE;
+}
+
+/* What is retired is freed, though another vCPU never leaves the guest: bytes stay what they are. */
+static void test_reclamation(void **state)
+{
+	pthread_t threads[2];
+	uint64_t baseline, most = 0, flushes = 0;
+
+	loop_code();
+	atomic_store(&stop, false);
+	for (unsigned int n = 0; n < 2; n++) {
+		start_loop(n);
+		assert_int_equal(pthread_create(&threads[n], NULL, run_vcpu, (void *)(uintptr_t)n), 0);
+	}
+	usleep(20000);
+	baseline = atomic_load(&cache()->bytes);
+	assert_true(baseline > 0);
+	for (unsigned int i = 0; i < 10000; i++) {
+		uint64_t bytes;
+
+		if (i % 16 == 15) {
+			cache_flush(cache());
+			flushes++;
+		} else {
+			cache_invalidate(cache(), (const uint64_t[]){CODE, OTHER, THIRD}[i % 3], 64, true);
+		}
+		bytes = atomic_load(&cache()->bytes);
+		most = bytes > most ? bytes : most;
+		/* The vCPUs need a moment of these two processors to find that something is gone. */
+		if (i % 50 == 0)
+			usleep(100);
+	}
+	usleep(50000);
+	finish(threads[0], 0, CPU_EXIT_KICK);
+	atomic_store(&stop, true);
+	finish(threads[1], 1, CPU_EXIT_KICK);
+	assert_true(g.cpu[0]->x[0] > 100 && g.cpu[1]->x[0] > 100);
+	assert_true(flushes > 100);
+	/* Both are outside: whoever reclaims frees all that is retired. */
+	cache_reclaim(cache());
+	assert_null(cache()->retired);
+	assert_null(cache()->retired_pages);
+	assert_true(atomic_load(&cache()->bytes) <= baseline);
+	cache_flush(cache());
+	cache_reclaim(cache());
+	assert_int_equal(atomic_load(&cache()->bytes), 0);
+	assert_int_equal(stats().translations, 0);
+}
+
+/*
+ * vCPU 1 rewrites a function, does the maintenance that the architecture asks for, tells its number; vCPU 0 synchronises
+ * when it sees a new number, calls the function, and must get that number or a later one. For ever and ever.
+ */
+static void test_code_patched_by_another(void **state)
+{
+	static const struct timespec time_to_run = {.tv_nsec = 400000000};
+	pthread_t threads[2];
+
+	/* The function: MOVZ X0, #n; RET. X10 its address, X11 the number's. */
+	guest_code(&g, THIRD, MOVZ(0, 0, 0), RET);
+	guest_code(&g, CODE,
+		   0xc8dffd6c,			/* LDAR X12, [X11] */
+		   ISB,
+		   0xd63f0140,			/* BLR X10 */
+		   REG3(0xeb00001f, 0, 0, 12),	/* CMP X0, X12 */
+		   BCOND(CS, 8),		/* not older */
+		   BRK(7),
+		   ADDI(20, 20, 1),
+		   B(-28));
+	guest_code(&g, OTHER,
+		   ADDI(12, 12, 1),
+		   0x92403d8c,			/* AND X12, X12, #0xffff */
+		   CBZ(12, 0x40),		/* wrapped: the end */
+		   0x531b3d8d,			/* LSL W13, W12, #5 */
+		   REG3(0x2a000000, 13, 13, 14),/* ORR W13, W13, W14 */
+		   STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH, ISB,
+		   0xc89ffd6c,			/* STLR X12, [X11] */
+		   ADDI(15, 15, 1),
+		   B(-52));
+	guest_code(&g, OTHER + 8 + 0x40, B(0));
+	atomic_store(&stop, false);
+	for (unsigned int n = 0; n < 2; n++) {
+		guest_reset(&g, n, n ? OTHER : CODE, 0);
+		g.cpu[n]->x[10] = THIRD;
+		g.cpu[n]->x[11] = DATA;
+		g.cpu[n]->x[14] = MOVZ(0, 0, 0);
+		assert_int_equal(pthread_create(&threads[n], NULL, run_vcpu, (void *)(uintptr_t)n), 0);
+	}
+	nanosleep(&time_to_run, NULL);
+	finish(threads[0], 0, CPU_EXIT_KICK);
+	finish(threads[1], 1, CPU_EXIT_KICK);
+	assert_true(g.cpu[0]->x[20] > 10);
+	assert_true(g.cpu[1]->x[15] > 10);
+}
+
+/* Both patch and run; the host flushes and maintains beside them; a limit makes them flush as well. */
+static void test_everything_at_once(void **state)
+{
+	pthread_t threads[2];
+
+	cache()->limit = 3000;
+	guest_code(&g, OTHER,
+		   ADDI(12, 12, 1),
+		   0x92401d8c,			/* AND X12, X12, #0xff */
+		   0x531b3d8d,			/* LSL W13, W12, #5 */
+		   REG3(0x2a000000, 13, 13, 14),
+		   STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH, ISB,
+		   0xd63f0140,			/* BLR X10 */
+		   REG3(0xeb00001f, 0, 0, 12), BCOND(EQ, 8), BRK(7), ADDI(20, 20, 1), B(-60));
+	atomic_store(&stop, false);
+	for (unsigned int n = 0; n < 2; n++) {
+		/* Each has a function of its own, on the same page. */
+		guest_code(&g, THIRD + 0x100 * n, MOVZ(0, 0, 0), RET);
+		guest_reset(&g, n, OTHER, 0);
+		g.cpu[n]->x[10] = THIRD + 0x100 * n;
+		g.cpu[n]->x[14] = MOVZ(0, 0, 0);
+		assert_int_equal(pthread_create(&threads[n], NULL, run_vcpu, (void *)(uintptr_t)n), 0);
+	}
+	for (unsigned int i = 0; i < 1500; i++) {
+		cache_invalidate(cache(), 0, 0, i % 7 == 0);
+		if (i % 5 == 0)
+			cache_flush(cache());
+		if (i % 20 == 0)
+			usleep(300);
+	}
+	usleep(100000);
+	finish(threads[0], 0, CPU_EXIT_KICK);
+	finish(threads[1], 1, CPU_EXIT_KICK);
+	assert_true(g.cpu[0]->x[20] > 10 && g.cpu[1]->x[20] > 10);
+}
+
+int main(void)
+{
+#define T(n)  cmocka_unit_test_setup_teardown(n, setup, teardown)
+#define T2(n) cmocka_unit_test_setup_teardown(n, setup2, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_shared_by_virtual_addresses), T(test_mode_is_part_of_the_key), T(test_links_after_remap),
+		T(test_link_to_unmapped_page), T(test_invalidation_unlinks), T(test_ic_ivau), T(test_ic_iallu),
+		T(test_self_modifying_block), T(test_memory_changed), T(test_flush_while_outside), T2(test_reclamation),
+		T2(test_code_patched_by_another), T2(test_everything_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
