@@ -253,13 +253,30 @@ static void run_one(int n, const struct conform_test *t, struct tally *sum)
 	fflush(stdout);
 }
 
-static int usage(const char *wrong)
+static int help(void)
 {
-	fprintf(stderr,
-		"armature conform: %s\n"
-		"usage: armature conform [--kvm soft|PATH] [--list] [TEST...]\n",
-		wrong);
+	printf("usage: armature conform [--kvm soft|PATH] [--list] [TEST...]\n\n"
+	       "Test a KVM against the user-space interrupt ABI; prints TAP.\n\n"
+	       "  --kvm soft    armature's own KVM (the default)\n"
+	       "  --kvm PATH    Linux's, usually /dev/kvm, on an arm64 host\n"
+	       "  --list        the tests, each with the sentence that it checks\n\n"
+	       "Exit status: 0 if all that could run passed, 1 if not, 2 for bad arguments.\n");
+	return 0;
+}
+
+static int usage(const char *wrong, const char *what)
+{
+	fprintf(stderr, "armature: conform: %s '%s'; 'armature conform --help' tells more\n", wrong, what);
 	return 2;
+}
+
+/* A name that no test has, or NULL. */
+static const char *unknown_test(char **names, int nr)
+{
+	for (int i = 0; i < nr; i++)
+		if (!for_each_test(&names[i], 1, NULL, NULL))
+			return names[i];
+	return NULL;
 }
 
 static int choose_door(const char *name)
@@ -273,11 +290,11 @@ static int choose_door(const char *name)
 	}
 	fd = door->open(door->path);
 	if (fd < 0) {
-		fprintf(stderr, "armature conform: cannot open %s: %s\n", name, strerror(errno));
+		fprintf(stderr, "armature: conform: cannot open %s: %s; '--kvm soft' works everywhere\n", name, strerror(errno));
 		return 2;
 	}
 	if (door->ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
-		fprintf(stderr, "armature conform: %s is no KVM\n", name);
+		fprintf(stderr, "armature: conform: %s is no KVM; '--kvm soft' works everywhere\n", name);
 		door->close(fd);
 		return 2;
 	}
@@ -293,6 +310,8 @@ int conform_main(int argc, char **argv)
 	int i, n;
 
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+		if (!strcmp(argv[i], "--help"))
+			return help();
 		if (!strcmp(argv[i], "--list"))
 			list = true;
 		else if (!strcmp(argv[i], "--kvm") && i + 1 < argc)
@@ -300,13 +319,13 @@ int conform_main(int argc, char **argv)
 		else if (!strncmp(argv[i], "--kvm=", 6))
 			kvm_name = argv[i] + 6;
 		else
-			return usage("unknown option");
+			return usage("unknown option", argv[i]);
 	}
 	argc -= i;
 	argv += i;
 	n = for_each_test(argv, argc, NULL, NULL);
-	if (!n)
-		return usage("no such test; --list shows all");
+	if (unknown_test(argv, argc))
+		return usage("no such test:", unknown_test(argv, argc));
 	if (list)
 		return for_each_test(argv, argc, list_one, NULL) ? 0 : 1;
 	if (choose_door(kvm_name))
