@@ -435,6 +435,66 @@ static void reset_forgets(void **state)
 	assert_int_equal(rd(0x070), 0);
 }
 
+/* ---- Reset in the middle of a request --------------------------------------------------- */
+
+static struct {
+	struct virtio virtio;
+	bool begun, release, done; /* atomic */
+	bool reset_over;           /* atomic */
+} slow;
+
+static int64_t slow_serve(struct virtio *virtio, const struct virtqueue_chain *chain,
+			  const char **error)
+{
+	__atomic_store_n(&slow.begun, true, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&slow.release, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	__atomic_store_n(&slow.done, true, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static void slow_destroy(struct virtio *virtio)
+{
+}
+
+static void *reset_thread(void *opaque)
+{
+	wr(0x070, 0);
+	assert_true(__atomic_load_n(&slow.done, __ATOMIC_SEQ_CST));
+	__atomic_store_n(&slow.reset_over, true, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* The driver may use its memory for something else once the reset is over, and not before. */
+static void reset_waits_for_the_request(void **state)
+{
+	static const struct virtio_class class = {.serve = slow_serve, .destroy = slow_destroy};
+	pthread_t thread;
+
+	memset(&slow, 0, sizeof(slow));
+	f.bus.nr = 0; /* this device in place of the disk */
+	slow.virtio.device.name = "slow";
+	slow.virtio.class = &class;
+	slow.virtio.mem = &f.mem;
+	slow.virtio.base = BASE;
+	slow.virtio.line = f.line.line;
+	slow.virtio.features = VIRTIO_F_VERSION_1;
+	assert_int_equal(virtio_start(&slow.virtio, &f.bus), 0);
+	start_driver(0);
+	request(0, 0, 512, true);
+	submit(0);
+	while (!__atomic_load_n(&slow.begun, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	pthread_create(&thread, NULL, reset_thread, NULL);
+	usleep(20000);
+	assert_false(__atomic_load_n(&slow.reset_over, __ATOMIC_SEQ_CST));
+	__atomic_store_n(&slow.release, true, __ATOMIC_SEQ_CST);
+	pthread_join(thread, NULL);
+	assert_true(slow.reset_over);
+	assert_int_equal(rd(0x060), 0);
+	slow.virtio.device.destroy(&slow.virtio.device);
+}
+
 /* ---- Drivers that no machine allows ----------------------------------------------------- */
 
 static void bad_outside(void)
@@ -750,6 +810,7 @@ int main(void)
 		TEST(event_index),
 		TEST(indices_wrap),
 		TEST(reset_forgets),
+		TEST(reset_waits_for_the_request),
 		TEST(malicious_chains),
 		TEST(malicious_heads),
 		TEST(malicious_indirect),
