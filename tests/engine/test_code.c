@@ -5,7 +5,6 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cpu/arch.h"
@@ -360,16 +359,33 @@ static void test_reclamation(void **state)
 	assert_int_equal(stats().translations, 0);
 }
 
+/* A number that a guest publishes, once it is @n, or after a time that no machine is too slow for. */
+static uint64_t wait_for_number(uint64_t pa, uint64_t n)
+{
+	uint64_t *number = (uint64_t *)guest_host(&g, pa), now;
+
+	for (unsigned int i = 0; i < 15000; i++) {
+		now = __atomic_load_n(number, __ATOMIC_ACQUIRE);
+		if (now >= n)
+			return now;
+		usleep(1000);
+	}
+	return now;
+}
+
+#define ROUNDS 5000
+
 /*
  * vCPU 1 rewrites a function, does the maintenance that the architecture asks for, tells its number; vCPU 0 synchronises
- * when it sees a new number, calls the function, and must get that number or a later one. For ever and ever.
+ * when it sees a new number, calls the function, must get that number or a later one, and tells what it got. In three rounds of
+ * four vCPU 1 waits for that.
  */
 static void test_code_patched_by_another(void **state)
 {
-	static const struct timespec time_to_run = {.tv_nsec = 400000000};
 	pthread_t threads[2];
+	uint64_t told;
 
-	/* The function: MOVZ X0, #n; RET. X10 its address, X11 the number's. */
+	/* The function: MOVZ X0, #n; RET. X10 its address, X11 the number's, X16 the answer's. */
 	guest_code(&g, THIRD, MOVZ(0, 0, 0), RET);
 	guest_code(&g, CODE,
 		   0xc8dffd6c,			/* LDAR X12, [X11] */
@@ -378,32 +394,36 @@ static void test_code_patched_by_another(void **state)
 		   REG3(0xeb00001f, 0, 0, 12),	/* CMP X0, X12 */
 		   BCOND(CS, 8),		/* not older */
 		   BRK(7),
-		   ADDI(20, 20, 1),
+		   0xc89ffe00,			/* STLR X0, [X16] */
 		   B(-28));
 	guest_code(&g, OTHER,
 		   ADDI(12, 12, 1),
-		   0x92403d8c,			/* AND X12, X12, #0xffff */
-		   CBZ(12, 0x40),		/* wrapped: the end */
 		   0x531b3d8d,			/* LSL W13, W12, #5 */
 		   REG3(0x2a000000, 13, 13, 14),/* ORR W13, W13, W14 */
 		   STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH, ISB,
 		   0xc89ffd6c,			/* STLR X12, [X11] */
-		   ADDI(15, 15, 1),
-		   B(-52));
-	guest_code(&g, OTHER + 8 + 0x40, B(0));
+		   0xf240059f,			/* TST X12, #3 */
+		   BCOND(EQ, -44),
+		   0xc8dffe11,			/* LDAR X17, [X16] */
+		   REG3(0xeb00001f, 0, 17, 12),	/* CMP X17, X12 */
+		   BCOND(CS, -56),
+		   0xf1400d9f | 0,		/* CMP X12, #3, LSL #12: the end, before it wraps */
+		   BCOND(HI, 0),
+		   B(-20));
 	atomic_store(&stop, false);
 	for (unsigned int n = 0; n < 2; n++) {
 		guest_reset(&g, n, n ? OTHER : CODE, 0);
 		g.cpu[n]->x[10] = THIRD;
 		g.cpu[n]->x[11] = DATA;
 		g.cpu[n]->x[14] = MOVZ(0, 0, 0);
+		g.cpu[n]->x[16] = DATA + 0x100;
 		assert_int_equal(pthread_create(&threads[n], NULL, run_vcpu, (void *)(uintptr_t)n), 0);
 	}
-	nanosleep(&time_to_run, NULL);
+	told = wait_for_number(DATA + 0x100, ROUNDS);
 	finish(threads[0], 0, CPU_EXIT_KICK);
 	finish(threads[1], 1, CPU_EXIT_KICK);
-	assert_true(g.cpu[0]->x[20] > 10);
-	assert_true(g.cpu[1]->x[15] > 10);
+	assert_true(told > 200);
+	assert_true(stats().invalidated > 50);
 }
 
 /* Both patch and run; the host flushes and maintains beside them; a limit makes them flush as well. */
@@ -419,7 +439,9 @@ static void test_everything_at_once(void **state)
 		   REG3(0x2a000000, 13, 13, 14),
 		   STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH, ISB,
 		   0xd63f0140,			/* BLR X10 */
-		   REG3(0xeb00001f, 0, 0, 12), BCOND(EQ, 8), BRK(7), ADDI(20, 20, 1), B(-60));
+		   REG3(0xeb00001f, 0, 0, 12), BCOND(EQ, 8), BRK(7), ADDI(20, 20, 1),
+		   0xc89ffe14,			/* STLR X20, [X16] */
+		   B(-64));
 	atomic_store(&stop, false);
 	for (unsigned int n = 0; n < 2; n++) {
 		/* Each has a function of its own, on the same page. */
@@ -427,6 +449,7 @@ static void test_everything_at_once(void **state)
 		guest_reset(&g, n, OTHER, 0);
 		g.cpu[n]->x[10] = THIRD + 0x100 * n;
 		g.cpu[n]->x[14] = MOVZ(0, 0, 0);
+		g.cpu[n]->x[16] = DATA + 0x100 * n;
 		assert_int_equal(pthread_create(&threads[n], NULL, run_vcpu, (void *)(uintptr_t)n), 0);
 	}
 	for (unsigned int i = 0; i < 1500; i++) {
@@ -436,10 +459,11 @@ static void test_everything_at_once(void **state)
 		if (i % 20 == 0)
 			usleep(300);
 	}
-	usleep(100000);
+	wait_for_number(DATA, 50);
+	wait_for_number(DATA + 0x100, 50);
 	finish(threads[0], 0, CPU_EXIT_KICK);
 	finish(threads[1], 1, CPU_EXIT_KICK);
-	assert_true(g.cpu[0]->x[20] > 10 && g.cpu[1]->x[20] > 10);
+	assert_true(g.cpu[0]->x[20] >= 50 && g.cpu[1]->x[20] >= 50);
 }
 
 int main(void)
