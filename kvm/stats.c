@@ -26,11 +26,18 @@ static const char *const vcpu_stat_names[NR_VCPU_STATS] = {
 	[VCPU_STAT_INSTRUCTIONS] = "instructions",
 };
 
-/* Its own descriptor has the name in place of the flexible array. */
+/* struct kvm_stats_desc with room for the name. */
 struct named_desc {
-	struct kvm_stats_desc desc;
+	uint32_t flags;
+	int16_t exponent;
+	uint16_t size;
+	uint32_t offset;
+	uint32_t bucket_size;
 	char name[NAME_SIZE];
 };
+_Static_assert(offsetof(struct named_desc, offset) == offsetof(struct kvm_stats_desc, offset) &&
+		       offsetof(struct named_desc, name) == sizeof(struct kvm_stats_desc),
+	       "as the ABI has it");
 
 struct stats_file {
 	struct kvm_stats_header header;
@@ -50,12 +57,12 @@ static void fill(struct stats_file *f, const char *id, const char *const *names,
 	};
 	snprintf(f->id, sizeof(f->id), "%s", id);
 	for (unsigned int i = 0; i < nr; i++) {
-		f->desc[i].desc = (struct kvm_stats_desc){
+		f->desc[i] = (struct named_desc){
 			.flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10,
 			.size = 1,
-			.offset = i * sizeof(uint64_t),
+			.offset = i * (uint32_t)sizeof(uint64_t),
 		};
-		memcpy(f->desc[i].name, names[i], strlen(names[i]) + 1);
+		snprintf(f->desc[i].name, NAME_SIZE, "%s", names[i]);
 	}
 }
 
