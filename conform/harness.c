@@ -266,7 +266,8 @@ static int help(void)
 
 static int usage(const char *wrong, const char *what)
 {
-	fprintf(stderr, "armature: conform: %s '%s'; 'armature conform --help' tells more\n", wrong, what);
+	fprintf(stderr, "armature: conform: %s '%s'; 'armature conform --help' tells more\n", wrong,
+		what);
 	return 2;
 }
 
@@ -290,11 +291,14 @@ static int choose_door(const char *name)
 	}
 	fd = door->open(door->path);
 	if (fd < 0) {
-		fprintf(stderr, "armature: conform: cannot open %s: %s; '--kvm soft' works everywhere\n", name, strerror(errno));
+		fprintf(stderr,
+			"armature: conform: cannot open %s: %s; '--kvm soft' works everywhere\n",
+			name, strerror(errno));
 		return 2;
 	}
 	if (door->ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
-		fprintf(stderr, "armature: conform: %s is no KVM; '--kvm soft' works everywhere\n", name);
+		fprintf(stderr, "armature: conform: %s is no KVM; '--kvm soft' works everywhere\n",
+			name);
 		door->close(fd);
 		return 2;
 	}

@@ -7,6 +7,7 @@
 
 #define VECTORS             0x800
 #define VECTOR_SYNC         0x200 /* from EL1 with SP_EL1 */
+#define SCTLR_EE            (1ull << 25)
 #define OUTSIDE             0x0a000000ull
 #define EC(esr)             ((esr) >> 26 & 0x3f)
 #define FSC(esr)            ((esr)&0x3f)
@@ -91,6 +92,32 @@ static void mmio_stores(unsigned int arg)
 	}
 	o = run(g, 0);
 	CHECK(!memcmp(g->run[0]->mmio.data, "\0\0\0\0", 4));
+}
+
+/* A big-endian guest's data is in the order of its memory. */
+static void mmio_big_endian(unsigned int arg)
+{
+	struct prog p = {0};
+	struct guest *g = guest_new(1, 0);
+	struct outcome o;
+
+	a_ldr(&p, 2, 5, REPORT_BASE);
+	a_str(&p, 2, 5, REPORT_BASE);
+	a_str(&p, 0, 5, REPORT_BASE);
+	p_spin(&p);
+	guest_load(g, &p, 0);
+	guest_start(g, 0, 0);
+	set_reg(g, 0, SYS_REG(A_SCTLR_EL1), get_reg(g, 0, SYS_REG(A_SCTLR_EL1)) | SCTLR_EE);
+	o = run(g, 0);
+	CHECK_EQ(o.reason, KVM_EXIT_MMIO);
+	memcpy(g->run[0]->mmio.data, "\x12\x34\x56\x78", 4);
+	o = run(g, 0);
+	CHECK_EQ(o.reason, KVM_EXIT_MMIO);
+	CHECK_EQ(get_reg(g, 0, X_REG(5)), 0x12345678);
+	CHECK(!memcmp(g->run[0]->mmio.data, "\x12\x34\x56\x78", 4));
+	o = run(g, 0);
+	CHECK_EQ(g->run[0]->mmio.len, 1);
+	CHECK_EQ(g->run[0]->mmio.data[0], 0x78);
 }
 
 /* ---- No syndrome ---- */
@@ -248,6 +275,7 @@ static const struct conform_test tests[] = {
 	 1, 0, "6.1 extends the sign and then cuts it off"},
 	{"mmio/stores", "a store outside memory is KVM_EXIT_MMIO with the data in memory order",
 	 mmio_stores, 0, 0, NULL},
+	{"mmio/big-endian", "… also of a big-endian guest", mmio_big_endian, 0, 0, NULL},
 	{"mmio/no-syndrome",
 	 "pairs, write-back, SIMD, exclusives and atomics outside memory have no syndrome: -ENOSYS",
 	 no_syndrome, 0, 0, NULL},

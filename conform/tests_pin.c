@@ -257,9 +257,11 @@ static void init_pending_mmio(unsigned int arg)
 	CHECK_EQ(run_to_report(g, 0), 1);
 	CHECK_EQ(vcpu_init(g, 0, 1u << KVM_ARM_VCPU_PSCI_0_2), 0);
 	guest_start(g, 0, 0);
+	set_reg(g, 0, X_REG(0), 0x1234);
 	g->run[0]->immediate_exit = 1;
 	CHECK_EQ(run(g, 0).err, EINTR);
 	CHECK_EQ(get_reg(g, 0, PC_REG), RAM_BASE + 4);
+	CHECK_EQ(get_reg(g, 0, X_REG(0)), 0x1234);
 }
 
 static void wfe_yields(unsigned int arg)

@@ -279,14 +279,10 @@ static int exit_error(struct vcpu *vcpu)
 
 /* 1: go on in the guest; 0: leave, exit_reason is set; -errno. */
 static int (*const exit_handlers[])(struct vcpu *vcpu) = {
-	[CPU_EXIT_NONE] = exit_kick,
-	[CPU_EXIT_KICK] = exit_kick,
-	[CPU_EXIT_HVC] = hypercall,
-	[CPU_EXIT_SMC] = exit_smc,
-	[CPU_EXIT_WFI] = exit_wfi,
-	[CPU_EXIT_WFE] = exit_wfe,
-	[CPU_EXIT_MMIO] = exit_mmio,
-	[CPU_EXIT_NOSYNDROME] = exit_no_syndrome,
+	[CPU_EXIT_NONE] = exit_kick,   [CPU_EXIT_KICK] = exit_kick,
+	[CPU_EXIT_HVC] = hypercall,    [CPU_EXIT_SMC] = exit_smc,
+	[CPU_EXIT_WFI] = exit_wfi,     [CPU_EXIT_WFE] = exit_wfe,
+	[CPU_EXIT_MMIO] = exit_mmio,   [CPU_EXIT_NOSYNDROME] = exit_no_syndrome,
 	[CPU_EXIT_ERROR] = exit_error,
 };
 

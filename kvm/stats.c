@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counters that a VMM reads: KVM_GET_STATS_FD (api.rst 4.133). The names are Linux's where Linux has
- * the counter; "instructions" is ours.
+ * Counters that a VMM reads: KVM_GET_STATS_FD (api.rst 4.133). The names are Linux's where Linux
+ * has the counter; "instructions" is ours.
  *
  * The descriptor is a file laid out as the ABI says. Its data is as of the last return of KVM_RUN:
  * that is when the vCPU's thread writes it, through a mapping, and only if someone ever asked.
@@ -58,7 +58,8 @@ static void fill(struct stats_file *f, const char *id, const char *const *names,
 	snprintf(f->id, sizeof(f->id), "%s", id);
 	for (unsigned int i = 0; i < nr; i++) {
 		f->desc[i] = (struct named_desc){
-			.flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10,
+			.flags = KVM_STATS_TYPE_CUMULATIVE | KVM_STATS_UNIT_NONE |
+				 KVM_STATS_BASE_POW10,
 			.size = 1,
 			.offset = i * (uint32_t)sizeof(uint64_t),
 		};

@@ -219,6 +219,7 @@ void vcpu_reset_state(struct vcpu *vcpu)
 {
 	struct cpu *cpu = vcpu->cpu;
 	uint64_t cntvoff = cpu->timers.cntvoff;
+	struct cpu_exit exit = cpu->exit;
 	struct vcpu_reset reset;
 
 	pthread_mutex_lock(&vcpu->vm->lock);
@@ -232,7 +233,9 @@ void vcpu_reset_state(struct vcpu *vcpu)
 	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_PSCI_0_2))
 		cpu->features |= CPU_FEATURE_PSCI;
 	cpu_reset(cpu);
+	/* What is the VM's, and what an MMIO that waits for the VMM still needs, stays. */
 	cpu->timers.cntvoff = cntvoff;
+	cpu->exit = exit;
 	cpu->pmu.initialised = vcpu->pmu_created;
 	vcpu->spsr_abt = vcpu->spsr_und = vcpu->spsr_irq = vcpu->spsr_fiq = 0;
 	if (reset.pending) {

@@ -154,6 +154,89 @@ static void serror(void **state)
 	assert_int_equal(value, 0);
 }
 
+/* ---- Counting ---- */
+
+#define INST_RETIRED 0x08
+
+static void count_instructions(struct prog *p, uint64_t from)
+{
+	a_msri(p, A_PMCR_EL0, 0x41, 9);
+	a_msri(p, A_PMEVTYPER0_EL0, INST_RETIRED, 9);
+	a_msri(p, A_PMEVCNTR0_EL0, from, 9);
+	a_msri(p, A_PMCNTENSET_EL0, 1, 9);
+	a_isb(p);
+}
+
+/* Instructions counted between two reads of the counter, with one @insn between them. */
+static uint64_t counted(struct machine_under_test *m, uint32_t insn)
+{
+	struct prog p = {0};
+	unsigned int i = 0;
+
+	count_instructions(&p, 0);
+	a_mrs(&p, 11, A_PMEVCNTR0_EL0);
+	a_emit(&p, insn);
+	a_mrs(&p, 12, A_PMEVCNTR0_EL0);
+	a_str(&p, 0, 0, 13);
+	memcpy(m->ram, p.word, p.n * 4);
+	assert_int_equal(set_u64(m->vcpu, PC, RAM), 0);
+	assert_int_equal(set_u64(m->vcpu, X(0), 0x84000000), 0);
+	assert_int_equal(set_u64(m->vcpu, X(10), MMIO), 0);
+	assert_int_equal(set_u64(m->vcpu, X(13), MMIO + 8), 0);
+	do {
+		assert_true(run_vcpu(m) == 0 && m->run->exit_reason == KVM_EXIT_MMIO);
+	} while (m->run->mmio.phys_addr != MMIO + 8 && i++ < 5);
+	m->run->immediate_exit = 1;
+	run_vcpu(m);
+	m->run->immediate_exit = 0;
+	return get_u64(m->vcpu, X(12)) - get_u64(m->vcpu, X(11));
+}
+
+/* What the KVM or the VMM completes is an instruction like any other. */
+static void every_instruction_counts(void **state)
+{
+	static const uint32_t insns[] = {
+		0xf9000140, /* STR X0, [X10]: MMIO */
+		0xf9400141, /* LDR X1, [X10] */
+		0xd4000002, /* HVC #0 */
+		0xd4000003, /* SMC #0 */
+		0xd503207f, /* WFI, with a pin high */
+		0xd503205f, /* WFE */
+	};
+	struct machine_under_test *m = *state;
+	struct kvm_irq_level l = {.level = 1};
+	uint64_t nop;
+
+	assert_int_equal(CALL_PTR(m->vm, KVM_IRQ_LINE, &l), 0);
+	nop = counted(m, 0xd503201f);
+	for (size_t i = 0; i < COUNT(insns); i++)
+		if (counted(m, insns[i]) != nop)
+			fail_msg("instruction 0x%08x does not count as one", insns[i]);
+}
+
+/* An overflow of instructions is told where it happens, while the guest spins. */
+static void instructions_overflow(void **state)
+{
+	struct machine_under_test *m = *state;
+	struct prog p = {0};
+	unsigned int loop;
+
+	a_msri(&p, A_PMINTENCLR_EL1, 0xffffffff, 9);
+	a_msri(&p, A_PMOVSCLR_EL0, 0xffffffff, 9);
+	a_msri(&p, A_PMINTENSET_EL1, 1, 9);
+	a_movi(&p, 8, 0);
+	count_instructions(&p, (1ull << 32) - 100000);
+	loop = a_here(&p);
+	a_addi(&p, 8, 8, 1);
+	a_b(&p, loop);
+	memcpy(m->ram, p.word, p.n * 4);
+	assert_int_equal(set_u64(m->vcpu, PC, RAM), 0);
+	assert_int_equal(run_vcpu(m), -EINTR);
+	assert_int_equal(m->run->s.regs.device_irq_level, KVM_ARM_DEV_PMU);
+	/* Two instructions a round; the exit is at the next branch or so. */
+	assert_in_range(get_u64(m->vcpu, X(8)), 49990, 50100);
+}
+
 /* ---- Threads ---- */
 
 static void nothing(int sig)
@@ -371,6 +454,8 @@ int main(void)
 		T(entropy_hidden),
 		T(vendor),
 		T(workarounds),
+		cmocka_unit_test_setup_teardown(every_instruction_counts, set_up_pmu, tear_down),
+		cmocka_unit_test_setup_teardown(instructions_overflow, set_up_pmu, tear_down),
 		T(serror),
 		T(slots_while_running),
 		T(log_while_running),
