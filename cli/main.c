@@ -13,7 +13,8 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{"run", command_run, "boot an arm64 guest, its interrupt controller in user space"},
-	{"conform", command_conform, "test a KVM against the user-space interrupt ABI, sentence by sentence"},
+	{"conform", command_conform,
+	 "test a KVM against the user-space interrupt ABI, sentence by sentence"},
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
