@@ -336,10 +336,13 @@ static void no_cross_talk(unsigned int dev)
 	CHECK_EQ(g->run[1]->s.regs.device_irq_level & ALL_BITS, 0);
 }
 
+#define ROUNDS 2000
+
 struct both {
 	struct guest *g;
 	int i;
 	uint64_t bit;
+	pthread_barrier_t *together;
 };
 
 static void *run_one_of_both(void *arg)
@@ -347,7 +350,10 @@ static void *run_one_of_both(void *arg)
 	struct both *b = arg;
 	int n;
 
-	for (n = 0; n < 200; n++) {
+	for (n = 0; n < ROUNDS; n++) {
+		/* Now and then they meet, so that neither is done before the other begins. */
+		if (n % 50 == 0)
+			pthread_barrier_wait(b->together);
 		CHECK_EQ(run_to_report(b->g, b->i), 1);
 		CHECK_EQ(b->g->run[b->i]->s.regs.device_irq_level & ALL_BITS, b->bit);
 		CHECK_EQ(run_to_report(b->g, b->i), 2);
@@ -362,8 +368,11 @@ static void two_at_work(unsigned int arg)
 	static const int dev[2] = {DEV_VTIMER, DEV_PTIMER};
 	struct guest *g = guest_new(2, 0);
 	struct both b[2];
+	pthread_barrier_t together;
 	pthread_t thread[2];
 	int i;
+
+	pthread_barrier_init(&together, NULL, 2);
 
 	for (i = 0; i < 2; i++) {
 		const struct device *d = &devices[dev[i]];
@@ -377,7 +386,7 @@ static void two_at_work(unsigned int arg)
 		a_b(&p, loop);
 		guest_load(g, &p, 0x10000u * (unsigned int)i);
 		guest_start(g, i, 0x10000u * (unsigned int)i);
-		b[i] = (struct both){g, i, d->bit};
+		b[i] = (struct both){g, i, d->bit, &together};
 		CHECK(!pthread_create(&thread[i], NULL, run_one_of_both, &b[i]));
 	}
 	for (i = 0; i < 2; i++)
