@@ -30,10 +30,22 @@ int engine_vm_init(struct machine *m)
 	return 0;
 }
 
+static void print_stats(struct machine *m)
+{
+	const struct code_cache *c = m->code;
+	struct engine_stats s;
+
+	engine_stats(m, &s);
+	fprintf(stderr, "code: %" PRIu64 " translations of %" PRIu64 " words in %" PRIu64 " KiB, %" PRIu64 " dropped, %" PRIu64 " flushes\n",
+		s.translations, s.guest_words, s.code_bytes >> 10, s.invalidated, c->nr_flushes);
+}
+
 void engine_vm_destroy(struct machine *m)
 {
 	if (!m->code)
 		return;
+	if (translator_dumps('s'))
+		print_stats(m);
 	cache_destroy(m->code);
 	free(m->code);
 	m->code = NULL;

@@ -4,7 +4,7 @@
  *
  * ARMATURE_DUMP in the environment is a list of letters; each prints the block after its pass on standard error:
  *   t translate   f forward   k fold   d dead   p place    l lower
- * and s instructions retired, at a vCPU's end; h addresses of the executor's handlers, to read a profile with
+ * and s instructions retired at a vCPU's end, what the code cache holds at a machine's; h addresses of the executor's handlers, to read a profile with
  *
  * ARMATURE_VERIFY in the environment has the IR of each block checked as the front end made it and after each pass.
  *
