@@ -88,8 +88,8 @@ struct code_cache {
 	uint64_t nr_tbs, nr_words, nr_invalidated, nr_flushes;
 };
 
-/* Translations take 60 to 70 bytes for a guest instruction: room for 300,000 of them. */
-#define CODE_CACHE_LIMIT (20ull << 20)
+/* A translation takes some 45 bytes for each guest instruction; a boot to the shell has 380,000 of them. */
+#define CODE_CACHE_LIMIT (24ull << 20)
 
 static inline unsigned int cache_bucket(uint32_t offset)
 {
