@@ -48,6 +48,9 @@ static void start(enum guest guest)
 	if (!t.pid) {
 		close(t.master);
 		login_tty(t.slave);
+		/* A shell without job control starts background jobs with these ignored. */
+		signal(SIGINT, SIG_DFL);
+		signal(SIGQUIT, SIG_DFL);
 		alarm(30);
 		execl(armature, armature, "run", "--kvm", "soft", "-m", "64", "-c", "2", "-k",
 		      guest_option(guest), NULL);
