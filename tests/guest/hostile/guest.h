@@ -94,6 +94,11 @@ struct code_state {
 	uint8_t v[8][16];
 };
 void call_code(struct code_state *state, const void *code);
+
+/* precise.c: a random program that needs X20 to X23 in the middle of pages; at most @max words.
+ * Returns how many. */
+#define RANDOM_BASES 4
+unsigned int random_program(uint32_t *to, unsigned int max);
 uint64_t call_el0(uint64_t pc, uint64_t sp, uint64_t arg);
 
 /* --- Memory --- */
@@ -199,7 +204,7 @@ struct test {
 /* Each group is defined in the file of its name, and ends with a test without a name. */
 extern const struct test group_precise[], group_code[], group_tables[], group_smp[],
 	group_atomics[], group_waits[], group_nested[], group_access[], group_loops[],
-	group_fatal[];
+	group_debug[], group_fuzz[], group_counts[], group_fatal[];
 
 void say(const char *format, ...); /* %s %u %x %c; u and x take 64 bits */
 void check_failed(const char *file, int line, const char *what, uint64_t a, uint64_t b);

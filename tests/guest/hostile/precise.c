@@ -8,7 +8,7 @@
 #include "guest.h"
 
 #define MAX_WORDS 120
-#define BASES     4 /* X20 to X23 point into pages of their own */
+#define BASES     RANDOM_BASES /* X20 to X23 point into pages of their own */
 #define RET       0xd65f03c0u
 
 static uint32_t program[MAX_WORDS + 1], code[MAX_WORDS + 8] __attribute__((aligned(64)));
@@ -143,22 +143,24 @@ static uint32_t memory_access(void)
 	}
 }
 
-static void make_program(void)
+unsigned int random_program(uint32_t *to, unsigned int max)
 {
-	words = 8 + pick(MAX_WORDS - 8);
-	for (unsigned int i = 0; i < words; i++) {
+	unsigned int length = 8 + pick(max - 8);
+
+	for (unsigned int i = 0; i < length; i++) {
 		uint32_t w, n;
 
-		if (i + 1 == words || pick(4)) {
-			program[i] = alu();
+		if (i + 1 == length || pick(4)) {
+			to[i] = alu();
 			continue;
 		}
 		/* Atomics and exclusives want alignment, and bases move: AND Xn, Xn, #~15 first. */
 		w = memory_access();
 		n = w >> 5 & 31;
-		program[i++] = 0x927cec00 | n << 5 | n;
-		program[i] = w;
+		to[i++] = 0x927cec00 | n << 5 | n;
+		to[i] = w;
 	}
+	return length;
 }
 
 static void set_code(unsigned int n)
@@ -293,7 +295,7 @@ static void one_program(void)
 	struct code_state plain, faulting;
 	uint64_t seed = rnd() | 1, sum;
 
-	make_program();
+	words = random_program(program, MAX_WORDS);
 	map_all(true);
 	start_state(&plain, seed);
 	set_code(words);
@@ -335,7 +337,7 @@ static void interrupts(void)
 	for (unsigned int i = 0; i < 60; i++) {
 		uint64_t seed = rnd() | 1, sum;
 
-		make_program();
+		words = random_program(program, MAX_WORDS);
 		map_all(true);
 		set_code(words);
 		start_state(&plain, seed);

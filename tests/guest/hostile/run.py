@@ -11,14 +11,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 ARMATURE = os.environ.get('ARMATURE', os.path.join(TOP, 'build', 'armature'))
-CPUS = {'smp': 3, 'atomics': 3, 'code': 3, 'waits': 2, 'loops': 2, 'fatal': 2}
+CPUS = {'smp': 3, 'atomics': 3, 'code': 3, 'waits': 2, 'loops': 2, 'fatal': 2,
+        'fuzz': 2}
 SECONDS = 150
+DISK = tempfile.NamedTemporaryFile(prefix='armature-hostile-')
+DISK.truncate(1 << 20)
 
-# How each of the fatal tests ends. STOPPED: by itself, with a message and exit status 1. KILLED: it goes on
-# until it is told to end, and then does so at once. OFF: powered off.
+# How each of the fatal tests ends. STOPPED: by itself, with a message and exit status 1. KILLED: it
+# goes on until it is told to end, and then does so at once. OFF: powered off.
 STOPPED, KILLED, OFF = 'stopped', 'killed', 'off'
 FATAL = {
     'pair': STOPPED, 'pair-store': STOPPED, 'vector': STOPPED, 'vector-store': STOPPED,
@@ -38,7 +42,11 @@ def command(image, group, append):
         return ['qemu-system-aarch64', '-M', 'virt,gic-version=2', '-cpu', 'max', '-nodefaults',
                 '-display', 'none', '-serial', 'stdio', '-m', '256', '-smp', cpus,
                 '-kernel', image, '-append', append]
-    return [ARMATURE, 'run', '--kvm', 'soft', '-m', '256', '-c', cpus, '-k', image, '-a', append]
+    disk = []
+    if group == 'fuzz':
+        disk = ['-d', DISK.name]
+    return [ARMATURE, 'run', '--kvm', 'soft', '-m', '256', '-c', cpus, '-k', image, '-a', append,
+            *disk]
 
 
 def run(args, seconds):

@@ -316,6 +316,7 @@ static const struct {
 	{"precise", group_precise}, {"code", group_code},       {"tables", group_tables},
 	{"smp", group_smp},         {"atomics", group_atomics}, {"waits", group_waits},
 	{"nested", group_nested},   {"access", group_access},   {"loops", group_loops},
+	{"debug", group_debug},     {"fuzz", group_fuzz},       {"counts", group_counts},
 	{"fatal", group_fatal},
 };
 
