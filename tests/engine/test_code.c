@@ -123,6 +123,11 @@ static void links_after_remap(uint32_t tlbi, bool call)
 	g.cpu[0]->x[9] = to >> 12;
 	assert_int_equal(guest_run(&g, 0), CPU_EXIT_HVC);
 	assert_int_equal(g.cpu[0]->x[0], 2);
+	/* Now the execute TLB has the new page, and the link still leads to the old one. */
+	guest_reset(&g, 0, EL1_BASE, 1);
+	g.cpu[0]->x[7] = to;
+	assert_int_equal(guest_run(&g, 0), CPU_EXIT_HVC);
+	assert_int_equal(g.cpu[0]->x[0], 2);
 	guest_map(&g, to, to, PAGE_EL1);
 }
 
