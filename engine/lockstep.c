@@ -192,7 +192,7 @@ enum cpu_exit_reason lockstep_run(struct cpu *cpu, struct tb *tb)
 /* One block of the reference, of at most @max instructions; *@nr: how many it has. */
 static enum cpu_exit_reason run_plain(struct cpu *ref, unsigned int max, unsigned int *nr)
 {
-	struct translator *t = ((struct engine_cpu *)ref->engine)->translator;
+	const struct engine_cpu *e = ref->engine;
 	enum cpu_exit_reason reason;
 	struct xtlb_entry *x;
 	struct tb *tb;
@@ -202,8 +202,7 @@ static enum cpu_exit_reason run_plain(struct cpu *ref, unsigned int max, unsigne
 		cpu_take_fault(ref);
 		return CPU_EXIT_KICK;
 	}
-	t->max_insns = max;
-	if (translate_block(t, x->host, ref->pc & ~TLB_PAGE_MASK, ref->mode, &tb))
+	if (translate_block(e->translator, x->host, ref->pc & ~TLB_PAGE_MASK, ref->mode, max, &tb))
 		return CPU_EXIT_ERROR;
 	*nr = tb->nr_insns;
 	reason = lockstep_run(ref, tb);

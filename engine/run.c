@@ -141,6 +141,7 @@ static bool recover(struct cpu *cpu)
 	e->error = 0;
 	switch (error) {
 	case -EAGAIN:
+		e->changes++;
 		return true;
 	case -ENOSPC:
 		make_room(cpu);

@@ -156,11 +156,12 @@ static __attribute__((noinline)) void copy_words(uint8_t *copy, const uint8_t *h
 	memcpy(copy + offset, host + offset, MEM_PAGE_SIZE - offset);
 }
 
-int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode, struct tb **tb)
+int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode, unsigned int max, struct tb **tb)
 {
 	_Alignas(4) uint8_t copy[MEM_PAGE_SIZE];
-	unsigned int max = t->max_insns;
 
+	if (max > t->max_insns)
+		max = t->max_insns;
 	copy_words(copy, host, offset);
 	while (!pipeline(t, copy, offset, mode, max)) {
 		if (max == 1)
@@ -171,13 +172,18 @@ int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, 
 	return *tb ? 0 : -ENOMEM;
 }
 
+#define SHORTEST 7	/* IR_MAX_INSNS halved so often is nothing */
+
 int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset, uint32_t mode, struct tb **tb)
 {
 	struct code_cache *c = cpu->machine->code;
+	struct engine_cpu *e = cpu->engine;
+	unsigned int shorter = e->changes < SHORTEST ? e->changes : SHORTEST;
 
 	if (cache_full(c))
 		return -ENOSPC;
-	int rc = translate_block(((struct engine_cpu *)cpu->engine)->translator, host, offset, mode, tb);
+	/* Another vCPU that keeps writing behind this instruction must not keep it from being executed. */
+	int rc = translate_block(e->translator, host, offset, mode, (IR_MAX_INSNS >> shorter) | 1, tb);
 
 	if (rc)
 		return rc;

@@ -183,7 +183,7 @@ static __attribute__((noinline)) struct tb *find(struct cpu *cpu)
 
 		if (error)
 			return fail(cpu, error);
-		engine_of(cpu)->failures = 0;
+		engine_of(cpu)->failures = engine_of(cpu)->changes = 0;
 	}
 	if (!(cpu->mode & CPU_MODE_STEP))
 		*line = (struct dispatch_line){.pc = cpu->pc, .mode = cpu->mode, .tb = tb};

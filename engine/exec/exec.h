@@ -85,6 +85,7 @@ struct engine_cpu {
 	struct translator *translator;
 	int error;			/* why the code at PC cannot be entered (translate()); engine_run() sees to it */
 	unsigned int failures;		/* times in a row that memory was short */
+	unsigned int changes;		/* times in a row that the words changed while they were translated */
 };
 
 /* Offset of each micro-operation's handler. */
@@ -102,8 +103,11 @@ enum cpu_exit_reason exec_run(struct cpu *cpu);
  */
 enum cpu_exit_reason exec_block(struct cpu *cpu, struct tb *tb);
 
-/* Make a translation that is entered nowhere (free() undoes it). Return: 0 and *@tb, -E2BIG or -ENOMEM as translate(). */
-int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode, struct tb **tb);
+/*
+ * Make a translation, of at most @max instructions, that is entered nowhere (free() undoes it). Return: 0 and *@tb, -E2BIG or
+ * -ENOMEM as translate().
+ */
+int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode, unsigned int max, struct tb **tb);
 
 /**
  * translate() - Make and enter the translation of the block at (@page, @offset).

@@ -257,6 +257,28 @@ static void test_memory_changed(void **state)
 	assert_true(stats().invalidated > dropped);
 }
 
+/*
+ * Words behind an instruction that change whenever they are translated: only it is executed, in a block of its own. (What memory has
+ * and what is fetched differ here for good; another vCPU would have to be writing all the time.)
+ */
+static void test_hot_data_behind_code(void **state)
+{
+	uint8_t *changed = malloc(RAM_SIZE);
+
+	assert_non_null(changed);
+	guest_code(&g, CODE, MOVZ(0, 5, 0), CBZ(9, 12), NOP, NOP, BRK(0));
+	guest_code(&g, CODE + 0x100, BRK(0));
+	run(CODE + 0x100, 0);
+	memcpy(changed, g.ram, RAM_SIZE);
+	((uint32_t *)(changed + (CODE - RAM_BASE)))[2] = UDF;
+	g.slot.host = changed;
+	assert_int_equal(run(CODE, 0), 5);
+	assert_int_equal(EC_OF(g.cpu[0]), EC_BRK64);
+	g.slot.host = g.ram;
+	tlb_flush(g.cpu[0]);
+	free(changed);
+}
+
 /* --- flush --- */
 
 /* Links, dispatch lines and execute TLB lines all name what a flush took away. */
@@ -478,7 +500,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_shared_by_virtual_addresses), T(test_mode_is_part_of_the_key), T(test_links_after_remap),
 		T(test_link_to_unmapped_page), T(test_invalidation_unlinks), T(test_ic_ivau), T(test_ic_iallu),
-		T(test_self_modifying_block), T(test_memory_changed), T(test_flush_while_outside), T2(test_reclamation),
+		T(test_self_modifying_block), T(test_memory_changed), T(test_hot_data_behind_code), T(test_flush_while_outside), T2(test_reclamation),
 		T2(test_code_patched_by_another), T2(test_everything_at_once),
 	};
 

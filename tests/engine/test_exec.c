@@ -366,7 +366,6 @@ static void test_every_instruction_fits(void **state)
 	uint64_t seed = 99;
 
 	assert_non_null(t);
-	t->max_insns = 1;
 	for (unsigned int n = 0; n < 300000; n++) {
 		uint32_t mode = random_word(&seed) & 0x3ff;
 		struct tb *tb = NULL;
@@ -375,7 +374,7 @@ static void test_every_instruction_fits(void **state)
 			mode |= CPU_MODE_FP;
 		page[0] = decode_space_word(&seed);
 		t->plain = n & 1;
-		if (translate_block(t, (uint8_t *)page, 0, mode, &tb))
+		if (translate_block(t, (uint8_t *)page, 0, mode, 1, &tb))
 			fail_msg("%08x in mode %#x", page[0], mode);
 		assert_int_equal(tb->nr_insns, 1);
 		free(tb);
@@ -403,7 +402,7 @@ static void test_large_blocks(void **state)
 		for (unsigned int i = 0; i < MEM_PAGE_SIZE / 4; i++)
 			page[i] = heavy[(i * (n / 8 + 1) + n) % (sizeof(heavy) / 4)];
 		t->plain = n & 1;
-		assert_int_equal(translate_block(t, (uint8_t *)page, 0, CPU_MODE_FP | (n & 2 ? CPU_MODE_BE : 0), &tb), 0);
+		assert_int_equal(translate_block(t, (uint8_t *)page, 0, CPU_MODE_FP | (n & 2 ? CPU_MODE_BE : 0), IR_MAX_INSNS, &tb), 0);
 		assert_true(tb->nr_insns >= 1);
 		free(tb);
 	}

@@ -50,7 +50,7 @@ static enum cpu_exit_reason run_subject(struct cpu *cpu, unsigned int *nr_insns)
 		return CPU_EXIT_KICK;
 	}
 	t->plain = false;
-	assert_int_equal(translate_block(t, x->host, cpu->pc & 0xfff, cpu->mode, &tb), 0);
+	assert_int_equal(translate_block(t, x->host, cpu->pc & 0xfff, cpu->mode, IR_MAX_INSNS, &tb), 0);
 	*nr_insns = tb->nr_insns;
 	reason = lockstep_run(cpu, tb);
 	free(tb);
