@@ -142,6 +142,24 @@ static void all_off(void)
 	off_one(NULL);
 }
 
+/* PSCI SYSTEM_RESET, twenty times, while the others spin; the clock keeps the count over it. */
+static void reset(void)
+{
+	uint64_t rtc_data = 0x09010000, rtc_load = 0x09010008;
+	uint32_t count = read32(rtc_data);
+
+	if (count > 100000)
+		count = 0; /* a time: the first run */
+	/* Seconds may pass; each run is a hundred further on. */
+	count = count / 100 * 100 + 100;
+	if (count > 2000)
+		power_off();
+	write32(rtc_load, count);
+	for (unsigned int i = 1; i < nr_cpus(); i++)
+		run_on(i, all_spin_one, NULL);
+	psci(0x84000009, 0, 0, 0);
+}
+
 const struct test group_fatal[] = {{"pair", pair},
 				   {"pair-store", pair_store},
 				   {"vector", vector},
@@ -162,4 +180,5 @@ const struct test group_fatal[] = {{"pair", pair},
 				   {"wait", wait},
 				   {"off-while-spinning", off_while_spinning},
 				   {"all-off", all_off},
+				   {"reset", reset},
 				   {NULL, NULL}};

@@ -248,8 +248,174 @@ static void devices(void)
 	CHECK_EQ(read32(UART + 0xfe0), 0x11);
 }
 
-const struct test group_fuzz[] = {{"words", words},
-				  {"registers", registers},
-				  {"instructions", instructions},
-				  {"devices", devices},
-				  {NULL, NULL}};
+/* --- A disk's queue --- */
+
+#define VIRTIO             0x0a000000ull
+#define VIRTIO_MAGIC       0x74726976u
+#define VQ_SIZE            8u
+#define DESC_NEXT          1
+#define DESC_WRITE         2
+#define STATUS_OK          15 /* acknowledge, driver, driver ok, features ok */
+#define STATUS_NEEDS_RESET 0x40
+#define NOT_DONE           0xaa
+
+enum virtio_reg {
+	V_MAGIC = 0x00,
+	V_DEVICE = 0x08,
+	V_FEATURES = 0x20,
+	V_FEATURES_SEL = 0x24,
+	V_QUEUE_SEL = 0x30,
+	V_QUEUE_NUM = 0x38,
+	V_QUEUE_READY = 0x44,
+	V_NOTIFY = 0x50,
+	V_INT_STATUS = 0x60,
+	V_INT_ACK = 0x64,
+	V_STATUS = 0x70,
+	V_DESC = 0x80,
+	V_AVAIL = 0x90,
+	V_USED = 0xa0,
+};
+
+struct desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags, next;
+};
+
+static uint32_t v_read(enum virtio_reg reg)
+{
+	return read32(VIRTIO + reg);
+}
+
+static void v_write(enum virtio_reg reg, uint32_t v)
+{
+	write32(VIRTIO + reg, v);
+}
+
+static void v_address(enum virtio_reg reg, uint64_t at)
+{
+	v_write(reg, (uint32_t)at);
+	v_write(reg + 4, (uint32_t)(at >> 32));
+}
+
+static void start_disk(uint64_t desc, uint64_t avail, uint64_t used, uint32_t num)
+{
+	v_write(V_STATUS, 0);
+	v_write(V_STATUS, 1);
+	v_write(V_STATUS, 3);
+	v_write(V_FEATURES_SEL, 1);
+	v_write(V_FEATURES, 1); /* version 1 */
+	v_write(V_FEATURES_SEL, 0);
+	v_write(V_FEATURES, 0);
+	v_write(V_STATUS, 11);
+	v_write(V_QUEUE_SEL, 0);
+	v_write(V_QUEUE_NUM, num);
+	v_address(V_DESC, desc);
+	v_address(V_AVAIL, avail);
+	v_address(V_USED, used);
+	v_write(V_QUEUE_READY, 1);
+	v_write(V_STATUS, STATUS_OK);
+}
+
+/* The queue and the data lie in the first big page; nothing else of ours may be written to. */
+static uint64_t data_address(uint32_t *len)
+{
+	static const uint64_t bad[] = {0,          8,     GICD,        NOTHING,    UART,
+				       0x3ffffff0, ~0ull, ~0ull - 511, 1ull << 40, 0x4ffff000};
+	static const uint32_t lengths[] = {0,   1,    15,    16,      17,         511,       512,
+					   513, 4096, 65536, 0x80000, 0xffffffff, 0x80000000};
+
+	*len = lengths[rnd() % 11];
+	if (rnd() % 6)
+		return (uint64_t)big_page(0) + 0x10000 + rnd() % 0x100000;
+	*len = lengths[rnd() % 13];
+	if (rnd() % 2) {
+		*len = 0xffffffff; /* begins in memory */
+		return (uint64_t)big_page(0) + 0x10000;
+	}
+	return bad[rnd() % 10];
+}
+
+static void random_ring(struct desc *d, volatile uint16_t *avail)
+{
+	for (unsigned int i = 0; i < VQ_SIZE; i++) {
+		d[i].addr = data_address(&d[i].len);
+		d[i].flags = rnd() % 16 ? rnd() % 4 : (uint16_t)rnd();
+		d[i].next = rnd() % 16 ? (i + 1) % VQ_SIZE : (uint16_t)rnd() % 12;
+		/* Often what a request begins with: a header of 16 bytes. */
+		if (i % 3 == 0 && rnd() % 4) {
+			uint64_t *header = (uint64_t *)((uint8_t *)big_page(0) + 0x8000 + 64 * i);
+
+			header[0] = rnd() % 4 ? rnd() % 2 : rnd() % 16;
+			header[1] = rnd() % 4 ? rnd() % 2048 : rnd();
+			d[i] = (struct desc){(uint64_t)header, 16, DESC_NEXT,
+					     (uint16_t)((i + 1) % VQ_SIZE)};
+		}
+	}
+	for (unsigned int i = 0; i < VQ_SIZE; i++)
+		avail[2 + i] = rnd() % 8 ? (uint16_t)(rnd() % VQ_SIZE) : (uint16_t)rnd();
+	dmb();
+	avail[1] = rnd() % 8 ? (uint16_t)(avail[1] + rnd() % VQ_SIZE) : (uint16_t)rnd();
+}
+
+/* Read the first sector; the device must be as good as new after a reset. */
+static bool reads_a_sector(void)
+{
+	uint8_t *base = big_page(0);
+	struct desc *d = (struct desc *)base;
+	volatile uint16_t *avail = (uint16_t *)(base + 0x1000), *used = (uint16_t *)(base + 0x2000);
+	uint64_t *header = (uint64_t *)(base + 0x3000), t = now();
+	volatile uint8_t *status = base + 0x4000;
+
+	memset(base, 0, 0x5000);
+	*status = NOT_DONE;
+	header[0] = header[1] = 0;
+	d[0] = (struct desc){(uint64_t)header, 16, DESC_NEXT, 1};
+	d[1] = (struct desc){(uint64_t)base + 0x5000, 512, DESC_NEXT | DESC_WRITE, 2};
+	d[2] = (struct desc){(uint64_t)status, 1, DESC_WRITE, 0};
+	start_disk((uint64_t)d, (uint64_t)avail, (uint64_t)used, VQ_SIZE);
+	avail[1] = 1;
+	dsb();
+	v_write(V_NOTIFY, 0);
+	while (used[1] != 1 && now() - t < ns_to_ticks(5000000000ull))
+		;
+	v_write(V_INT_ACK, v_read(V_INT_STATUS));
+	return used[1] == 1 && *status == 0;
+}
+
+static void disk(void)
+{
+	uint8_t *base = big_page(0);
+	unsigned int needs_reset = 0, completed = 0;
+
+	if (v_read(V_MAGIC) != VIRTIO_MAGIC || v_read(V_DEVICE) != 2)
+		return;
+	irqs_off();
+	CHECK(reads_a_sector());
+	for (unsigned int i = 0; i < 1500; i++) {
+		volatile uint16_t *used = (uint16_t *)(base + 0x2000);
+
+		memset(base, 0, 0x3000);
+		start_disk((uint64_t)base, (uint64_t)base + 0x1000, (uint64_t)base + 0x2000,
+			   rnd() % 16 ? VQ_SIZE : (uint32_t)rnd() % 2048);
+		for (unsigned int k = 0; k < 3; k++) {
+			random_ring((struct desc *)base, (uint16_t *)(base + 0x1000));
+			v_write(V_NOTIFY, rnd() % 8 ? 0 : (uint32_t)rnd());
+			for (volatile unsigned int w = rnd() % 300; w; w--)
+				;
+			v_write(V_INT_ACK, v_read(V_INT_STATUS));
+		}
+		completed += used[1] != 0;
+		needs_reset += (v_read(V_STATUS) & STATUS_NEEDS_RESET) != 0;
+		if (i % 100 == 0)
+			CHECK(reads_a_sector());
+	}
+	CHECK(reads_a_sector());
+	CHECK(needs_reset > 0 && completed > 0);
+	v_write(V_STATUS, 0);
+	quiet();
+}
+
+const struct test group_fuzz[] = {
+	{"words", words},     {"registers", registers}, {"instructions", instructions},
+	{"devices", devices}, {"disk", disk},           {NULL, NULL}};

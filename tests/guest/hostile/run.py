@@ -30,7 +30,7 @@ FATAL = {
     'crossing': STOPPED, 'crossing-store': STOPPED, 'no-stack': STOPPED,
     'no-vectors': KILLED, 'device-vectors': KILLED, 'spin': KILLED, 'all-spin': KILLED,
     'sleep': KILLED, 'wait': KILLED, 'all-off': KILLED,
-    'off-while-spinning': OFF,
+    'off-while-spinning': OFF, 'reset': OFF,
 }
 
 

@@ -463,6 +463,181 @@ static void address_translation(void)
 	CHECK_EQ(at_s1e1r(W(0)) & 0x7f, 1 | (FSC_TRANSLATION | 3) << 1);
 }
 
+/*
+ * All of it at random, against a model: two address spaces and a common part, pages and contiguous
+ * groups, both halves, both levels' rights, PAN, every kind of maintenance.
+ */
+#define SPACES 3
+#define MODEL  128 /* pages */
+#define FRAMES 32
+
+static struct {
+	uint64_t desc; /* 0: none */
+} model[MODEL];
+static unsigned int space;
+
+static uint64_t model_va(unsigned int i)
+{
+	return i & 1 ? H(i) : W(i);
+}
+
+/* An entry goes: maintenance by one of the ways that reach it. */
+static void model_drop(unsigned int i)
+{
+	uint64_t va = model_va(i);
+	bool ng = model[i].desc & D_NG;
+
+	set_pte(va, 0);
+	switch (rnd() % 6) {
+	case 0:
+		tlbi_va(va);
+		break;
+	case 1:
+		tlbi_va_asid(va, ng ? 1 + space : 0x777);
+		break;
+	case 2:
+		if (!ng) {
+			tlbi_all();
+			break;
+		}
+		tlbi_asid(1 + space);
+		break;
+	case 3: /* VMALLE1, this CPU's */
+		asm volatile("dsb nshst\n tlbi vmalle1\n dsb nsh\n isb" ::: "memory");
+		break;
+	case 4: /* VALE1: the last level */
+		asm volatile("dsb nshst\n tlbi vaale1, %0\n dsb nsh\n isb" ::"r"((va >> 12) &
+										 0xfffffffffffull)
+			     : "memory");
+		break;
+	default: /* RVAAE1IS, from somewhat before to somewhat behind */
+		asm volatile("dsb ishst\n sys #0, c8, c2, #3, %0\n dsb ish\n isb" ::"r"(
+				     1ull << 46 | 3ull << 39 |
+				     (((va >> 12) - rnd() % 4) & 0x1fffffffffull))
+			     : "memory");
+	}
+	model[i].desc = 0;
+}
+
+static void model_make(unsigned int i)
+{
+	static const uint64_t rights[] = {0, D_RO, D_EL0, D_EL0 | D_RO};
+	uint64_t desc = (uint64_t)page(rnd() % FRAMES) | NORMAL | D_PAGE | rights[rnd() % 4];
+
+	if (rnd() & 1)
+		desc |= D_NG;
+	if (model[i].desc)
+		model_drop(i);
+	model[i].desc = desc;
+	set_pte(model_va(i), desc);
+}
+
+/* What the access should do: 0, or a fault status code. */
+static unsigned int model_fault(unsigned int i, bool write, bool unprivileged, bool pan)
+{
+	uint64_t d = model[i].desc;
+
+	if (!d)
+		return FSC_TRANSLATION | 3;
+	if (unprivileged && !(d & D_EL0))
+		return FSC_PERMISSION | 3;
+	if (!unprivileged && pan && (d & D_EL0))
+		return FSC_PERMISSION | 3;
+	return write && (d & D_RO) ? FSC_PERMISSION | 3 : 0;
+}
+
+static void model_access(unsigned int i)
+{
+	bool write = rnd() & 1, unprivileged = rnd() % 4 == 0, pan = rnd() & 1;
+	unsigned int offset = rnd() & 0xff8, before = this_cpu()->faults, want;
+	uint64_t va = model_va(i) + offset, v = rnd(), frame = model[i].desc & 0xfffffffff000ull;
+	volatile uint64_t *there = (uint64_t *)(frame + offset);
+
+	want = model_fault(i, write, unprivileged, pan);
+	if (pan)
+		asm volatile("msr pan, #1");
+	if (write && unprivileged)
+		asm volatile("sttr %0, [%1]" ::"r"(v), "r"(va) : "memory");
+	else if (write)
+		write64(va, v);
+	else if (unprivileged)
+		asm volatile("ldtr %0, [%1]" : "=r"(v) : "r"(va) : "memory");
+	else
+		v = read64(va);
+	asm volatile("msr pan, #0");
+	CHECK_EQ(this_cpu()->faults - before, want != 0);
+	if (want && this_cpu()->faults != before)
+		CHECK_EQ(this_cpu()->esr, ESR_DATA(want | (write ? WNR : 0)));
+	if (!want && this_cpu()->faults == before)
+		CHECK_EQ(*there, v);
+}
+
+/* To another ASID: its non-global entries are others, which the model has by making them anew. */
+static void model_switch(void)
+{
+	for (unsigned int i = 0; i < MODEL; i++)
+		if (model[i].desc & D_NG)
+			model_drop(i);
+	space = rnd() % SPACES;
+	tlbi_asid(1 + space);
+	set_asid(1 + space);
+}
+
+/* The same without maintenance: the entries of the other address space lie in the TLB until it is
+ * chosen again. */
+static void model_switch_lazily(void)
+{
+	unsigned int other = (space + 1) % SPACES;
+
+	/* Nothing of the other one may be there when its tables are the present ones. */
+	tlbi_asid(1 + other);
+	for (unsigned int i = 0; i < MODEL; i++) {
+		if (!(model[i].desc & D_NG))
+			continue;
+		model[i].desc = (uint64_t)page(rnd() % FRAMES) | NORMAL | D_NG | D_PAGE;
+		*(volatile uint64_t *)pte(model_va(i)) = model[i].desc;
+	}
+	dsb();
+	space = other;
+	set_asid(1 + space);
+}
+
+static void at_random(void)
+{
+	catch_faults(true);
+	for (unsigned int i = 0; i < MODEL; i++)
+		model[i].desc = 0;
+	space = 0;
+	set_asid(1);
+	for (unsigned int n = 0; n < 60000; n++) {
+		unsigned int i = rnd() % MODEL;
+
+		switch (rnd() % 64) {
+		case 0:
+			if (rnd() % 4)
+				model_switch_lazily();
+			else
+				model_switch();
+			break;
+		case 1:
+		case 2:
+		case 3:
+		case 4:
+			model_make(i);
+			break;
+		case 5:
+		case 6:
+			if (model[i].desc)
+				model_drop(i);
+			break;
+		default:
+			model_access(i);
+		}
+	}
+	set_asid(0);
+	tlbi_all();
+}
+
 const struct test group_tables[] = {{"break-before-make", break_before_make},
 				    {"invalid-is-not-cached", invalid_is_not_cached},
 				    {"permissions", permissions},
@@ -477,4 +652,5 @@ const struct test group_tables[] = {{"break-before-make", break_before_make},
 				    {"broken-tables", broken_tables},
 				    {"mmu-off", mmu_off},
 				    {"address-translation", address_translation},
+				    {"at-random", at_random},
 				    {NULL, NULL}};
