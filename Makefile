@@ -3,7 +3,7 @@
 #   make              build build/armature and the libraries
 #   make demo         from nothing to a Debian arm64 guest's shell
 #   make check        install what the tests need, and run them all (CHECK=all: as CI does)
-#   make check-kvm    the tests that need Linux's own KVM, under an emulated arm64 host
+#   make check-kvm    of these, the tests on Linux's own KVM, in emulated arm64 hosts
 #   make bench        figures, side by side with QEMU and the bare host
 #   make install      PREFIX (/usr/local) and DESTDIR are honoured
 #   make clean        remove what was built; distclean also what was fetched

@@ -23,7 +23,7 @@
 
 #define EXIT_FAILED  1
 #define EXIT_SKIPPED 77
-#define TEST_SECONDS (door->soft ? 60 : 300) /* Linux may run under emulation */
+#define TEST_SECONDS 300 /* for a KVM on an emulated host */
 #define MESSAGE_MAX  512
 
 const struct kvm_door *door;
@@ -183,7 +183,8 @@ struct tally {
 static void print_result(int n, const struct conform_test *t, const struct result *r,
 			 struct tally *sum)
 {
-	bool ok = !r->status, todo = t->linux_todo && !door->soft;
+	/* Not every version of Linux deviates: a row that passes is no TODO. */
+	bool ok = !r->status, todo = !ok && t->linux_todo && !door->soft;
 
 	if (r->status == EXIT_SKIPPED) {
 		sum->skipped++;
@@ -280,8 +281,19 @@ static const char *unknown_test(char **names, int nr)
 	return NULL;
 }
 
+/* What is wrong with the KVM behind @fd, or NULL. A KVM of arm64 always has PSCI. */
+static const char *no_arm64_kvm(int fd)
+{
+	if (door->ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		return "is no KVM";
+	if (door->ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PSCI_0_2) < 1)
+		return "is a KVM of another architecture than arm64";
+	return NULL;
+}
+
 static int choose_door(const char *name)
 {
+	const char *wrong;
 	int fd;
 
 	door = &soft_door;
@@ -296,14 +308,12 @@ static int choose_door(const char *name)
 			name, strerror(errno));
 		return 2;
 	}
-	if (door->ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
-		fprintf(stderr, "armature: conform: %s is no KVM; '--kvm soft' works everywhere\n",
-			name);
-		door->close(fd);
-		return 2;
-	}
+	wrong = no_arm64_kvm(fd);
 	door->close(fd);
-	return 0;
+	if (!wrong)
+		return 0;
+	fprintf(stderr, "armature: conform: %s %s; '--kvm soft' works everywhere\n", name, wrong);
+	return 2;
 }
 
 int conform_main(int argc, char **argv)

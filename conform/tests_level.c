@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "conform/conform.h"
 
@@ -395,76 +397,99 @@ static void two_at_work(unsigned int arg)
 
 /* ---- None lost ---- */
 
-#define DEADLINES   100000
-#define MAX_DELAY   20 /* microseconds: longer than an entry takes */
-#define SEEN        9  /* the register by which user space tells that it saw the rise */
-#define WATCH_US    500000
-#define WATCH_TIMES 6
+#define DEADLINES 100000
+#define MAX_DELAY 20 /* microseconds: longer than an entry takes */
+#define BOTH      (KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER)
+/* By these registers user space says that it saw the rises, and the next delays in ticks. */
+#define NEXT_V 9
+#define NEXT_P 10
+/* A change is lost when the vCPU has spun for so long, in its own processor time, without one. */
+#define PATIENCE_S 1
+#define WATCH_US   50000
 
-/* The guest asks for a delay: a load from REPORT_ADDR. */
-static bool asks_for_delay(struct guest *g, const struct outcome *o)
+struct watched {
+	clockid_t clock; /* the vCPU thread's processor time */
+	_Atomic unsigned int changes;
+};
+
+static time_t seconds_of(clockid_t clock)
 {
-	const struct kvm_run *r = g->run[0];
+	struct timespec t;
 
-	return !o->ret && o->reason == KVM_EXIT_MMIO && r->mmio.phys_addr == REPORT_ADDR &&
-	       !r->mmio.is_write;
+	clock_gettime(clock, &t);
+	return t.tv_sec;
 }
 
-/* Run until the guest asks for its next delay (rise: until the rise is told). */
-static void next_event(struct guest *g, uint64_t bit, bool rise, unsigned int round)
+/* A signal to the vCPU would make good what was lost, so it is watched from another thread. */
+static void *watch(void *arg)
 {
-	unsigned int signals = 0;
+	struct watched *w = arg;
+	unsigned int seen = 0, changes;
+	time_t since = seconds_of(w->clock);
+
+	for (;; usleep(WATCH_US)) {
+		changes = w->changes;
+		if (changes != seen)
+			since = seconds_of(w->clock);
+		else if (seconds_of(w->clock) > since + PATIENCE_S)
+			FAIL("round %u: a %s was lost", changes / 2, changes % 2 ? "fall" : "rise");
+		seen = changes;
+	}
+	return NULL;
+}
+
+/* Run until both levels are told to be @high. */
+static void both_change(struct guest *g, struct watched *w, bool high)
+{
 	struct outcome o;
 
-	for (;;) {
+	do {
 		o = run(g, 0);
-		if (rise && (o.level & bit))
-			return;
-		if (!rise && asks_for_delay(g, &o))
-			break;
 		if (o.ret != -1 || o.err != EINTR)
-			FAIL("round %u: KVM_RUN gave %d, errno %d, exit reason %u", round, o.ret,
-			     o.err, o.reason);
-		/* The watch interrupts now and then; a rise that does not come is lost. */
-		if (rise && signals++ > WATCH_TIMES)
-			FAIL("round %u: the rise was lost", round);
-	}
-	if (o.level & bit)
-		FAIL("round %u: still high after it was lowered", round);
+			FAIL("round %u: KVM_RUN gave %d, errno %d, exit reason %u", w->changes / 2,
+			     o.ret, o.err, o.reason);
+	} while ((o.level & BOTH) != (high ? BOTH : 0));
+	w->changes++;
 }
 
 /*
- * The guest lowers the timer, traps (so that KVM sees the fall), asks for a delay, arms the timer,
- * traps again (so that the deadline falls around an entry), and spins until it is told that user
- * space has seen the rise.
+ * The guest lowers both timers, traps (so that KVM sees the falls), arms both, traps again (so that
+ * the deadlines fall around an entry), and spins until it is told that user space has seen the
+ * rises.
  */
-static void none_lost(unsigned int dev)
+static void none_lost(unsigned int arg)
 {
-	const struct device *d = &devices[dev];
-	uint64_t max = TICKS(MAX_DELAY), seed = 0x853c49e6748fea9b, delay;
+	const struct device *v = &devices[DEV_VTIMER], *h = &devices[DEV_PTIMER];
+	uint64_t max = TICKS(MAX_DELAY), seed = 0x853c49e6748fea9b;
+	struct watched w = {0};
 	struct prog p = {0};
 	struct guest *g;
-	unsigned int loop, spin, i;
+	pthread_t thread;
+	unsigned int spin, i;
 
-	loop = a_here(&p);
-	d->lower(&p);
-	p_trap(&p);
-	a_ldr(&p, 3, ARM_TICKS, REPORT_BASE);
-	a_movi(&p, SEEN, 0);
-	d->arm(&p);
-	p_trap(&p);
+	v->raise(&p);
+	h->raise(&p);
 	spin = a_here(&p);
-	a_cbz(&p, SEEN, spin);
-	a_b(&p, loop);
-	g = start(d, &p);
-	signal_me_every(WATCH_US);
-	for (i = 0; i < DEADLINES; i++) {
+	a_cbz(&p, NEXT_V, spin);
+	v->lower(&p);
+	h->lower(&p);
+	p_trap(&p);
+	a_mov(&p, ARM_TICKS, NEXT_V);
+	a_movi(&p, NEXT_V, 0);
+	v->arm(&p);
+	a_mov(&p, ARM_TICKS, NEXT_P);
+	h->arm(&p);
+	p_trap(&p);
+	a_b(&p, spin);
+	g = start(v, &p);
+	CHECK(!pthread_getcpuclockid(pthread_self(), &w.clock));
+	CHECK(!pthread_create(&thread, NULL, watch, &w));
+	for (i = 0; i < DEADLINES / 2; i++) {
+		both_change(g, &w, true);
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
-		delay = (seed >> 33) % max;
-		next_event(g, d->bit, false, i);
-		memcpy(g->run[0]->mmio.data, &delay, sizeof(delay));
-		next_event(g, d->bit, true, i);
-		set_reg(g, 0, X_REG(SEEN), 1);
+		set_reg(g, 0, X_REG(NEXT_V), 1 + (seed >> 48) % max);
+		set_reg(g, 0, X_REG(NEXT_P), 1 + (seed >> 32) % max);
+		both_change(g, &w, false);
 	}
 }
 
@@ -632,10 +657,8 @@ static const struct conform_test tests[] = {
 		    "each vCPU has levels of its own: the other sees none", 0, NULL),
 	{"two-at-work", "two vCPUs that change levels at the same time each see their own",
 	 two_at_work, 0, 0, NULL},
-	{"none-lost/vtimer", "no rise is lost: 100,000 random deadlines around the moment of entry",
-	 none_lost, DEV_VTIMER, 0, NULL},
-	{"none-lost/ptimer", "no rise is lost: 100,000 random deadlines around the moment of entry",
-	 none_lost, DEV_PTIMER, 0, NULL},
+	{"none-lost", "no rise is lost: 100,000 random deadlines around the moment of entry",
+	 none_lost, 0, 0, NULL},
 	{"sync-regs/zero", "the field is there whatever kvm_valid_regs and kvm_dirty_regs say: 0",
 	 sync_regs, 0, 0, NULL},
 	{"sync-regs/ones",

@@ -307,7 +307,7 @@ static const struct conform_test tests[] = {
 	{"irq-line/errors", "an unknown vCPU or irq > 1 is -EINVAL; SPI and PPI are -ENXIO",
 	 irq_line_errors, 0, 0, NULL},
 	{"irq-line/creation-index", "the vCPU field is the creation index", creation_index, 0, 0,
-	 NULL},
+	 "later kernels take the id"},
 	{"init/pins", "VCPU_INIT lowers both pins", init_lowers_pins, 0, 0, NULL},
 	{"init/stale-field", "VCPU_INIT leaves the field stale, so the first run exits INTR",
 	 init_stale_field, 0, 0, NULL},
