@@ -44,7 +44,10 @@
 #define MMFR0                                                                       \
 	(F(5, 0) /* 48 bits */ | F(2, 4) /* 16-bit ASID */ | F(1, 8) /* BigEnd */ | \
 	 F(1, 20) /* TGran16; TGran64 and TGran4: 0 is supported */)
-#define MMFR1 (F(2, 0) /* HAFDBS */ | F(1, 12) /* HPDS */ | F(2, 20) /* PAN, ATS1E1RP */)
+/* ECBHB: no branch history outlives a context. */
+#define MMFR1                                                                        \
+	(F(2, 0) /* HAFDBS */ | F(1, 12) /* HPDS */ | F(2, 20) /* PAN, ATS1E1RP */ | \
+	 F(1, 60) /* ECBHB */)
 #define MMFR2 (F(1, 0) /* CnP */ | F(1, 4) /* UAO */ | F(1, 48) /* TTL */ | F(1, 60) /* E0PD */)
 
 #define SCTLR_RESET (SCTLR_RES1 | SCTLR_SA | SCTLR_SA0 | SCTLR_NTWI | SCTLR_NTWE | SCTLR_SPAN)

@@ -192,8 +192,11 @@ INTERRUPTS = (r'GIC-0 +27 Level +arch_timer', r'GIC-0 .*arm-pmu', r'GIC-0 .*uart
 
 def cloud():
     """Debian's cloud kernel, one CPU: its interrupts come from GIC-0"""
-    text = boot(run='uname -a; cat /proc/interrupts')
-    demand(text, r'^Linux guest 6\..*-cloud-arm64 .*aarch64', *INTERRUPTS)
+    text = boot(run='uname -a; cat /proc/interrupts; cd /sys/devices/system/cpu/vulnerabilities; grep . *')
+    demand(text, r'^Linux guest 6\..*-cloud-arm64 .*aarch64', r'^spectre_v2:', *INTERRUPTS)
+    weak = re.search(r'^\w+:.*(Vulnerable|but not).*$', text, re.M)
+    if weak:
+        raise Failed('the guest takes this CPU to be unsafe: ' + weak[0])
     count = re.search(r'^ *\d+: +(\d+) +GIC-0 +27', text, re.M)
     if int(count[1]) < 50:
         raise Failed('only %s timer interrupts' % count[1])
@@ -273,26 +276,46 @@ def disks():
             demand(text, r'^%s +/dev/%s' % (sums.split()[0], dev))
 
 
-def rootfs():
-    """A Debian root file system on a disk runs its own bash, perl and python3"""
+def on_rootfs(run, look=lambda image: None, **what):
+    """Run commands inside a copy of the root file system; look() at the copy afterwards."""
     with tempfile.TemporaryDirectory() as d:
         image = os.path.join(d, 'rootfs')
         subprocess.run(['cp', '--sparse=always', made('rootfs'), image], check=True)
-        text = boot(disks=[image], root='/dev/vda', timeout=120, run='cat /etc/debian_version; '
-                    "bash -c 'a=(1 2 3); echo bash ${#a[@]} $BASH_VERSION'; "
-                    "perl -e 'print join(q(-), map { $_ ** 2 } 1 .. 5), qq(\\n)'; "
-                    "python3 -c 'import math, json, hashlib; print(json.dumps([2 ** 100, math.pi, "
-                    "hashlib.sha256(bytes(1000)).hexdigest()]))'; echo kept > /root/kept")
-        demand(text, r'^\d+\.\d+$', r'^bash 3 5', '^1-4-9-16-25$',
-               r'^\[1267650600228229401496703205376, 3.141592653589793, '
-               '.541b3e9daa09b20bf85fa273e5cbd3e80185aa4ec298e765db87742b70138a53.\\]$')
-        kept = subprocess.run(['debugfs', '-R', 'cat /root/kept', image], capture_output=True,
-                              text=True, env={**os.environ, 'PATH': os.environ['PATH'] + ':/sbin:/usr/sbin'})
-        if kept.stdout != 'kept\n':
-            raise Failed('the file that the guest wrote is not in the image')
-        check = subprocess.run(['/sbin/e2fsck', '-fn', image], capture_output=True, text=True)
-        if check.returncode:
-            raise Failed('e2fsck: ' + check.stdout)
+        text = boot(disks=[image], root='/dev/vda', timeout=120, run=run, **what)
+        look(image)
+    return text
+
+
+def kept_and_clean(image):
+    kept = subprocess.run(['debugfs', '-R', 'cat /root/kept', image], capture_output=True,
+                          text=True, env={**os.environ, 'PATH': os.environ['PATH'] + ':/sbin:/usr/sbin'})
+    if kept.stdout != 'kept\n':
+        raise Failed('the file that the guest wrote is not in the image')
+    check = subprocess.run(['/sbin/e2fsck', '-fn', image], capture_output=True, text=True)
+    if check.returncode:
+        raise Failed('e2fsck: ' + check.stdout)
+
+
+def rootfs():
+    """A Debian root file system on a disk runs its own bash, perl and python3"""
+    text = on_rootfs('cat /etc/debian_version; '
+                     "bash -c 'a=(1 2 3); echo bash ${#a[@]} $BASH_VERSION'; "
+                     "perl -e 'print join(q(-), map { $_ ** 2 } 1 .. 5), qq(\\n)'; "
+                     "python3 -c 'import math, json, hashlib; print(json.dumps([2 ** 100, math.pi, "
+                     "hashlib.sha256(bytes(1000)).hexdigest()]))'; echo kept > /root/kept",
+                     kept_and_clean)
+    demand(text, r'^\d+\.\d+$', r'^bash 3 5', '^1-4-9-16-25$',
+           r'^\[1267650600228229401496703205376, 3.141592653589793, '
+           '.541b3e9daa09b20bf85fa273e5cbd3e80185aa4ec298e765db87742b70138a53.\\]$')
+
+
+def sixteen_k():
+    """A kernel with pages of 16 KiB, on two CPUs, runs a Debian root file system"""
+    text = on_rootfs("uname -a; nproc; getconf PAGESIZE; perl -e 'for (1 .. 20) { exit unless fork; "
+                     "wait } print length(join q(,), 1 .. 50000), qq( forked\\n)'; "
+                     'cat /proc/interrupts', kind='16k', cpus=2)
+    demand(text, r'^Linux guest \d\S*-arm64-16k .*aarch64', '^2$', '^16384$', '^288893 forked$',
+           *INTERRUPTS)
 
 
 def clocks():
@@ -403,7 +426,7 @@ def perf():
 TESTS = {
     'cloud': cloud, 'generic': generic, 'backports': backports, 'two-cpus': two_cpus,
     'eight-cpus': eight_cpus, 'reboot': reboot, 'disks': disks, 'rootfs': rootfs,
-    'clocks': clocks, 'perf': perf, 'shell': shell, 'leave': leave, 'killed': killed,
+    '16k': sixteen_k, 'clocks': clocks, 'perf': perf, 'shell': shell, 'leave': leave, 'killed': killed,
 }
 
 
