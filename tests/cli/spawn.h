@@ -54,6 +54,12 @@ void make_named(const char *name, const void *bytes, size_t len);
 unsigned int lines(const char *text);
 void has(const char *text, const char *part);
 
+/*
+ * What armature inherits is as a terminal's shell would have it. A shell without job control starts
+ * background jobs with the keyboard's signals ignored, nohup does so with SIGHUP.
+ */
+void default_signals(void);
+
 /* Waits for the end of a child. Return: as in struct result. */
 int wait_status(pid_t pid);
 

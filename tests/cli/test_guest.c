@@ -232,6 +232,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(output_that_nobody_reads),
 	};
 
+	default_signals();
 	armature = argv[1];
 	return cmocka_run_group_tests_name("guest", tests, setup, teardown);
 }

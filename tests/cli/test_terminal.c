@@ -48,9 +48,6 @@ static void start(enum guest guest)
 	if (!t.pid) {
 		close(t.master);
 		login_tty(t.slave);
-		/* A shell without job control starts background jobs with these ignored. */
-		signal(SIGINT, SIG_DFL);
-		signal(SIGQUIT, SIG_DFL);
 		alarm(30);
 		execl(armature, armature, "run", "--kvm", "soft", "-m", "64", "-c", "2", "-k",
 		      guest_option(guest), NULL);
@@ -267,6 +264,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(stops_and_continues),
 	};
 
+	default_signals();
 	armature = argv[1];
 	return cmocka_run_group_tests_name("terminal", tests, setup, teardown);
 }

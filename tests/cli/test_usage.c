@@ -150,6 +150,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(helps),
 	};
 
+	default_signals();
 	armature = argv[1];
 	return cmocka_run_group_tests_name("usage", tests, setup, teardown);
 }
