@@ -39,9 +39,11 @@ struct conform_test {
 	const char *linux_todo; /* how Linux is known to deviate */
 };
 
-#define NEEDS_PMU  (1u << 0)
-#define SOFT_ONLY  (1u << 1) /* demands more than the text does, of ours */
-#define NO_IRQCHIP (1u << 2) /* about a KVM that has no in-kernel irqchip to offer */
+#define NEEDS_PMU     (1u << 0)
+#define SOFT_ONLY     (1u << 1) /* demands more than the text does, of ours */
+#define NO_IRQCHIP    (1u << 2) /* about a KVM that has no in-kernel irqchip to offer */
+#define NEEDS_IRQCHIP (1u << 3)
+#define LONG          (1u << 4) /* may take minutes */
 
 struct conform_group {
 	const struct conform_test *tests;
@@ -112,6 +114,8 @@ bool has_cap(unsigned int cap);
 struct guest *guest_new(int nr, unsigned int features);
 /* The same, without KVM_ARM_VCPU_INIT. */
 struct guest *guest_bare(int nr);
+/* … the vCPUs, in the order of their creation, having these ids. */
+struct guest *guest_with_ids(const int *ids, int nr);
 int vcpu_init(struct guest *g, int i, unsigned int features);
 int vcpu_attr(struct guest *g, int i, unsigned long request, unsigned int group, uint64_t attr,
 	      void *addr);
@@ -135,7 +139,7 @@ void set_pin(struct guest *g, int i, unsigned int pin, int level);
 int irq_line(struct guest *g, uint32_t irq, int level);
 
 struct outcome run(struct guest *g, int i);
-/* The same, interrupted by a signal after @ms if it lasts so long; *late tells. */
+/* The same, interrupted by a signal every @ms; *late tells whether it lasted so long. */
 struct outcome run_for(struct guest *g, int i, unsigned int ms, bool *late);
 /* Run until the guest reports a value (a store to REPORT_ADDR); level changes in between are let
  * pass. */

@@ -52,11 +52,11 @@ static void add_ram(struct guest *g)
 	CHECK_EQ(kvm(g->vm, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&r), 0);
 }
 
-static void add_vcpu(struct guest *g, int i)
+static void add_vcpu(struct guest *g, int i, int id)
 {
 	int size = kvm(g->sys, KVM_GET_VCPU_MMAP_SIZE, 0);
 
-	g->vcpu[i] = kvm(g->vm, KVM_CREATE_VCPU, (unsigned long)i);
+	g->vcpu[i] = kvm(g->vm, KVM_CREATE_VCPU, (unsigned long)id);
 	if (g->vcpu[i] < 0)
 		FAIL("KVM_CREATE_VCPU: %s", strerror(-g->vcpu[i]));
 	CHECK(size > 0);
@@ -64,7 +64,7 @@ static void add_vcpu(struct guest *g, int i)
 	CHECK(g->run[i] != MAP_FAILED);
 }
 
-struct guest *guest_bare(int nr)
+struct guest *guest_with_ids(const int *ids, int nr)
 {
 	struct guest *g = calloc(1, sizeof(*g));
 	int i;
@@ -77,8 +77,15 @@ struct guest *guest_bare(int nr)
 	g->nr = nr;
 	add_ram(g);
 	for (i = 0; i < nr; i++)
-		add_vcpu(g, i);
+		add_vcpu(g, i, ids[i]);
 	return g;
+}
+
+struct guest *guest_bare(int nr)
+{
+	static const int ids[MAX_VCPUS] = {0, 1, 2, 3};
+
+	return guest_with_ids(ids, nr);
 }
 
 int vcpu_init(struct guest *g, int i, unsigned int features)
@@ -248,7 +255,8 @@ struct outcome run_for(struct guest *g, int i, unsigned int ms, bool *late)
 	uint64_t end = now_us() + ms * 1000;
 	struct outcome o;
 
-	signal_me_in(ms * 1000);
+	/* Again and again: the first may come before KVM_RUN begins, on a busy host. */
+	signal_me_every(ms * 1000);
 	o = run(g, i);
 	signal_none();
 	*late = now_us() >= end;

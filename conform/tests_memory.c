@@ -122,6 +122,9 @@ static void mmio_big_endian(unsigned int arg)
 
 /* ---- No syndrome ---- */
 
+#define FIELD_ATOMIC(isar0) ((isar0) >> 20 & 0xf)
+#define NR_ATOMICS          3 /* of the rows below */
+
 static void no_syndrome(unsigned int arg)
 {
 	/* All at [X20]. */
@@ -136,13 +139,16 @@ static void no_syndrome(unsigned int arg)
 		{"LDR Q", 0x3dc00000},
 		{"STR S", 0xbd000000},
 		{"LDXR", 0xc85f7c00},
+		/* Not on Armv8.0: */
 		{"CAS", 0xc8a07c01},
 		{"LDADD", 0xf8200001},
 		{"SWP", 0xf8208001},
 	};
-	struct guest *g;
+	struct guest *g = guest_new(1, 0);
+	bool atomics = FIELD_ATOMIC(get_reg(g, 0, SYS_REG(A_ID_AA64ISAR0_EL1))) != 0;
+	unsigned int nr = ARRAY_SIZE(rows) - (atomics ? 0 : NR_ATOMICS);
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (unsigned int i = 0; i < nr; i++) {
 		struct prog p = {0};
 		struct outcome o;
 
@@ -201,7 +207,7 @@ static void tables_outside(unsigned int arg)
 {
 	struct prog p = {0};
 	struct guest *g;
-	uint64_t esr;
+	uint64_t esr = 0;
 
 	/* 4K granule, 39 bits, tables where there is no memory. */
 	a_msri(&p, A_TTBR0_EL1, OUTSIDE, 1);
@@ -214,11 +220,14 @@ static void tables_outside(unsigned int arg)
 	g = with_vector(&p);
 	/* The walk for the next fetch aborts; so does the vector's, for ever: read the state from
 	 * outside. */
-	run_for(g, 0, 20, &(bool){false});
-	esr = get_reg(g, 0, SYS_REG(A_ESR_EL1));
+	for (int i = 0; i < 100; i++) {
+		run_for(g, 0, 20, &(bool){false});
+		esr = get_reg(g, 0, SYS_REG(A_ESR_EL1));
+		if (EC(esr) == EC_IABT)
+			break;
+	}
 	CHECK_EQ(EC(esr), EC_IABT);
-	/* An external abort, be it told as one of the walk (as hardware does) or not (Linux). */
-	CHECK((FSC(esr) & ~3ull) == FSC_EXTERNAL_WALK_0 || FSC(esr) == FSC_EXTERNAL);
+	CHECK_EQ(FSC(esr), FSC_EXTERNAL);
 }
 
 static void maintenance_outside(unsigned int arg)

@@ -2,6 +2,7 @@
 /* The pins of a vCPU: KVM_IRQ_LINE of type CPU, what it wakes, and what VCPU_INIT does to it. */
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "conform/conform.h"
@@ -25,17 +26,21 @@ static void add_vectors(struct prog *p)
 	p_spin(p);
 }
 
-static struct guest *start(struct prog *p, int nr)
+/* All vCPUs of @g at the program's beginning. */
+static struct guest *start_all(struct guest *g, struct prog *p)
 {
-	struct guest *g = guest_new(nr, 0);
-
 	add_vectors(p);
 	guest_load(g, p, 0);
-	for (int i = 0; i < nr; i++) {
+	for (int i = 0; i < g->nr; i++) {
 		guest_start(g, i, 0);
 		set_reg(g, i, SYS_REG(A_VBAR_EL1), RAM_BASE + VECTORS);
 	}
 	return g;
+}
+
+static struct guest *start(struct prog *p, int nr)
+{
+	return start_all(guest_new(nr, 0), p);
 }
 
 struct driver {
@@ -188,17 +193,36 @@ static void irq_line_errors(unsigned int arg)
 /* The vCPU field is the index of creation, not the id. */
 static void creation_index(unsigned int arg)
 {
+	static const int ids[] = {3, 0};
 	struct prog p = {0};
-	struct guest *g = guest_bare(0);
-	int i;
+	struct guest *g;
+	bool late;
 
-	for (i = 0; i < 2; i++)
-		g->vcpu[i] = kvm(g->vm, KVM_CREATE_VCPU, i ? 0 : 3);
+	a_daifclr(&p, A_DAIF_I | A_DAIF_F);
+	p_spin(&p);
+	g = guest_with_ids(ids, ARRAY_SIZE(ids));
+	CHECK_EQ(vcpu_init(g, 0, 1u << KVM_ARM_VCPU_PSCI_0_2), 0);
+	CHECK_EQ(vcpu_init(g, 1, 1u << KVM_ARM_VCPU_PSCI_0_2), 0);
+	start_all(g, &p);
 	/* Index 3 does not exist although an id 3 does. */
 	CHECK_EQ(irq_line(g, IRQ_VCPU(3), 1), -EINVAL);
 	CHECK_EQ(irq_line(g, IRQ_VCPU(0), 1), 0);
-	CHECK_EQ(irq_line(g, IRQ_VCPU(1), 1), 0);
-	a_nop(&p);
+	CHECK(run_for(g, 1, 20, &late).err == EINTR && late);
+	CHECK_EQ(run_to_report(g, 0), TOOK_IRQ);
+}
+
+/* With an in-kernel irqchip, a vCPU's pins are not the VMM's. */
+static void irqchip_pins(unsigned int arg)
+{
+	struct kvm_create_device d = {.type = KVM_DEV_TYPE_ARM_VGIC_V3};
+	struct guest *g = guest_new(1, 0);
+
+	if (kvm(g->vm, KVM_CREATE_DEVICE, (uintptr_t)&d) < 0) {
+		d.type = KVM_DEV_TYPE_ARM_VGIC_V2;
+		CHECK_EQ(kvm(g->vm, KVM_CREATE_DEVICE, (uintptr_t)&d), 0);
+	}
+	CHECK_EQ(irq_line(g, IRQ_TYPE(KVM_ARM_IRQ_TYPE_CPU) | KVM_ARM_IRQ_CPU_IRQ, 1), -ENXIO);
+	CHECK_EQ(kvm((int)d.fd, _IO(KVMIO, 0xfe), 0), -ENOTTY);
 }
 
 static void init_lowers_pins(unsigned int arg)
@@ -243,7 +267,7 @@ static void init_stale_field(unsigned int arg)
 	o = run(g, 0);
 	CHECK_EQ(o.err, EINTR);
 	CHECK_EQ(o.reason, KVM_EXIT_INTR);
-	CHECK_EQ(o.level, 0);
+	CHECK_EQ(o.level & d->bit, 0);
 }
 
 static void init_pending_mmio(unsigned int arg)
@@ -251,20 +275,21 @@ static void init_pending_mmio(unsigned int arg)
 	struct prog p = {0};
 	struct guest *g;
 
-	p_report_imm(&p, 1);
+	a_ldr(&p, 3, 0, REPORT_BASE);
 	p_spin(&p);
 	g = start(&p, 1);
-	CHECK_EQ(run_to_report(g, 0), 1);
+	CHECK_EQ(run(g, 0).reason, KVM_EXIT_MMIO);
 	CHECK_EQ(vcpu_init(g, 0, 1u << KVM_ARM_VCPU_PSCI_0_2), 0);
 	guest_start(g, 0, 0);
 	set_reg(g, 0, X_REG(0), 0x1234);
+	memcpy(g->run[0]->mmio.data, "\x78\x56\0\0\0\0\0\0", 8);
 	g->run[0]->immediate_exit = 1;
 	CHECK_EQ(run(g, 0).err, EINTR);
 	CHECK_EQ(get_reg(g, 0, PC_REG), RAM_BASE + 4);
-	CHECK_EQ(get_reg(g, 0, X_REG(0)), 0x1234);
+	CHECK_EQ(get_reg(g, 0, X_REG(0)), 0x5678);
 }
 
-static void wfe_yields(unsigned int arg)
+static void wfe_goes_on(unsigned int arg)
 {
 	struct prog p = {0};
 	struct guest *g;
@@ -308,12 +333,17 @@ static const struct conform_test tests[] = {
 	 irq_line_errors, 0, 0, NULL},
 	{"irq-line/creation-index", "the vCPU field is the creation index", creation_index, 0, 0,
 	 "later kernels take the id"},
+	{"irq-line/irqchip",
+	 "with an in-kernel irqchip the CPU type is -ENXIO; unknown ioctls on its device are "
+	 "-ENOTTY",
+	 irqchip_pins, 0, NEEDS_IRQCHIP, NULL},
 	{"init/pins", "VCPU_INIT lowers both pins", init_lowers_pins, 0, 0, NULL},
 	{"init/stale-field", "VCPU_INIT leaves the field stale, so the first run exits INTR",
 	 init_stale_field, 0, 0, NULL},
-	{"init/pending-mmio", "a pending MMIO survives VCPU_INIT and adds 4 to the new PC",
+	{"init/pending-mmio",
+	 "a pending MMIO survives VCPU_INIT: its data and 4 for the PC go to the new state",
 	 init_pending_mmio, 0, 0, NULL},
-	{"wfe", "WFE yields", wfe_yields, 0, 0, NULL},
+	{"wfe", "WFE does not block", wfe_goes_on, 0, 0, NULL},
 };
 
 const struct conform_group group_pin = {tests, ARRAY_SIZE(tests)};

@@ -182,15 +182,15 @@ static void cpu_on(unsigned int arg)
 static void stopped_sleeps(unsigned int arg)
 {
 	struct guest *g = two_with_second_off();
+	uint64_t begin, delay = counter_frequency() / 50;
 	struct outcome o;
-	uint64_t begin;
 	bool late;
 
 	g->run[1]->immediate_exit = 1;
 	run(g, 1);
 	g->run[1]->immediate_exit = 0;
 	set_reg(g, 1, KVM_REG_ARM_TIMER_CNT, 0);
-	set_reg(g, 1, KVM_REG_ARM_TIMER_CVAL, counter_frequency() / 100);
+	set_reg(g, 1, KVM_REG_ARM_TIMER_CVAL, delay);
 	set_reg(g, 1, KVM_REG_ARM_TIMER_CTL, 1);
 	set_pin(g, 1, KVM_ARM_IRQ_CPU_IRQ, 1);
 	begin = now_us();

@@ -29,6 +29,9 @@
 
 int access_data_fault(struct cpu *cpu, uint64_t va, unsigned int fsc, uint32_t iss)
 {
+	/* What Linux's KVM injects (kvm_inject_dabt()) says nothing of the access. */
+	if (fsc == FSC_EXTERNAL)
+		iss = 0;
 	cpu->fault.esr = ESR(cpu->ps.el ? EC_DABT : EC_DABT_LOW, fsc | iss);
 	cpu->fault.far = va;
 	cpu->fault.far_valid = true;

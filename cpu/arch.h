@@ -92,16 +92,15 @@
 #define FPSR_RW (BIT64(27) | BIT64(7) | BITS64(4, 0))
 
 /* ISS of aborts (D13.2.40) */
-#define ISS_WNR           (1u << 6)
-#define ISS_CM            (1u << 8)
-#define FSC_ADDRESS_SIZE  0x00u /* | level */
-#define FSC_TRANSLATION   0x04u
-#define FSC_ACCESS_FLAG   0x08u
-#define FSC_PERMISSION    0x0cu
-#define FSC_EXTERNAL      0x10u
-#define FSC_WALK_EXTERNAL 0x14u /* | level */
-#define FSC_ALIGNMENT     0x21u
-#define FSC_DEBUG         0x22u
+#define ISS_WNR          (1u << 6)
+#define ISS_CM           (1u << 8)
+#define FSC_ADDRESS_SIZE 0x00u /* | level */
+#define FSC_TRANSLATION  0x04u
+#define FSC_ACCESS_FLAG  0x08u
+#define FSC_PERMISSION   0x0cu
+#define FSC_EXTERNAL     0x10u
+#define FSC_ALIGNMENT    0x21u
+#define FSC_DEBUG        0x22u
 
 /* PAR_EL1 */
 #define PAR_F          BIT64(0)

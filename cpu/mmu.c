@@ -252,7 +252,7 @@ static int update_descriptor(struct walk *w, uint64_t pa, uint64_t raw, uint64_t
 	uint64_t *host = desc_host(w->cpu, pa, &slot);
 
 	if (slot->readonly)
-		return fault(r, FSC_WALK_EXTERNAL, w->level);
+		return fault(r, FSC_EXTERNAL, 0);
 	if (!__atomic_compare_exchange_n(host, &expect, value, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_SEQ_CST))
 		return 1;
@@ -319,8 +319,9 @@ static int walk_once(struct cpu *cpu, const struct regime *g, uint64_t va, unsig
 		uint64_t desc;
 		int step;
 
+		/* Where a table is not in memory Linux's KVM injects an abort that is not one of a walk. */
 		if (!host)
-			return fault(r, FSC_WALK_EXTERNAL, w.level);
+			return fault(r, FSC_EXTERNAL, 0);
 		desc = desc_order(cpu, __atomic_load_n(host, __ATOMIC_ACQUIRE));
 		step = walk_step(&w, desc, r);
 		if (step < 0)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
@@ -95,7 +96,12 @@ static const char *const verdict_text[] = {
 
 static const char *why_not(enum vmm_kvm_verdict verdict)
 {
-	return verdict == VMM_KVM_CANNOT_OPEN ? strerror(errno) : verdict_text[verdict];
+	static _Thread_local char text[128];
+
+	if (verdict != VMM_KVM_CANNOT_OPEN)
+		return verdict_text[verdict];
+	snprintf(text, sizeof(text), "cannot be opened: %s", strerror(errno));
+	return text;
 }
 
 static const struct vmm_kvm *choose_soft(int *fd)

@@ -586,7 +586,7 @@ static void test_address_translation(void **state)
 	assert_int_equal(at(cpu, 8, S1E1R, 0x16000) & 0xfffffffff001, NO_MEMORY);
 	msr(cpu, R_TTBR0, NO_MEMORY);
 	assert_int_equal(sysinsn_execute(cpu, SYSREG(1, 0, 7, 8, 0), 0x10000), CPU_FAULT);
-	assert_int_equal(cpu->fault.esr, ESR(EC_DABT, 0x154));
+	assert_int_equal(cpu->fault.esr, ESR(EC_DABT, 0x10));
 	rig_free(rig);
 }
 

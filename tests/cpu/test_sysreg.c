@@ -111,7 +111,7 @@ static void test_identification(void **state)
 		{SYSREG(3, 0, 0, 6, 1), 0x111001},
 		{SYSREG(3, 0, 0, 6, 2), 0},
 		{SYSREG(3, 0, 0, 7, 0), 0x100125},
-		{SYSREG(3, 0, 0, 7, 1), 0x201002},
+		{SYSREG(3, 0, 0, 7, 1), 0x1000000000201002},
 		/* E0PD, TTL, UAO, CnP */
 		{SYSREG(3, 0, 0, 7, 2), 0x1001000000000011},
 	};
