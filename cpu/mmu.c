@@ -319,7 +319,8 @@ static int walk_once(struct cpu *cpu, const struct regime *g, uint64_t va, unsig
 		uint64_t desc;
 		int step;
 
-		/* Where a table is not in memory Linux's KVM injects an abort that is not one of a walk. */
+		/* Where a table is not in memory Linux's KVM injects an abort that is not one of a
+		 * walk. */
 		if (!host)
 			return fault(r, FSC_EXTERNAL, 0);
 		desc = desc_order(cpu, __atomic_load_n(host, __ATOMIC_ACQUIRE));
