@@ -39,7 +39,7 @@ bench:
 	@bench/run
 
 install: all
-	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@meson setup --reconfigure --prefix $(PREFIX) $(BUILD) >/dev/null
 	DESTDIR=$(DESTDIR) meson install --no-rebuild -C $(BUILD)
 
 clean:

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,10 +51,14 @@ static int unknown(const char *typed)
 	return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv)
 {
 	if (argc < 2) {
 		complain("a command is needed, as in 'armature run -k Image'; --help lists them");
+		return EXIT_USAGE;
+	}
+	if (argc > 2 && argv[1][0] == '-') {
+		complain("after '%s' nothing is expected, not '%s'", argv[1], argv[2]);
 		return EXIT_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
@@ -67,4 +72,16 @@ int main(int argc, char **argv)
 			return commands[i].main(argc - 2, argv + 2);
 	}
 	return unknown(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+	int status = command(argc, argv);
+
+	/* A result that nobody gets is none. */
+	if ((fflush(stdout) || ferror(stdout)) && !status) {
+		complain("standard output: %s", strerror(errno ? errno : EIO));
+		status = EXIT_USAGE;
+	}
+	return status;
 }

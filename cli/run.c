@@ -21,8 +21,8 @@ struct run_options {
 };
 
 /*
- * "NAME,flag": cuts a known flag off a copy of the name. A comma that is followed by anything else
- * belongs to the name when a flag is not meant there.
+ * "NAME,flag": cuts the flag off a copy of the name. A name cannot have a comma in it: what is
+ * behind one and is no flag is most likely a flag misspelt.
  */
 static int split_flag(struct run_options *options, const char *option, const char *value,
 		      const char *flag, const char **name, bool *set)

@@ -265,7 +265,7 @@ static int help(void)
 	       "  --kvm soft    armature's own KVM (the default)\n"
 	       "  --kvm PATH    Linux's, usually /dev/kvm, on an arm64 host\n"
 	       "  --list        the tests, each with the sentence that it checks\n\n"
-	       "Exit status: 0 if all that could run passed, 1 if not, 2 for bad arguments.\n");
+	       "Exit status: 0 if all that could run passed, 1 if not, 2 if none was started.\n");
 	return 0;
 }
 
@@ -330,17 +330,25 @@ int conform_main(int argc, char **argv)
 	int i, n;
 
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
-		if (!strcmp(argv[i], "--help"))
+		if (!strcmp(argv[i], "--")) {
+			i++;
+			break;
+		}
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return help();
 		if (!strcmp(argv[i], "--list"))
 			list = true;
-		else if (!strcmp(argv[i], "--kvm") && i + 1 < argc)
+		else if (!strcmp(argv[i], "--kvm") && i + 1 == argc)
+			return usage("a value is missing after", argv[i]);
+		else if (!strcmp(argv[i], "--kvm"))
 			kvm_name = argv[++i];
 		else if (!strncmp(argv[i], "--kvm=", 6))
 			kvm_name = argv[i] + 6;
 		else
 			return usage("unknown option", argv[i]);
 	}
+	if (!kvm_name[0] || !strcmp(kvm_name, "auto"))
+		return usage("give soft or a path after --kvm, not", kvm_name);
 	argc -= i;
 	argv += i;
 	n = for_each_test(argv, argc, NULL, NULL);

@@ -6,7 +6,7 @@
  *   t translate   f forward   k fold   d dead   p place    l lower
  * and s instructions retired at a vCPU's end, what the code cache holds at a machine's; h addresses of the executor's handlers, to read a profile with
  *
- * ARMATURE_VERIFY in the environment has the IR of each block checked as the front end made it and after each pass.
+ * ARMATURE_VERIFY in the environment has the IR of each block checked as the front end made it and after each pass on it.
  *
  * ARMATURE_LOCKSTEP=1 makes plain blocks: what forwards, folds, drops, delays or fuses is off, and every PUT is executed
  * where the front end wrote it. With ARMATURE_LOCKSTEP=insn a block is one guest instruction as well. This is the reference that
@@ -22,6 +22,12 @@
 #include "engine/exec/exec.h"
 #include "engine/pass/pass.h"
 
+/* A switch in the environment: on with any value but none and 0. */
+static bool is_on(const char *value)
+{
+	return value && *value && strcmp(value, "0");
+}
+
 struct translator *translator_create(void)
 {
 	struct translator *t = calloc(1, sizeof(*t));
@@ -36,10 +42,10 @@ struct translator *translator_create(void)
 	}
 	const char *lockstep = getenv("ARMATURE_LOCKSTEP");
 
-	t->plain = lockstep && *lockstep && strcmp(lockstep, "0");
+	t->plain = is_on(lockstep);
 	t->max_insns = lockstep && !strcmp(lockstep, "insn") ? 1 : IR_MAX_INSNS;
 	t->dumps = getenv("ARMATURE_DUMP");
-	t->verifies = getenv("ARMATURE_VERIFY");
+	t->verifies = is_on(getenv("ARMATURE_VERIFY"));
 	return t;
 }
 

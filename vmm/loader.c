@@ -7,6 +7,7 @@
  */
 #include "vmm/loader.h"
 #include "vmm/fdt.h"
+#include "vmm/files.h"
 #include "vmm/report.h"
 
 #include <endian.h>
@@ -66,43 +67,38 @@ static int complain(const struct vmm_boot *boot, const char *what, int err)
 	return err;
 }
 
-static int too_large(const char *what, const char *path, uint64_t end, const struct vmm_memory *mem)
+static uint64_t file_size(int fd)
 {
+	struct stat st;
+
+	return fstat(fd, &st) ? 0 : (uint64_t)st.st_size;
+}
+
+/* @end: where what is being loaded would end. Behind it come an initrd, if that is not it, and the
+ * device tree. */
+static int too_large(const struct vmm_boot *boot, const char *what, const char *path, uint64_t end,
+		     const struct vmm_memory *mem)
+{
+	if (boot->initrd && path != boot->initrd)
+		end = ALIGN_UP(end, REGION) + file_size(boot->initrd_fd);
+	end = ALIGN_UP(end, REGION) + VMM_FDT_MAX;
 	vmm_report("%s '%s': too large for the memory of %llu MiB; --mem %llu would do", what, path,
 		   (unsigned long long)(mem->size / MIB),
 		   (unsigned long long)(ALIGN_UP(end - mem->base, MIB) / MIB));
 	return -E2BIG;
 }
 
-static int open_file(const char *what, const char *path, int *fd)
-{
-	struct stat st;
-
-	*fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (*fd < 0 || fstat(*fd, &st)) {
-		const int err = -errno;
-
-		vmm_report("%s '%s': %s", what, path, strerror(-err));
-		return err;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		vmm_report("%s '%s': not a file", what, path);
-		return -EINVAL;
-	}
-	return 0;
-}
-
 int vmm_boot_open(struct vmm_boot *boot, const char *kernel, bool flat, const char *initrd)
 {
-	int err = 0;
-
 	*boot = (struct vmm_boot){
 		.kernel = kernel, .initrd = initrd, .flat = flat, .kernel_fd = -1, .initrd_fd = -1};
 	if (kernel)
-		err = open_file("kernel", kernel, &boot->kernel_fd);
-	if (!err && initrd)
-		err = open_file("initrd", initrd, &boot->initrd_fd);
-	return err;
+		boot->kernel_fd = vmm_input_open("kernel", kernel);
+	if (kernel && boot->kernel_fd < 0)
+		return boot->kernel_fd;
+	if (initrd)
+		boot->initrd_fd = vmm_input_open("initrd", initrd);
+	return initrd && boot->initrd_fd < 0 ? boot->initrd_fd : 0;
 }
 
 void vmm_boot_close(struct vmm_boot *boot)
@@ -112,13 +108,6 @@ void vmm_boot_close(struct vmm_boot *boot)
 	if (boot->initrd_fd >= 0)
 		close(boot->initrd_fd);
 	boot->kernel_fd = boot->initrd_fd = -1;
-}
-
-static uint64_t file_size(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) ? 0 : (uint64_t)st.st_size;
 }
 
 /* Reads all of [offset, offset + len). Return: 0, -ENODATA at the end of the file, or -errno. */
@@ -306,7 +295,8 @@ static int load_body(struct vmm_boot *boot, const struct vmm_memory *mem, struct
 	uint64_t got, more = 0, size;
 
 	if (room < have)
-		return too_large("kernel", boot->kernel, mem->base + offset + source->size, mem);
+		return too_large(boot, "kernel", boot->kernel, mem->base + offset + source->size,
+				 mem);
 	image = mem->host + offset;
 	memcpy(image, header, have);
 	if (source_read(source, image + have, room - have, &got))
@@ -315,7 +305,7 @@ static int load_body(struct vmm_boot *boot, const struct vmm_memory *mem, struct
 		return complain(boot, "truncated: its gzip data ends too early", -EINVAL);
 	got += have;
 	if (got == room && !source_read(source, &extra, 1, &more) && more)
-		return too_large("kernel", boot->kernel,
+		return too_large(boot, "kernel", boot->kernel,
 				 mem->base + offset + (source->gz ? got + 1 : source->size), mem);
 	if (!boot->flat && is_truncated(image, got, header))
 		return complain(boot, "truncated: shorter than its header says", -EINVAL);
@@ -325,7 +315,7 @@ static int load_body(struct vmm_boot *boot, const struct vmm_memory *mem, struct
 	else if (size < got)
 		size = got;
 	if (size > room)
-		return too_large("kernel", boot->kernel, mem->base + offset + size, mem);
+		return too_large(boot, "kernel", boot->kernel, mem->base + offset + size, mem);
 	boot->entry = mem->base + offset;
 	*end = boot->entry + size;
 	return 0;
@@ -342,6 +332,8 @@ static int load_kernel(struct vmm_boot *boot, const struct vmm_memory *mem, uint
 		return err;
 	if (source_read(&source, &header, sizeof(header), &have))
 		err = complain(boot, "broken gzip data", -EINVAL);
+	else if (!have)
+		err = complain(boot, "empty", -EINVAL);
 	else if (have < sizeof(header) && !boot->flat)
 		err = complain(boot, "truncated: shorter than an arm64 Image's header", -EINVAL);
 	else if (!boot->flat && le32toh(header.magic) != IMAGE_MAGIC)
@@ -366,8 +358,7 @@ static int load_initrd(struct vmm_boot *boot, const struct vmm_memory *mem, uint
 		return -EINVAL;
 	}
 	if (!to)
-		return too_large("initrd", boot->initrd, ALIGN_UP(at + size, REGION) + VMM_FDT_MAX,
-				 mem);
+		return too_large(boot, "initrd", boot->initrd, at + size, mem);
 	err = read_at(boot->initrd_fd, to, size, 0);
 	if (err) {
 		vmm_report("initrd '%s': %s", boot->initrd,
@@ -393,8 +384,7 @@ int vmm_boot_load(struct vmm_boot *boot, const struct vmm_memory *mem)
 		return err;
 	boot->dtb = ALIGN_UP(end, REGION);
 	if (!vmm_memory_at(mem, boot->dtb, VMM_FDT_MAX))
-		return too_large(boot->initrd ? "initrd" : "kernel",
-				 boot->initrd ? boot->initrd : boot->kernel,
-				 boot->dtb + VMM_FDT_MAX, mem);
+		return too_large(boot, boot->initrd ? "initrd" : "kernel",
+				 boot->initrd ? boot->initrd : boot->kernel, end, mem);
 	return 0;
 }

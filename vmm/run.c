@@ -9,6 +9,7 @@
 #include "vmm/console.h"
 #include "vmm/counters.h"
 #include "vmm/fdt.h"
+#include "vmm/files.h"
 #include "vmm/report.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@
 struct run {
 	const struct vmm_config *config;
 	const struct vmm_kvm *kvm;
-	int system_fd, signal_fd;
+	int system_fd, signal_fd, dump_fd;
 	struct vmm_memory memory;
 	struct vmm_boot boot;
 	struct vmm_disk disks[VMM_MAX_DISKS];
@@ -44,39 +45,31 @@ struct run {
 
 static int read_dtb(struct run *run, const char *path)
 {
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = -1;
+	const int fd = vmm_input_open("dtb", path);
+	ssize_t n;
 
-	if (fd >= 0)
-		n = read(fd, run->dtb, VMM_FDT_MAX);
-	if (n < 0) {
-		const int err = -errno;
-
-		vmm_report("dtb '%s': %s", path, strerror(-err));
-		if (fd >= 0)
-			close(fd);
-		return err;
-	}
+	if (fd < 0)
+		return fd;
+	n = read(fd, run->dtb, VMM_FDT_MAX);
 	close(fd);
-	if ((size_t)n < sizeof(struct fdt_header) || fdt_check_full(run->dtb, (size_t)n)) {
+	if (n < (ssize_t)sizeof(struct fdt_header) || fdt_check_full(run->dtb, (size_t)n)) {
 		vmm_report("dtb '%s': not a device tree blob", path);
 		return -EINVAL;
 	}
 	return 0;
 }
 
-static int write_dtb(const struct run *run, const char *path)
+static int write_dtb(struct run *run)
 {
-	const size_t size = fdt_totalsize(run->dtb);
-	const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	int err = 0;
+	int err;
 
-	if (fd < 0 || write(fd, run->dtb, size) != (ssize_t)size)
+	vmm_output_begin(run->dump_fd);
+	err = vmm_output_write(run->dump_fd, run->dtb, fdt_totalsize(run->dtb));
+	if (close(run->dump_fd) && !err)
 		err = -errno;
-	if (fd >= 0 && close(fd) && !err)
-		err = -errno;
+	run->dump_fd = -1;
 	if (err)
-		vmm_report("--dump-dtb '%s': %s", path, strerror(-err));
+		vmm_report("--dump-dtb '%s': %s", run->config->dump_dtb, strerror(-err));
 	return err;
 }
 
@@ -207,10 +200,14 @@ static int open_files(struct run *run)
 		err = vmm_disk_open(&run->disks[run->nr_disks], disk->path, disk->read_only);
 		run->nr_disks += !err;
 	}
+	if (!err && config->dump_dtb) {
+		run->dump_fd = vmm_output_open("--dump-dtb", config->dump_dtb, config);
+		err = run->dump_fd < 0 ? run->dump_fd : 0;
+	}
 	if (!err && config->trace) {
-		err = vmm_trace_open(config->trace, run->started, &run->trace);
-		if (err)
-			vmm_report("--trace '%s': %s", config->trace, strerror(-err));
+		const int fd = vmm_output_open("--trace", config->trace, config);
+
+		err = fd < 0 ? fd : vmm_trace_open(fd, run->started, &run->trace);
 	}
 	return err;
 }
@@ -251,7 +248,9 @@ static int build(struct run *run)
 	if (!err)
 		place_dtb(run);
 	if (!err && run->config->dump_dtb)
-		err = write_dtb(run, run->config->dump_dtb);
+		err = write_dtb(run);
+	if (!err && run->trace)
+		vmm_trace_begin(run->trace);
 	return err;
 }
 
@@ -263,15 +262,18 @@ static int prepare(struct run *run)
 	run->dtb = calloc(1, VMM_FDT_MAX);
 	if (!run->dtb)
 		err = -ENOMEM;
-	if (!err)
+	/* While a FIFO to write to waits for its reader, signals still end the program. */
+	if (!err) {
+		err = open_files(run);
+		if (err)
+			return err;
 		err = take_signals(run);
+	}
 	if (err) {
 		vmm_report("%s", strerror(-err));
 		return err;
 	}
-	err = open_files(run);
-	if (!err)
-		err = load(run);
+	err = load(run);
 	return err ? err : build(run);
 }
 
@@ -344,6 +346,8 @@ static void clean_up(struct run *run)
 	vmm_memory_destroy(&run->memory);
 	if (run->signal_fd >= 0)
 		close(run->signal_fd);
+	if (run->dump_fd >= 0)
+		close(run->dump_fd);
 	vmm_loop_destroy(&run->loop);
 	free(run->dtb);
 }
@@ -361,6 +365,7 @@ int vmm_run(const struct vmm_config *config)
 	*run = (struct run){.config = config,
 			    .system_fd = -1,
 			    .signal_fd = -1,
+			    .dump_fd = -1,
 			    .loop.wake_fd = -1,
 			    .boot = {.kernel_fd = -1, .initrd_fd = -1},
 			    .vm.fd = -1,
@@ -379,8 +384,11 @@ int vmm_run(const struct vmm_config *config)
 	}
 	clean_up(run);
 	err = vmm_trace_close(run->trace);
-	if (err)
+	if (err) {
 		vmm_report("--trace '%s': %s", config->trace, strerror(-err));
+		if (status == VMM_OK)
+			status = VMM_FAILED;
+	}
 	ended_by = run->signal;
 	free(run);
 	if (ended_by) {

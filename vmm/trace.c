@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* The trace file, written in large pieces. */
 #include "vmm/trace.h"
+#include "vmm/files.h"
+#include "vmm/report.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BUFFER (256 * 1024)
 
@@ -15,6 +19,7 @@ struct vmm_trace {
 	pthread_mutex_t lock;
 	FILE *file;
 	uint64_t start;
+	int error; /* of the first line that could not be written */
 };
 
 uint64_t vmm_now(void)
@@ -25,18 +30,16 @@ uint64_t vmm_now(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-int vmm_trace_open(const char *path, uint64_t start, struct vmm_trace **out)
+int vmm_trace_open(int fd, uint64_t start, struct vmm_trace **out)
 {
 	struct vmm_trace *trace = calloc(1, sizeof(*trace));
 
-	if (!trace)
-		return -ENOMEM;
-	trace->file = fopen(path, "we");
-	if (!trace->file) {
-		const int err = -errno;
-
+	trace->file = trace ? fdopen(fd, "we") : NULL;
+	if (!trace || !trace->file) {
+		vmm_report("--trace: %s", strerror(ENOMEM));
 		free(trace);
-		return err;
+		close(fd);
+		return -ENOMEM;
 	}
 	setvbuf(trace->file, NULL, _IOFBF, BUFFER);
 	pthread_mutex_init(&trace->lock, NULL);
@@ -45,15 +48,19 @@ int vmm_trace_open(const char *path, uint64_t start, struct vmm_trace **out)
 	return 0;
 }
 
+void vmm_trace_begin(struct vmm_trace *trace)
+{
+	vmm_output_begin(fileno(trace->file));
+}
+
 int vmm_trace_close(struct vmm_trace *trace)
 {
-	int err = 0;
+	int err;
 
 	if (!trace)
 		return 0;
-	if (ferror(trace->file))
-		err = -EIO;
-	if (fclose(trace->file))
+	err = trace->error;
+	if (fclose(trace->file) && !err)
 		err = -errno;
 	pthread_mutex_destroy(&trace->lock);
 	free(trace);
@@ -74,5 +81,7 @@ void vmm_trace_line(struct vmm_trace *trace, int cpu, const char *fmt, ...)
 	vfprintf(trace->file, fmt, ap);
 	va_end(ap);
 	putc('\n', trace->file);
+	if (!trace->error && ferror(trace->file))
+		trace->error = errno ? -errno : -EIO;
 	pthread_mutex_unlock(&trace->lock);
 }

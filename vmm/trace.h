@@ -19,11 +19,14 @@ struct vmm_trace;
 uint64_t vmm_now(void);
 
 /**
- * vmm_trace_open() - Creates or empties the file.
+ * vmm_trace_open() - Makes a trace of an open file, which is its own from now on. Complains itself.
  * @start: what vmm_now() gave when the time line began
  * Return: 0 or -errno.
  */
-int vmm_trace_open(const char *path, uint64_t start, struct vmm_trace **trace);
+int vmm_trace_open(int fd, uint64_t start, struct vmm_trace **trace);
+
+/* Nothing can go wrong any more: what the file had is dropped. Before the first line. */
+void vmm_trace_begin(struct vmm_trace *trace);
 
 /* Writes what is buffered, and closes. Return: 0, or -errno when a line could not be written. */
 int vmm_trace_close(struct vmm_trace *trace);

@@ -245,6 +245,17 @@ static int disk_size(int fd, uint64_t *size)
 	return 0;
 }
 
+/* Return: 0 where the file system has no locks. */
+static int not_locked(const char *path)
+{
+	if (errno == EAGAIN || errno == EACCES) {
+		vmm_report("disk '%s': in use, by another process or as a disk given twice", path);
+		return -EBUSY;
+	}
+	vmm_report("disk '%s': cannot be locked against other users: %s", path, strerror(errno));
+	return 0;
+}
+
 int vmm_disk_open(struct vmm_disk *disk, const char *path, bool read_only)
 {
 	struct flock lock = {.l_type = read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET};
@@ -268,8 +279,8 @@ int vmm_disk_open(struct vmm_disk *disk, const char *path, bool read_only)
 		vmm_report("disk '%s': %s", path, strerror(-err));
 	else if (size < VIRTIO_BLK_SECTOR)
 		vmm_report("disk '%s': shorter than one sector of 512 bytes", path), err = -EINVAL;
-	else if (fcntl(disk->fd, F_OFD_SETLK, &lock) && (errno == EAGAIN || errno == EACCES))
-		vmm_report("disk '%s': in use by another process", path), err = -EBUSY;
+	else if (fcntl(disk->fd, F_OFD_SETLK, &lock))
+		err = not_locked(path);
 	if (err) {
 		close(disk->fd);
 		disk->fd = -1;

@@ -38,7 +38,7 @@ extern "C" {
 int armature_open(void);
 
 /**
- * armature_ioctl() - ioctl(2) on a system, VM, vCPU or device descriptor.
+ * armature_ioctl() - ioctl(2) on a system, VM or vCPU descriptor.
  * @fd:      a descriptor from armature_open() or from one of these requests, or a dup() of one
  * @request: a KVM_* request of <armature/kvm_arm64.h>
  * @arg:     its argument: a value, or a pointer cast to unsigned long

@@ -107,6 +107,10 @@ static void trace(void **state)
 	unsigned int n = 0, exits = 0;
 	FILE *file;
 
+	/* A trace that cannot be written is a failure, of the guest none. */
+	GUEST(NULL, GUEST_POWEROFF, "--trace", "/dev/full");
+	assert_int_equal(r.status, 1);
+	has(r.err, "--trace '/dev/full': No space left");
 	GUEST(NULL, GUEST_POWEROFF, "--trace", file_path("trace"));
 	assert_int_equal(r.status, 0);
 	file = fopen(file_path("trace"), "re");

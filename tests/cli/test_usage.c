@@ -5,8 +5,13 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define TEXT "this is a text, and it is no kernel at all; it is long enough for one"
 
 static struct result r;
 
@@ -21,10 +26,10 @@ static int setup(void **state)
 	make_named("short", image, 20);
 	((uint64_t *)image)[2] = UINT64_C(1) << 32;
 	make_named("large", image, sizeof(image));
-	make_named("text", "this is a text, and it is no kernel at all; it is long enough for one",
-		   70);
+	make_named("text", TEXT, sizeof(TEXT) - 1);
 	make_named("empty", "", 0);
 	make_named("disk", image, 2048);
+	assert_int_equal(mkfifo(file_path("fifo"), 0600), 0);
 	return 0;
 }
 
@@ -61,7 +66,9 @@ static const struct {
 	{{"run", "-k", "/"}, {"kernel '/'", "not a file"}},
 	{{"run", "-k", FILE_ "text"}, {"not an arm64 Image", "magic"}},
 	{{"run", "-k", FILE_ "short"}, {"truncated"}},
-	{{"run", "-k", FILE_ "empty"}, {"truncated"}},
+	{{"run", "-k", FILE_ "empty"}, {"kernel '", "empty"}},
+	{{"run", "-k", FILE_ "empty,flat"}, {"kernel '", "empty"}},
+	{{"run", "-k", FILE_ "fifo"}, {"kernel '", "not a file"}},
 	{{"run", "-k", FILE_ "large"}, {"too large for the memory of 512 MiB", "--mem 4"}},
 	{{"run", "-k", FILE_ "Image", "-i", FILE_ "missing"}, {"initrd '", "No such file"}},
 	{{"run", "-k", FILE_ "Image", "-i", FILE_ "empty"}, {"initrd '", "empty"}},
@@ -91,8 +98,37 @@ static const struct {
 	{{"run", "-k", FILE_ "Image", "--dtb", FILE_ "missing"}, {"dtb '", "No such file"}},
 	{{"run", "-k", FILE_ "Image", "--dtb", FILE_ "text"}, {"not a device tree"}},
 	{{"run", "-k", FILE_ "Image", "--dtb", FILE_ "empty"}, {"not a device tree"}},
+	{{"run", "-k", FILE_ "Image", "--dtb", FILE_ "fifo"}, {"dtb '", "not a file"}},
 	{{"run", "-k", FILE_ "Image", "--trace", "/nonexistent/t"}, {"--trace '", "No such file"}},
+	{{"run", "-k", FILE_ "Image", "--trace", FILE_ "Image"}, {"--trace '", "give another"}},
+	{{"run", "-k", FILE_ "Image", "-d", FILE_ "disk", "--trace", FILE_ "disk"},
+	 {"--trace '", "give another"}},
+	{{"run", "-k", FILE_ "Image", "--dump-dtb", FILE_ "Image"},
+	 {"--dump-dtb '", "give another"}},
+	/* What is wrong comes after the trace was opened: it keeps what it had. */
+	{{"run", "-k", FILE_ "large", "--trace", FILE_ "text"}, {"too large"}},
+	{{"run", "-k", FILE_ "Image", "--kvm", FILE_ "missing", "--trace", FILE_ "text"},
+	 {"is not there"}},
+	{{"--help", "run"}, {"after '--help' nothing is expected"}},
+	{{"conform", "--kvm"}, {"a value is missing after '--kvm'"}},
+	{{"conform", "--kvm", "auto"}, {"soft or a path", "'auto'"}},
+	{{"conform", "--kvm", ""}, {"soft or a path"}},
+	{{"conform", "--kvm", "/dev/null"}, {"/dev/null is no KVM", "'--kvm soft' works"}},
+	{{"conform", "--kvm", FILE_ "missing"}, {"No such file", "'--kvm soft' works"}},
+	{{"conform", "--lost"}, {"unknown option '--lost'"}},
+	{{"conform", "--", "--list"}, {"no such test: '--list'"}},
+	{{"conform", "nonesuch"}, {"no such test: 'nonesuch'"}},
 };
+
+static void kept(const char *name, const char *text)
+{
+	char now[256] = {0};
+	int fd = open(file_path(name), O_RDONLY);
+
+	assert_true(read(fd, now, sizeof(now) - 1) > 0);
+	close(fd);
+	assert_string_equal(now, text);
+}
 
 static void bad_input(void **state)
 {
@@ -111,6 +147,7 @@ static void bad_input(void **state)
 		for (unsigned int p = 0; p < 2 && table[i].parts[p]; p++)
 			has(r.err, table[i].parts[p]);
 	}
+	kept("text", TEXT);
 }
 
 static void dump_goes_nowhere(void **state)
@@ -118,6 +155,24 @@ static void dump_goes_nowhere(void **state)
 	RUN(&r, NULL, "run", "--kvm", "soft", "--dump-dtb", "/nonexistent/dtb");
 	assert_int_equal(r.status, 2);
 	has(r.err, "--dump-dtb '/nonexistent/dtb': No such file");
+}
+
+/* Results that cannot be written are an error. */
+static void output_is_full(void **state)
+{
+	static const char *const commands[] = {"--help", "--version", "run --help",
+					       "conform --list", "conform capability"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		char line[512];
+		int status;
+
+		snprintf(line, sizeof(line), "'%s' %s >/dev/full 2>'%s'", armature, commands[i],
+			 file_path("said"));
+		status = system(line);
+		assert_int_equal(WEXITSTATUS(status), 2);
+		kept("said", "armature: standard output: No space left on device\n");
+	}
 }
 
 static void helps(void **state)
@@ -147,6 +202,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_input),
 		cmocka_unit_test(dump_goes_nowhere),
+		cmocka_unit_test(output_is_full),
 		cmocka_unit_test(helps),
 	};
 
