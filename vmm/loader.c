@@ -9,6 +9,7 @@
 #include "vmm/fdt.h"
 #include "vmm/files.h"
 #include "vmm/report.h"
+#include "vmm/vmm.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -82,9 +83,14 @@ static int too_large(const struct vmm_boot *boot, const char *what, const char *
 	if (boot->initrd && path != boot->initrd)
 		end = ALIGN_UP(end, REGION) + file_size(boot->initrd_fd);
 	end = ALIGN_UP(end, REGION) + VMM_FDT_MAX;
-	vmm_report("%s '%s': too large for the memory of %llu MiB; --mem %llu would do", what, path,
-		   (unsigned long long)(mem->size / MIB),
-		   (unsigned long long)(ALIGN_UP(end - mem->base, MIB) / MIB));
+	/* What a header says may be anything, also more than 64 bits hold. */
+	if (end - mem->base <= mem->size || end - mem->base > VMM_MAX_MEM)
+		vmm_report("%s '%s': too large for the memory of %llu MiB, and for any", what, path,
+			   (unsigned long long)(mem->size / MIB));
+	else
+		vmm_report("%s '%s': too large for the memory of %llu MiB; --mem %llu would do",
+			   what, path, (unsigned long long)(mem->size / MIB),
+			   (unsigned long long)(ALIGN_UP(end - mem->base, MIB) / MIB));
 	return -E2BIG;
 }
 
@@ -332,7 +338,7 @@ static int load_kernel(struct vmm_boot *boot, const struct vmm_memory *mem, uint
 		return err;
 	if (source_read(&source, &header, sizeof(header), &have))
 		err = complain(boot, "broken gzip data", -EINVAL);
-	else if (!have)
+	else if (!have && !source.gz)
 		err = complain(boot, "empty", -EINVAL);
 	else if (have < sizeof(header) && !boot->flat)
 		err = complain(boot, "truncated: shorter than an arm64 Image's header", -EINVAL);

@@ -266,7 +266,7 @@ static void refuses_what_is_truncated(void **state)
 	make_image(1000, 0, MIB, 0);
 	for (size_t len = 0; len < 64; len += 21) {
 		path = make_file(file, len);
-		expect_refusal(path, NULL, "truncated", "");
+		expect_refusal(path, NULL, len ? "truncated" : "empty", "");
 		drop_file(path);
 	}
 	make_image(100000, 0, MIB, 0);
@@ -312,11 +312,11 @@ static void refuses_what_is_too_large(void **state)
 	drop_file(path);
 	make_image(1000, 0, 17 * MIB, 0);
 	path = make_file(file, 1000);
-	expect_refusal(path, NULL, "too large", "--mem 17");
+	expect_refusal(path, NULL, "too large", "--mem 20"); /* with the device tree */
 	drop_file(path);
 	make_image(1000, 0, UINT64_MAX - 5, 0);
 	path = make_file(file, 1000);
-	expect_refusal(path, NULL, "too large", "");
+	expect_refusal(path, NULL, "too large", "and for any");
 	drop_file(path);
 	make_image(1000, 20 * MIB, MIB, 0);
 	path = make_file(file, 1000);
