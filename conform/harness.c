@@ -25,7 +25,7 @@
 #define EXIT_FAILED  1 /* a check did not hold */
 #define EXIT_BROKEN  2 /* the test crashed, or came to no end */
 #define EXIT_SKIPPED 77
-#define TEST_SECONDS 30
+#define TEST_SECONDS 60
 #define LONG_SECONDS 270 /* of a LONG test, with a KVM on an emulated host */
 #define MESSAGE_MAX  512
 

@@ -63,7 +63,7 @@ static int setup(void)
 	code = ram(CODE_SIZE);
 	sys = ram(SYS_SIZE);
 	slots[0] = (struct mem_slot){.gpa = DATA_BASE, .size = DATA_SIZE, .host = data};
-	slots[1] = (struct mem_slot){.gpa = CODE_BASE, .size = CODE_SIZE, .host = code};
+	slots[1] = (struct mem_slot){.gpa = CODE_BASE, .size = CODE_SIZE, .host = code, .readonly = true};
 	slots[2] = (struct mem_slot){.gpa = SYS_BASE, .size = SYS_SIZE, .host = sys};
 	if (machine_init(&machine, &ops) || engine_vm_init(&machine))
 		return -1;

@@ -113,6 +113,7 @@ int main(void)
 	sigaction(SIGILL, &sa, NULL);
 	for (;;) {
 		read_all(cases, sizeof(cases));
+		mprotect(code, CODE_SIZE, prot | PROT_EXEC);
 		for (int i = 0; i < CASE_SLOTS; i++) {
 			uint32_t *w = code + i * CASE_SLOT_WORDS;
 
@@ -121,6 +122,8 @@ int main(void)
 			memcpy(w, cases[i].word, cases[i].nr * 4);
 		}
 		__builtin___clear_cache((char *)code, (char *)code + CODE_SIZE);
+		/* A case that went astray must not change those after it. */
+		mprotect(code, CODE_SIZE, PROT_READ | PROT_EXEC);
 		for (int i = 0; i < CASE_SLOTS; i++) {
 			state_init(&state, &cases[i]);
 			data_init(data + DATA_SIZE / 2, &cases[i]);
