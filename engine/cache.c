@@ -90,7 +90,7 @@ struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb
 		return first;
 	}
 	/* Maintenance that came while it was made found nothing to drop; so did a flush. */
-	if (p->dropped || differs(c, p, tb)) {
+	if (atomic_load_explicit(&p->dropped, memory_order_relaxed) || differs(c, p, tb)) {
 		pthread_mutex_unlock(&c->lock);
 		free(tb);
 		return NULL;
@@ -231,7 +231,7 @@ static void drop_page(struct code_cache *c, struct code_page *p, uint64_t epoch)
 		/* Whoever still has the page finds nothing in it, and may enter nothing. */
 		atomic_store(&p->bucket[i], NULL);
 	}
-	p->dropped = true;
+	atomic_store_explicit(&p->dropped, true, memory_order_relaxed);
 	p->retired_epoch = epoch;
 	p->retired_next = c->retired_pages;
 	c->retired_pages = p;

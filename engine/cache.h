@@ -69,7 +69,7 @@ static inline uint16_t *tb_links(const struct tb *tb)
 struct code_page {
 	uint64_t pa;
 	struct code_page *hash_next;
-	bool dropped;				/* by a flush: in no table, nothing may be entered */
+	_Atomic bool dropped;			/* by a flush: in no table, nothing may be entered */
 	struct code_page *retired_next;
 	uint64_t retired_epoch;
 	_Atomic(struct tb *) bucket[CODE_PAGE_BUCKETS];

@@ -143,6 +143,9 @@ static bool recover(struct cpu *cpu)
 	case -EAGAIN:
 		e->changes++;
 		return true;
+	case -ESTALE:
+		/* The safe point makes the vCPU forget the page. Its words did not change: the next block may be as long. */
+		return true;
 	case -ENOSPC:
 		make_room(cpu);
 		if (cache_full(c))

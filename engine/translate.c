@@ -194,5 +194,7 @@ int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint
 	if (rc)
 		return rc;
 	*tb = cache_insert(c, page, *tb);
-	return *tb ? 0 : -EAGAIN;
+	if (*tb)
+		return 0;
+	return atomic_load_explicit(&page->dropped, memory_order_relaxed) ? -ESTALE : -EAGAIN;
 }

@@ -114,7 +114,8 @@ int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, 
  * @host: the page's bytes
  *
  * Return: 0 and *@tb, or
- *   -EAGAIN: the guest changed the words meanwhile, or @page was dropped by a flush: look again, from a safe point
+ *   -EAGAIN: the guest changed the words meanwhile: look again
+ *   -ESTALE: a flush dropped @page: look again, from a safe point
  *   -ENOSPC: the cache is full
  *   -ENOMEM: the host has no memory
  *   -E2BIG:  one instruction's micro-operations do not fit, which no instruction's may
