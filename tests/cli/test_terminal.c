@@ -48,7 +48,7 @@ static void start(enum guest guest)
 	if (!t.pid) {
 		close(t.master);
 		login_tty(t.slave);
-		alarm(30);
+		alarm(100);
 		execl(armature, armature, "run", "--kvm", "soft", "-m", "64", "-c", "2", "-k",
 		      guest_option(guest), NULL);
 		_exit(127);
@@ -78,14 +78,14 @@ static bool is_raw(void)
 
 static void wait_raw(bool raw)
 {
-	for (unsigned int i = 0; i < 500 && is_raw() != raw; i++)
+	for (unsigned int i = 0; i < 1500 && is_raw() != raw; i++)
 		drain(20);
 	assert_int_equal(is_raw(), raw);
 }
 
 static void wait_text(const char *text)
 {
-	for (unsigned int i = 0; i < 500 && !strstr(t.text, text); i++)
+	for (unsigned int i = 0; i < 1500 && !strstr(t.text, text); i++)
 		drain(20);
 	has(t.text, text);
 }
@@ -100,7 +100,7 @@ static void expect_end(int status)
 {
 	struct termios after;
 
-	for (unsigned int i = 0; i < 500; i++) {
+	for (unsigned int i = 0; i < 1500; i++) {
 		siginfo_t info = {0};
 
 		drain(20);
