@@ -399,13 +399,23 @@ static void two_at_work(unsigned int arg)
 
 #define DEADLINES 100000
 #define MAX_DELAY 20 /* microseconds: longer than an entry takes */
-#define BOTH      (KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER)
-/* By these registers user space says that it saw the rises, and the next delays in ticks. */
+/* By these registers user space says that it saw a change, and the next delay in ticks. */
 #define NEXT_V 9
 #define NEXT_P 10
 /* A change is lost when the vCPU has spun for so long, in its own processor time, without one. */
 #define PATIENCE_S 1
 #define WATCH_US   50000
+
+/* What a round waits for, one after the other; while a timer stays high the other's rise must be told too. */
+static const struct {
+	uint64_t level;
+	const char *name;
+} changes[] = {
+	{0, "the falls"},
+	{KVM_ARM_DEV_EL1_VTIMER, "the virtual timer's rise"},
+	{KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER, "the physical timer's rise"},
+};
+#define NR_CHANGES (sizeof(changes) / sizeof(changes[0]))
 
 struct watched {
 	clockid_t clock; /* the vCPU thread's processor time */
@@ -424,39 +434,53 @@ static time_t seconds_of(clockid_t clock)
 static void *watch(void *arg)
 {
 	struct watched *w = arg;
-	unsigned int seen = 0, changes;
+	unsigned int seen = 0, now;
 	time_t since = seconds_of(w->clock);
 
 	for (;; usleep(WATCH_US)) {
-		changes = w->changes;
-		if (changes != seen)
+		now = w->changes;
+		if (now != seen)
 			since = seconds_of(w->clock);
 		else if (seconds_of(w->clock) > since + PATIENCE_S)
-			FAIL("round %u: a %s was lost", changes / 2, changes % 2 ? "fall" : "rise");
-		seen = changes;
+			FAIL("round %u: not told of %s", now / (unsigned int)NR_CHANGES,
+			     changes[now % NR_CHANGES].name);
+		seen = now;
 	}
 	return NULL;
 }
 
-/* Run until both levels are told to be @high. */
-static void both_change(struct guest *g, struct watched *w, bool high)
+/* Run until the next change is told. */
+static void next_change(struct guest *g, struct watched *w)
 {
+	uint64_t level = changes[w->changes % NR_CHANGES].level;
 	struct outcome o;
 
 	do {
 		o = run(g, 0);
 		if (o.ret != -1 || o.err != EINTR)
-			FAIL("round %u: KVM_RUN gave %d, errno %d, exit reason %u", w->changes / 2,
-			     o.ret, o.err, o.reason);
-	} while ((o.level & BOTH) != (high ? BOTH : 0));
+			FAIL("round %u: KVM_RUN gave %d, errno %d, exit reason %u",
+			     w->changes / (unsigned int)NR_CHANGES, o.ret, o.err, o.reason);
+	} while ((o.level & ALL_BITS) != level);
 	w->changes++;
 }
 
-/*
- * The guest lowers both timers, traps (so that KVM sees the falls), arms both, traps again (so that
- * the deadlines fall around an entry), and spins until it is told that user space has seen the
- * rises.
- */
+static void spin_until_set(struct prog *p, unsigned int reg)
+{
+	unsigned int spin = a_here(p);
+
+	a_cbz(p, reg, spin);
+}
+
+/* Arm with the delay in @next, and trap, so that the deadline falls around an entry. */
+static void arm_with(struct prog *p, const struct device *d, unsigned int next)
+{
+	a_mov(p, ARM_TICKS, next);
+	a_movi(p, next, 0);
+	d->arm(p);
+	p_trap(p);
+}
+
+/* One timer at a time has a deadline: what is lost of one must not come out with the other's. */
 static void none_lost(unsigned int arg)
 {
 	const struct device *v = &devices[DEV_VTIMER], *h = &devices[DEV_PTIMER];
@@ -465,31 +489,30 @@ static void none_lost(unsigned int arg)
 	struct prog p = {0};
 	struct guest *g;
 	pthread_t thread;
-	unsigned int spin, i;
+	unsigned int loop, i;
 
 	v->raise(&p);
 	h->raise(&p);
-	spin = a_here(&p);
-	a_cbz(&p, NEXT_V, spin);
+	loop = a_here(&p);
+	spin_until_set(&p, NEXT_V);
 	v->lower(&p);
 	h->lower(&p);
-	p_trap(&p);
-	a_mov(&p, ARM_TICKS, NEXT_V);
-	a_movi(&p, NEXT_V, 0);
-	v->arm(&p);
-	a_mov(&p, ARM_TICKS, NEXT_P);
-	h->arm(&p);
-	p_trap(&p);
-	a_b(&p, spin);
+	p_trap(&p); /* so that KVM sees the falls */
+	arm_with(&p, v, NEXT_V);
+	spin_until_set(&p, NEXT_P);
+	arm_with(&p, h, NEXT_P);
+	a_b(&p, loop);
 	g = start(v, &p);
+	run_to_level(g, 0, ALL_BITS, v->bit | h->bit);
 	CHECK(!pthread_getcpuclockid(pthread_self(), &w.clock));
 	CHECK(!pthread_create(&thread, NULL, watch, &w));
 	for (i = 0; i < DEADLINES / 2; i++) {
-		both_change(g, &w, true);
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
 		set_reg(g, 0, X_REG(NEXT_V), 1 + (seed >> 48) % max);
+		next_change(g, &w);
+		next_change(g, &w);
 		set_reg(g, 0, X_REG(NEXT_P), 1 + (seed >> 32) % max);
-		both_change(g, &w, false);
+		next_change(g, &w);
 	}
 }
 

@@ -26,9 +26,10 @@ static enum verdict verdict_of(int status, const char *said)
 	return status == 1 && why && strstr(why, ".c:") ? CAUGHT : BROKEN;
 }
 
+static char said[SAID_MAX];
+
 static enum verdict conform(unsigned int f, const char *test)
 {
-	static char said[SAID_MAX];
 	char name[] = "conform", which[64];
 	char *argv[] = {name, which, NULL};
 	int file = memfd_create("said", MFD_CLOEXEC), out = dup(STDOUT_FILENO), status;
@@ -53,6 +54,9 @@ static int nr, failures;
 static void result(bool ok, const char *what, const char *test)
 {
 	printf("%sok %d - %s (%s)\n", ok ? "" : "not ", ++nr, what, test);
+	if (!ok)
+		for (char *line = strtok(said, "\n"); line; line = strtok(NULL, "\n"))
+			printf("# %s\n", line);
 	fflush(stdout);
 	failures += !ok;
 }
