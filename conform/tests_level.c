@@ -399,27 +399,17 @@ static void two_at_work(unsigned int arg)
 
 #define DEADLINES 100000
 #define MAX_DELAY 20 /* microseconds: longer than an entry takes */
-/* By these registers user space says that it saw a change, and the next delay in ticks. */
-#define NEXT_V 9
-#define NEXT_P 10
-/* A change is lost when the vCPU has spun for so long, in its own processor time, without one. */
+/* Deadlines of even numbers are the virtual timer's, of odd ones the physical timer's. */
+static const int turns[] = {DEV_VTIMER, DEV_PTIMER};
+/* By this register user space says that it saw a rise, and the next delay in ticks. */
+#define NEXT 9
+/* A rise is lost when the vCPU has spun for so long, in its own processor time, without it. */
 #define PATIENCE_S 1
 #define WATCH_US   50000
 
-/* What a round waits for, one after the other; while a timer stays high the other's rise must be told too. */
-static const struct {
-	uint64_t level;
-	const char *name;
-} changes[] = {
-	{0, "the falls"},
-	{KVM_ARM_DEV_EL1_VTIMER, "the virtual timer's rise"},
-	{KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER, "the physical timer's rise"},
-};
-#define NR_CHANGES (sizeof(changes) / sizeof(changes[0]))
-
 struct watched {
 	clockid_t clock; /* the vCPU thread's processor time */
-	_Atomic unsigned int changes;
+	_Atomic unsigned int rises;
 };
 
 static time_t seconds_of(clockid_t clock)
@@ -434,85 +424,69 @@ static time_t seconds_of(clockid_t clock)
 static void *watch(void *arg)
 {
 	struct watched *w = arg;
-	unsigned int seen = 0, now;
+	unsigned int seen = 0, rises;
 	time_t since = seconds_of(w->clock);
 
 	for (;; usleep(WATCH_US)) {
-		now = w->changes;
-		if (now != seen)
+		rises = w->rises;
+		if (rises != seen)
 			since = seconds_of(w->clock);
 		else if (seconds_of(w->clock) > since + PATIENCE_S)
-			FAIL("round %u: not told of %s", now / (unsigned int)NR_CHANGES,
-			     changes[now % NR_CHANGES].name);
-		seen = now;
+			FAIL("deadline %u: the rise was lost", rises);
+		seen = rises;
 	}
 	return NULL;
 }
 
-/* Run until the next change is told. */
-static void next_change(struct guest *g, struct watched *w)
+/* Run until that timer is told to be high, and the other low. */
+static void next_rise(struct guest *g, struct watched *w)
 {
-	uint64_t level = changes[w->changes % NR_CHANGES].level;
+	const struct device *d = &devices[turns[w->rises % 2]];
 	struct outcome o;
 
 	do {
 		o = run(g, 0);
 		if (o.ret != -1 || o.err != EINTR)
-			FAIL("round %u: KVM_RUN gave %d, errno %d, exit reason %u",
-			     w->changes / (unsigned int)NR_CHANGES, o.ret, o.err, o.reason);
-	} while ((o.level & ALL_BITS) != level);
-	w->changes++;
+			FAIL("deadline %u: KVM_RUN gave %d, errno %d, exit reason %u", w->rises,
+			     o.ret, o.err, o.reason);
+	} while ((o.level & ALL_BITS) != d->bit);
+	w->rises++;
 }
 
-static void spin_until_set(struct prog *p, unsigned int reg)
-{
-	unsigned int spin = a_here(p);
-
-	a_cbz(p, reg, spin);
-}
-
-/* Arm with the delay in @next, and trap, so that the deadline falls around an entry. */
-static void arm_with(struct prog *p, const struct device *d, unsigned int next)
-{
-	a_mov(p, ARM_TICKS, next);
-	a_movi(p, next, 0);
-	d->arm(p);
-	p_trap(p);
-}
-
-/* One timer at a time has a deadline: what is lost of one must not come out with the other's. */
+/*
+ * The guest lowers one timer, arms the other, traps (so that KVM sees the fall, and the deadline
+ * falls around an entry), and spins until it is told that user space has seen the rise. So a timer
+ * is not armed again without a trap, and no rise is hidden by another's.
+ */
 static void none_lost(unsigned int arg)
 {
-	const struct device *v = &devices[DEV_VTIMER], *h = &devices[DEV_PTIMER];
 	uint64_t max = TICKS(MAX_DELAY), seed = 0x853c49e6748fea9b;
 	static struct watched w; /* the watcher goes on until the process ends */
 	struct prog p = {0};
 	struct guest *g;
 	pthread_t thread;
-	unsigned int loop, i;
+	unsigned int loop, spin, i;
 
-	v->raise(&p);
-	h->raise(&p);
+	devices[turns[1]].raise(&p);
 	loop = a_here(&p);
-	spin_until_set(&p, NEXT_V);
-	v->lower(&p);
-	h->lower(&p);
-	p_trap(&p); /* so that KVM sees the falls */
-	arm_with(&p, v, NEXT_V);
-	spin_until_set(&p, NEXT_P);
-	arm_with(&p, h, NEXT_P);
+	for (i = 0; i < 2; i++) {
+		spin = a_here(&p);
+		a_cbz(&p, NEXT, spin);
+		devices[turns[!i]].lower(&p);
+		a_mov(&p, ARM_TICKS, NEXT);
+		a_movi(&p, NEXT, 0);
+		devices[turns[i]].arm(&p);
+		p_trap(&p);
+	}
 	a_b(&p, loop);
-	g = start(v, &p);
-	run_to_level(g, 0, ALL_BITS, v->bit | h->bit);
+	g = start(&devices[turns[0]], &p);
+	run_to_level(g, 0, ALL_BITS, devices[turns[1]].bit);
 	CHECK(!pthread_getcpuclockid(pthread_self(), &w.clock));
 	CHECK(!pthread_create(&thread, NULL, watch, &w));
-	for (i = 0; i < DEADLINES / 2; i++) {
+	for (i = 0; i < DEADLINES; i++) {
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
-		set_reg(g, 0, X_REG(NEXT_V), 1 + (seed >> 48) % max);
-		next_change(g, &w);
-		next_change(g, &w);
-		set_reg(g, 0, X_REG(NEXT_P), 1 + (seed >> 32) % max);
-		next_change(g, &w);
+		set_reg(g, 0, X_REG(NEXT), 1 + (seed >> 32) % max);
+		next_rise(g, &w);
 	}
 }
 
