@@ -3,6 +3,7 @@
  * The code cache under guests: who shares translations, what links may be followed after mappings and code have changed, what is freed
  * and when, also while other vCPUs run.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -297,6 +298,20 @@ static void test_flush_while_outside(void **state)
 	assert_int_equal(cache()->nr_flushes, 20);
 }
 
+/* A page that a flush dropped is told from words that change: for those alone the next block is shorter. */
+static void test_flush_while_translating(void **state)
+{
+	struct code_page *page = cache_page(cache(), CODE);
+	struct tb *tb;
+
+	guest_code(&g, CODE, MOVZ(0, 1, 0), HVC(0));
+	guest_reset(&g, 0, CODE, 0);
+	cache_flush(cache());
+	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, g.cpu[0]->mode, &tb), -ESTALE);
+	page = cache_page(cache(), CODE);
+	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, g.cpu[0]->mode, &tb), 0);
+}
+
 /* --- with another vCPU --- */
 
 /* A number that a guest publishes, once it is @n, or after a time that no machine is too slow for. */
@@ -500,7 +515,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_shared_by_virtual_addresses), T(test_mode_is_part_of_the_key), T(test_links_after_remap),
 		T(test_link_to_unmapped_page), T(test_invalidation_unlinks), T(test_ic_ivau), T(test_ic_iallu),
-		T(test_self_modifying_block), T(test_memory_changed), T(test_hot_data_behind_code), T(test_flush_while_outside), T2(test_reclamation),
+		T(test_self_modifying_block), T(test_memory_changed), T(test_hot_data_behind_code), T(test_flush_while_outside),
+		T(test_flush_while_translating), T2(test_reclamation),
 		T2(test_code_patched_by_another), T2(test_everything_at_once),
 	};
 
