@@ -84,6 +84,9 @@ void skip(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)
 
 /* ---- guest.c ---- */
 
+/* The bits of device_irq_level that the text defines. */
+#define ALL_BITS (KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER | KVM_ARM_DEV_PMU)
+
 #define RAM_BASE    0x40000000ull
 #define RAM_SIZE    0x200000ull
 #define REPORT_ADDR 0x09000000ull /* no memory: a store there is KVM_EXIT_MMIO */
@@ -127,6 +130,8 @@ void guest_start(struct guest *g, int i, unsigned int offset);
 uint64_t get_reg(struct guest *g, int i, uint64_t id);
 void set_reg(struct guest *g, int i, uint64_t id, uint64_t value);
 int try_set_reg(struct guest *g, int i, uint64_t id, uint64_t value); /* 0 or -errno */
+/* By ONE_REG: the virtual timer is on, and its deadline long past. */
+void raise_vtimer(struct guest *g, int i);
 int try_get_reg(struct guest *g, int i, uint64_t id, uint64_t *value);
 #define CORE_REG(name) \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(name))

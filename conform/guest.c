@@ -171,6 +171,12 @@ void set_reg(struct guest *g, int i, uint64_t id, uint64_t value)
 		FAIL("KVM_SET_ONE_REG of 0x%llx: %s", (unsigned long long)id, strerror(-ret));
 }
 
+void raise_vtimer(struct guest *g, int i)
+{
+	set_reg(g, i, KVM_REG_ARM_TIMER_CVAL, 0);
+	set_reg(g, i, KVM_REG_ARM_TIMER_CTL, 1);
+}
+
 int irq_line(struct guest *g, uint32_t irq, int level)
 {
 	struct kvm_irq_level l = {.irq = irq, .level = (uint32_t)level};

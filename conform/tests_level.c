@@ -10,7 +10,6 @@
 
 #include "conform/conform.h"
 
-#define ALL_BITS       (KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER | KVM_ARM_DEV_PMU)
 #define SPIN_COUNT     2000000
 #define SHORT_DELAY_US 2000
 #define TICKS(us)      (counter_frequency() / 1000000 * (us))
@@ -554,21 +553,28 @@ static void scribble_clear(unsigned int arg)
 	CHECK_EQ(run_to_report(g, 0), 2);
 }
 
-/* … and what it writes can hide a change, until a return for another reason. */
-static void scribble_hides(unsigned int arg)
+/* The guest stands at the first of two reports, and then the VMM raised its virtual timer. */
+static struct guest *raised_outside(void)
 {
 	struct prog p = {0};
 	struct guest *g;
-	struct outcome o;
-	uint64_t value;
 
 	p_report_imm(&p, 1);
 	p_report_imm(&p, 2);
 	p_spin(&p);
 	g = start(&devices[DEV_VTIMER], &p);
 	CHECK_EQ(run_to_report(g, 0), 1);
-	set_reg(g, 0, KVM_REG_ARM_TIMER_CVAL, 0);
-	set_reg(g, 0, KVM_REG_ARM_TIMER_CTL, 1);
+	raise_vtimer(g, 0);
+	return g;
+}
+
+/* … and what it writes can hide a change, until a return for another reason. */
+static void scribble_hides(unsigned int arg)
+{
+	struct guest *g = raised_outside();
+	struct outcome o;
+	uint64_t value;
+
 	g->run[0]->s.regs.device_irq_level |= KVM_ARM_DEV_EL1_VTIMER;
 	o = run(g, 0);
 	CHECK(is_report(g, 0, &o, &value) && value == 2);
@@ -607,17 +613,7 @@ static void told_at_once(struct guest *g, uint64_t bit)
 /* A level that the VMM made by ONE_REG is told before the guest runs one instruction. */
 static void one_reg_level(unsigned int arg)
 {
-	struct prog p = {0};
-	struct guest *g;
-
-	p_report_imm(&p, 1);
-	p_report_imm(&p, 2);
-	p_spin(&p);
-	g = start(&devices[DEV_VTIMER], &p);
-	CHECK_EQ(run_to_report(g, 0), 1);
-	set_reg(g, 0, KVM_REG_ARM_TIMER_CVAL, 0);
-	set_reg(g, 0, KVM_REG_ARM_TIMER_CTL, 1);
-	told_at_once(g, KVM_ARM_DEV_EL1_VTIMER);
+	told_at_once(raised_outside(), KVM_ARM_DEV_EL1_VTIMER);
 }
 
 /* A deadline that passes while the VMM has the vCPU: levels are those of the moment, not of the

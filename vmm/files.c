@@ -12,25 +12,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int vmm_input_open(const char *what, const char *path)
+static int refuse(int fd, const char *what, const char *path, const char *why, int err)
 {
-	/* O_NONBLOCK: opening a FIFO would wait for a writer. It means nothing for a file. */
-	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	int err = 0;
-
-	if (fd < 0 || fstat(fd, &st)) {
-		err = -errno;
-		vmm_report("%s '%s': %s", what, path, strerror(-err));
-	} else if (!S_ISREG(st.st_mode)) {
-		err = -EINVAL;
-		vmm_report("%s '%s': not a file", what, path);
-	}
-	if (!err)
-		return fd;
+	vmm_report("%s '%s': %s", what, path, why);
 	if (fd >= 0)
 		close(fd);
 	return err;
+}
+
+static int open_named(const char *what, const char *path, int flags, struct stat *st)
+{
+	const int fd = open(path, flags | O_CLOEXEC, 0666);
+
+	if (fd < 0 || fstat(fd, st)) {
+		const int err = -errno;
+
+		return refuse(fd, what, path, strerror(-err), err);
+	}
+	return fd;
+}
+
+int vmm_input_open(const char *what, const char *path)
+{
+	struct stat st;
+	/* O_NONBLOCK: opening a FIFO would wait for a writer. It means nothing for a file. */
+	const int fd = open_named(what, path, O_RDONLY | O_NONBLOCK, &st);
+
+	if (fd >= 0 && !S_ISREG(st.st_mode))
+		return refuse(fd, what, path, "not a file", -EINVAL);
+	return fd;
 }
 
 static bool is_same(const struct stat *a, const char *path)
@@ -52,22 +62,13 @@ static bool is_input(const struct stat *st, const struct vmm_config *config)
 
 int vmm_output_open(const char *option, const char *path, const struct vmm_config *config)
 {
-	const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 	struct stat st;
-	int err = 0;
+	const int fd = open_named(option, path, O_WRONLY | O_CREAT, &st);
 
-	if (fd < 0 || fstat(fd, &st)) {
-		err = -errno;
-		vmm_report("%s '%s': %s", option, path, strerror(-err));
-	} else if (is_input(&st, config)) {
-		err = -EINVAL;
-		vmm_report("%s '%s': the guest is made of this file; give another", option, path);
-	}
-	if (!err)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return err;
+	if (fd >= 0 && is_input(&st, config))
+		return refuse(fd, option, path, "the guest is made of this file; give another",
+			      -EINVAL);
+	return fd;
 }
 
 void vmm_output_begin(int fd)
