@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Micro-benchmarks for a guest: one line each, "name value unit". The same source runs in the guest and, compiled for the
- * host, on the bare machine. Values are the best of several rounds, so that a busy host disturbs little.
+ * Micro-benchmarks for a guest: one line each, "name value unit". The same source runs in the guest
+ * and, compiled for the host, on the bare machine. Values are the best of several rounds, so that a
+ * busy host disturbs little.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -138,7 +139,8 @@ static void fork_exit(unsigned long n)
 static void page_fault(unsigned long n)
 {
 	while (n--) {
-		uint8_t *p = mmap(NULL, 64 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		uint8_t *p = mmap(NULL, 64 * 4096, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		for (int i = 0; i < 64; i++)
 			p[i * 4096] = 1;
@@ -150,7 +152,7 @@ static const struct {
 	const char *name, *unit;
 	void (*fn)(unsigned long n);
 	unsigned long n;
-	double per;		/* operations in one of n */
+	double per; /* operations in one of n */
 } tests[] = {
 	{"integer", "ns/iteration", integer, 2000000, 1},
 	{"sieve", "us/round", sieve, 4, 1000},

@@ -176,13 +176,14 @@ struct cpu {
 #define CPU_MODE_FP_DYNAMIC \
 	(1u << 3)             /* FPCR is not 0 in RMode, FZ, DN, AHP, FZ16: no host fast paths */
 #define CPU_MODE_BE (1u << 4) /* data accesses are big-endian */
-#define CPU_MODE_STEP                                                                    \
+#define CPU_MODE_STEP \
 	(1u << 5) /* software step or breakpoints: one instruction a block, each through \
 		     access_fetch() */
 #define CPU_MODE_ALIGN    (1u << 6) /* SCTLR_EL1.A */
 #define CPU_MODE_SP_ALIGN (1u << 7) /* SCTLR_EL1.SA / SA0 for this EL */
-#define CPU_MODE_PMU_BR                                                                           \
-	(1u << 8) /* a PMU counter counts taken branches or memory accesses: count them in blocks \
+#define CPU_MODE_PMU_BR \
+	(1u             \
+	 << 8) /* a PMU counter counts taken branches or memory accesses: count them in blocks \
 		   */
 #define CPU_MODE_EL1T \
 	(1u << 9) /* EL1 with SPSel = 0: SP_EL0 is not a system register (UNDEFINED) */

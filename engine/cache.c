@@ -70,11 +70,13 @@ static void tb_free(struct code_cache *c, struct tb *tb)
 }
 
 /* Has the guest changed any word that @tb was made from? It may be writing them now. */
-static __attribute__((noinline)) bool differs(const struct code_cache *c, const struct code_page *p, const struct tb *tb)
+static __attribute__((noinline)) bool differs(const struct code_cache *c, const struct code_page *p,
+					      const struct tb *tb)
 {
 	const struct mem_slot *slot = mem_find(&c->machine->mem, p->pa);
 
-	return !slot || memcmp(mem_slot_host(slot, p->pa) + tb->offset, tb_words(tb), 4u * tb->nr_insns);
+	return !slot ||
+	       memcmp(mem_slot_host(slot, p->pa) + tb->offset, tb_words(tb), 4u * tb->nr_insns);
 }
 
 struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb)
@@ -96,7 +98,8 @@ struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb
 		return NULL;
 	}
 	atomic_store_explicit(&tb->page, p, memory_order_relaxed);
-	atomic_store_explicit(&tb->next, atomic_load_explicit(head, memory_order_relaxed), memory_order_relaxed);
+	atomic_store_explicit(&tb->next, atomic_load_explicit(head, memory_order_relaxed),
+			      memory_order_relaxed);
 	atomic_store_explicit(head, tb, memory_order_release);
 	c->nr_tbs++;
 	c->nr_words += tb->nr_insns;
@@ -154,8 +157,8 @@ static void retire(struct code_cache *c, struct tb *tb, uint64_t epoch)
 	c->nr_invalidated++;
 }
 
-static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, uint64_t first, uint64_t last, bool always,
-				    uint64_t epoch)
+static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, uint64_t first,
+				    uint64_t last, bool always, uint64_t epoch)
 {
 	unsigned int dropped = 0;
 
@@ -169,7 +172,10 @@ static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, u
 				at = &tb->next;
 				continue;
 			}
-			/* tb->next stays as it is: another vCPU may be walking the chain through it. */
+			/*
+			 * tb->next stays as it is: another vCPU may be walking the chain through
+			 * it.
+			 */
 			atomic_store(at, atomic_load(&tb->next));
 			unlink_all(tb);
 			retire(c, tb, epoch);
@@ -260,7 +266,10 @@ void cache_flush(struct code_cache *c)
 	kick_all(c);
 }
 
-/* The last epoch that every vCPU in the guest has seen. One that enters later sees the present one. Under the lock. */
+/*
+ * The last epoch that every vCPU in the guest has seen. One that enters later sees the present one.
+ * Under the lock.
+ */
 static uint64_t oldest_epoch(const struct code_cache *c)
 {
 	uint64_t oldest = atomic_load(&c->epoch);
@@ -321,7 +330,8 @@ void cache_destroy(struct code_cache *c)
 		for (struct code_page *p = atomic_load(&c->hash[i]), *next; p; p = next) {
 			next = p->hash_next;
 			for (unsigned int k = 0; k < CODE_PAGE_BUCKETS; k++) {
-				for (struct tb *tb = atomic_load(&p->bucket[k]), *after; tb; tb = after) {
+				for (struct tb *tb = atomic_load(&p->bucket[k]), *after; tb;
+				     tb = after) {
 					after = atomic_load(&tb->next);
 					free(tb);
 				}

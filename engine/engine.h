@@ -2,15 +2,15 @@
 /*
  * The engine: runs guest code.
  *
- *   guest words ──a64/──▶ IR ──forward, fold, dead──▶ IR ──place, lower──▶ micro-operations ──exec/──▶ executed
+ *   guest words ──a64/──▶ IR ──forward, fold, dead──▶ IR ──place, lower──▶ micro-operations
+ *   ──exec/──▶ executed
  *
  * a64/      the front end: what each instruction means, as IR
  * ir.*      the IR
- * pass/     one file a pass; translate.c calls them in order, with a dump letter for each (ARMATURE_DUMP)
- * vec/      the meaning of each vector operation
- * exec/     the portable executor: direct-threaded micro-operations
- * cache.*   translations by physical page, links between them, invalidation, reclamation
- * run.c     the loop around it all: kicks, interrupts, safe points
+ * pass/     one file a pass; translate.c calls them in order, with a dump letter for each
+ * (ARMATURE_DUMP) vec/      the meaning of each vector operation exec/     the portable executor:
+ * direct-threaded micro-operations cache.*   translations by physical page, links between them,
+ * invalidation, reclamation run.c     the loop around it all: kicks, interrupts, safe points
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -31,8 +31,9 @@ void engine_vcpu_destroy(struct cpu *cpu);
  *
  * Takes interrupts, serves TLB maintenance and safe points itself.
  *
- * Return: why it stopped; details in cpu->exit. CPU_EXIT_KICK for CPU_REQ_EXIT and for icount_limit.
- * State is exact: cpu->pc is where execution goes on (for MMIO, at the instruction to be completed).
+ * Return: why it stopped; details in cpu->exit. CPU_EXIT_KICK for CPU_REQ_EXIT and for
+ * icount_limit. State is exact: cpu->pc is where execution goes on (for MMIO, at the instruction to
+ * be completed).
  */
 enum cpu_exit_reason engine_run(struct cpu *cpu);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The meaning of the IR's integer and flag operations, once: the executor's handlers and the constant folder call these.
+ * The meaning of the IR's integer and flag operations, once: the executor's handlers and the
+ * constant folder call these.
  *
- * I32 operands are passed zero-extended or not at all trusted above bit 31; I32 results are zero-extended.
- * Packed flags are N Z C V in bits 31:28.
+ * I32 operands are passed zero-extended or not at all trusted above bit 31; I32 results are
+ * zero-extended. Packed flags are N Z C V in bits 31:28.
  */
 #ifndef ENGINE_INT_OPS_H
 #define ENGINE_INT_OPS_H
@@ -17,39 +18,39 @@
 #define FLAG_V (1u << 28)
 
 /* X(name, expression over a and b of type U, signed type S, width W) */
-#define INT2_OPS(X)                                                                                \
-	X(ADD, a + b)                                                                              \
-	X(SUB, a - b)                                                                              \
-	X(MUL, a * b)                                                                              \
-	X(AND, a & b)                                                                              \
-	X(OR, a | b)                                                                               \
-	X(XOR, a ^ b)                                                                              \
-	X(BIC, a & ~b)                                                                             \
-	X(ORN, a | ~b)                                                                             \
-	X(EON, a ^ ~b)                                                                             \
-	X(SHL, a << (b & (W - 1)))                                                                 \
-	X(SHR, a >> (b & (W - 1)))                                                                 \
-	X(SAR, (U)((S)a >> (b & (W - 1))))                                                         \
-	X(ROR, (b & (W - 1)) ? (a >> (b & (W - 1))) | (a << (W - (b & (W - 1)))) : a)              \
-	X(UDIV, b ? a / b : 0)                                                                     \
+#define INT2_OPS(X)                                                                   \
+	X(ADD, a + b)                                                                 \
+	X(SUB, a - b)                                                                 \
+	X(MUL, a *b)                                                                  \
+	X(AND, a &b)                                                                  \
+	X(OR, a | b)                                                                  \
+	X(XOR, a ^ b)                                                                 \
+	X(BIC, a & ~b)                                                                \
+	X(ORN, a | ~b)                                                                \
+	X(EON, a ^ ~b)                                                                \
+	X(SHL, a << (b & (W - 1)))                                                    \
+	X(SHR, a >> (b & (W - 1)))                                                    \
+	X(SAR, (U)((S)a >> (b & (W - 1))))                                            \
+	X(ROR, (b & (W - 1)) ? (a >> (b & (W - 1))) | (a << (W - (b & (W - 1)))) : a) \
+	X(UDIV, b ? a / b : 0)                                                        \
 	X(SDIV, !b ? 0 : b == (U)-1 ? (U)0 - a : (U)((S)a / (S)b))
 
-#define DEFINE_INT2(name, expr)                                                                    \
-	static inline uint64_t op_##name##32(uint64_t va, uint64_t vb)                             \
-	{                                                                                          \
-		typedef uint32_t U;                                                                \
-		typedef int32_t S __attribute__((unused));                                         \
-		enum { W __attribute__((unused)) = 32 };                                           \
-		U a = (U)va, b = (U)vb;                                                            \
-		return (U)(expr);                                                                  \
-	}                                                                                          \
-	static inline uint64_t op_##name##64(uint64_t va, uint64_t vb)                             \
-	{                                                                                          \
-		typedef uint64_t U;                                                                \
-		typedef int64_t S __attribute__((unused));                                         \
-		enum { W __attribute__((unused)) = 64 };                                           \
-		U a = va, b = vb;                                                                  \
-		return (U)(expr);                                                                  \
+#define DEFINE_INT2(name, expr)                                        \
+	static inline uint64_t op_##name##32(uint64_t va, uint64_t vb) \
+	{                                                              \
+		typedef uint32_t U;                                    \
+		typedef int32_t S __attribute__((unused));             \
+		enum { W __attribute__((unused)) = 32 };               \
+		U a = (U)va, b = (U)vb;                                \
+		return (U)(expr);                                      \
+	}                                                              \
+	static inline uint64_t op_##name##64(uint64_t va, uint64_t vb) \
+	{                                                              \
+		typedef uint64_t U;                                    \
+		typedef int64_t S __attribute__((unused));             \
+		enum { W __attribute__((unused)) = 64 };               \
+		U a = va, b = vb;                                      \
+		return (U)(expr);                                      \
 	}
 INT2_OPS(DEFINE_INT2)
 #undef DEFINE_INT2
@@ -156,7 +157,8 @@ static inline uint32_t op_flags_add32(uint64_t va, uint64_t vb, unsigned int car
 {
 	uint32_t a = (uint32_t)va, b = (uint32_t)vb, r = a + b + carry;
 
-	return (r & FLAG_N) | (r ? 0 : FLAG_Z) | ((uint32_t)(((uint64_t)a + b + carry) >> 32) << 29) |
+	return (r & FLAG_N) | (r ? 0 : FLAG_Z) |
+	       ((uint32_t)(((uint64_t)a + b + carry) >> 32) << 29) |
 	       (((a ^ r) & (b ^ r)) >> 31 << 28);
 }
 
@@ -173,7 +175,8 @@ static inline uint32_t op_flags_sub32(uint64_t va, uint64_t vb)
 {
 	uint32_t a = (uint32_t)va, b = (uint32_t)vb, r = a - b;
 
-	return (r & FLAG_N) | (r ? 0 : FLAG_Z) | (a >= b ? FLAG_C : 0) | (((a ^ b) & (a ^ r)) >> 31 << 28);
+	return (r & FLAG_N) | (r ? 0 : FLAG_Z) | (a >= b ? FLAG_C : 0) |
+	       (((a ^ b) & (a ^ r)) >> 31 << 28);
 }
 
 static inline uint32_t op_flags_sub64(uint64_t a, uint64_t b)
@@ -194,12 +197,26 @@ static inline uint32_t op_flags_logic64(uint64_t a)
 	return ((uint32_t)(a >> 32) & FLAG_N) | (a ? 0 : FLAG_Z);
 }
 
-/* For each condition, the set of NZCV values for which it holds: bit n of the mask is for N Z C V = n. */
-#define COND_MASK(c)                                                                               \
-	((uint16_t)((c) == 0 ? 0xf0f0 : (c) == 1 ? 0x0f0f : (c) == 2 ? 0xcccc : (c) == 3 ? 0x3333 :\
-		    (c) == 4 ? 0xff00 : (c) == 5 ? 0x00ff : (c) == 6 ? 0xaaaa : (c) == 7 ? 0x5555 :\
-		    (c) == 8 ? 0x0c0c : (c) == 9 ? 0xf3f3 : (c) == 10 ? 0xaa55 : (c) == 11 ? 0x55aa :\
-		    (c) == 12 ? 0x0a05 : (c) == 13 ? 0xf5fa : 0xffff))
+/*
+ * For each condition, the set of NZCV values for which it holds: bit n of the mask is for N Z C V =
+ * n.
+ */
+#define COND_MASK(c)                     \
+	((uint16_t)((c) == 0    ? 0xf0f0 \
+		    : (c) == 1  ? 0x0f0f \
+		    : (c) == 2  ? 0xcccc \
+		    : (c) == 3  ? 0x3333 \
+		    : (c) == 4  ? 0xff00 \
+		    : (c) == 5  ? 0x00ff \
+		    : (c) == 6  ? 0xaaaa \
+		    : (c) == 7  ? 0x5555 \
+		    : (c) == 8  ? 0x0c0c \
+		    : (c) == 9  ? 0xf3f3 \
+		    : (c) == 10 ? 0xaa55 \
+		    : (c) == 11 ? 0x55aa \
+		    : (c) == 12 ? 0x0a05 \
+		    : (c) == 13 ? 0xf5fa \
+				: 0xffff))
 
 static inline bool op_cond(uint32_t flags, uint16_t mask)
 {

@@ -7,17 +7,16 @@
 #include "engine/a64/a64.h"
 #include "engine/ir.h"
 
-
 static const struct ir_op_info infos[IR_NR_OPS] = {
-#define F  IRP_FAULT +
-#define E  IRP_END +
-#define S  IRP_SIDE +
-#define R  IRP_READS +
-#define W  IRP_WRITES +
-#define P  IRP_FP +
-#define M  IRP_MEM +
-#define OP(n, o, p)  [IR_##n] = {#n, o, p -0},
-#define VOP(n, o, p) [IR_V_##n] = {"V_" #n, o, p -0},
+#define F            IRP_FAULT +
+#define E            IRP_END +
+#define S            IRP_SIDE +
+#define R            IRP_READS +
+#define W            IRP_WRITES +
+#define P            IRP_FP +
+#define M            IRP_MEM +
+#define OP(n, o, p)  [IR_##n] = {#n, o, p - 0},
+#define VOP(n, o, p) [IR_V_##n] = {"V_" #n, o, p - 0},
 #include "engine/ir_ops.def"
 #include "engine/vec/vec_ops.def"
 #undef OP
@@ -81,8 +80,9 @@ static void dump_op(const struct ir_block *b, unsigned int i, FILE *f)
 	if (info->props & IRP_MEM) {
 		const struct mem_desc *d = &b->mem[o->aux];
 
-		fprintf(f, " {%u%s%s%s%s offset %d scale %u ext %u}", 8u << d->size_log2, d->pair ? " pair" : "",
-			d->sign ? " signed" : "", d->order ? " ordered" : "", d->excl ? " exclusive" : "", d->offset,
+		fprintf(f, " {%u%s%s%s%s offset %d scale %u ext %u}", 8u << d->size_log2,
+			d->pair ? " pair" : "", d->sign ? " signed" : "",
+			d->order ? " ordered" : "", d->excl ? " exclusive" : "", d->offset,
 			d->scale, d->index_ext);
 	}
 	fputc('\n', f);
@@ -92,7 +92,8 @@ void ir_dump(const struct ir_block *b, FILE *f)
 {
 	unsigned int insn = ~0u;
 
-	fprintf(f, "block at page offset %#" PRIx64 ", mode %#x, %u instructions\n", b->pc_offset, b->mode, b->nr_insns);
+	fprintf(f, "block at page offset %#" PRIx64 ", mode %#x, %u instructions\n", b->pc_offset,
+		b->mode, b->nr_insns);
 	for (unsigned int i = 0; i < b->nr_ops; i++) {
 		if (b->op[i].insn != insn) {
 			insn = b->op[i].insn;
@@ -102,13 +103,17 @@ void ir_dump(const struct ir_block *b, FILE *f)
 	}
 }
 
-static const char *complain(char *why, size_t size, unsigned int i, const struct ir_op_info *info, const char *what)
+static const char *complain(char *why, size_t size, unsigned int i, const struct ir_op_info *info,
+			    const char *what)
 {
 	snprintf(why, size, "op %u (%s): %s", i, info ? info->name : "?", what);
 	return why;
 }
 
-/* The type of what an op defines; for flag producers o->type is the width of their operands instead. */
+/*
+ * The type of what an op defines; for flag producers o->type is the width of their operands
+ * instead.
+ */
 unsigned int ir_result_type(const struct ir_op *o)
 {
 	return ir_op_info(o->opc)->operands[4] == 'f' ? IR_FLAGS : o->type;
@@ -129,7 +134,8 @@ static bool kind_matches(char letter, unsigned int type)
 }
 
 /* Operands: right kind, defined before, or absent where they may be. */
-static const char *verify_operands(const struct ir_block *b, unsigned int i, const struct ir_op_info *info)
+static const char *verify_operands(const struct ir_block *b, unsigned int i,
+				   const struct ir_op_info *info)
 {
 	const struct ir_op *o = &b->op[i];
 	const ir_val v[3] = {o->a, o->b, o->c};
@@ -162,11 +168,13 @@ static bool slot_exists(const struct ir_op *o)
 {
 	unsigned int align = o->type == IR_V128 ? 16 : o->type == IR_I64 ? 8 : 4;
 
-	return o->imm >= 0 && (size_t)o->imm < offsetof(struct cpu, scratch) && !((unsigned int)o->imm % align);
+	return o->imm >= 0 && (size_t)o->imm < offsetof(struct cpu, scratch) &&
+	       !((unsigned int)o->imm % align);
 }
 
 /* What an op's own fields must be: type, slot, helper, descriptor, lanes. */
-static const char *verify_fields(const struct ir_block *b, unsigned int i, const struct ir_op_info *info)
+static const char *verify_fields(const struct ir_block *b, unsigned int i,
+				 const struct ir_op_info *info)
 {
 	const struct ir_op *o = &b->op[i];
 
@@ -186,17 +194,20 @@ static const char *verify_fields(const struct ir_block *b, unsigned int i, const
 /* What a PUT stores is of its slot's kind; LDHI comes right after the pair that it belongs to. */
 static const char *verify_relations(const struct ir_block *b, unsigned int i)
 {
-	static const char letters[] = {[IR_I32] = 'i', [IR_I64] = 'i', [IR_V128] = 'v', [IR_FLAGS] = 'f'};
+	static const char letters[] = {
+		[IR_I32] = 'i', [IR_I64] = 'i', [IR_V128] = 'v', [IR_FLAGS] = 'f'};
 	const struct ir_op *o = &b->op[i];
 
 	if (o->opc == IR_PUT && !kind_matches(letters[o->type], ir_result_type(&b->op[o->a])))
 		return "the value is not of the slot's type";
-	if (o->opc == IR_LDHI && (o->a + 1u != i || b->op[o->a].opc != IR_LD || !b->mem[b->op[o->a].aux].pair))
+	if (o->opc == IR_LDHI &&
+	    (o->a + 1u != i || b->op[o->a].opc != IR_LD || !b->mem[b->op[o->a].aux].pair))
 		return "is not right after a load of a pair";
 	return NULL;
 }
 
-static const char *verify_op(const struct ir_block *b, unsigned int i, const struct ir_op_info *info)
+static const char *verify_op(const struct ir_block *b, unsigned int i,
+			     const struct ir_op_info *info)
 {
 	const char *wrong = verify_fields(b, i, info);
 
@@ -222,7 +233,8 @@ const char *ir_verify(const struct ir_block *b, char *why, size_t size)
 		if (ended)
 			return complain(why, size, i, info, "follows the end of its path");
 		if (o->insn < insn || o->insn >= b->nr_insns)
-			return complain(why, size, i, info, "instruction index goes back or is too large");
+			return complain(why, size, i, info,
+					"instruction index goes back or is too large");
 		if (o->insn != insn) {
 			insn = o->insn;
 			put = false;
@@ -233,7 +245,8 @@ const char *ir_verify(const struct ir_block *b, char *why, size_t size)
 		unsigned int props = o->opc == IR_CALL ? ir_helpers[o->imm].props : info->props;
 
 		if ((props & IRP_FAULT) && put)
-			return complain(why, size, i, info, "may fault after a PUT of its instruction");
+			return complain(why, size, i, info,
+					"may fault after a PUT of its instruction");
 		put |= o->opc == IR_PUT;
 		ended = props & IRP_END;
 	}

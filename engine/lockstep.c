@@ -17,12 +17,18 @@ struct lockstep {
 	struct cpu *cpu;
 };
 
-/* What is architectural, or visible to the guest in the end, but for what derives from time: compared in units of @unit bytes. */
+/*
+ * What is architectural, or visible to the guest in the end, but for what derives from time:
+ * compared in units of @unit bytes.
+ */
 static const struct field {
 	const char *name;
 	size_t offset, size, unit;
 } fields[] = {
-#define FIELD(n, f, u) {n, offsetof(struct cpu, f), sizeof(((struct cpu *)0)->f), u}
+#define FIELD(n, f, u)                                                      \
+	{                                                                   \
+		n, offsetof(struct cpu, f), sizeof(((struct cpu *)0)->f), u \
+	}
 	FIELD("pc", pc, 8),
 	FIELD("x", x, 8),
 	FIELD("nzcv", nzcv, 4),
@@ -155,7 +161,8 @@ void lockstep_destroy(struct lockstep *l)
 void lockstep_memory(struct lockstep *l)
 {
 	for (unsigned int i = 0; i < l->machine.mem.nr; i++)
-		memcpy(l->machine.mem.slots[i].host, l->subject->mem.slots[i].host, l->machine.mem.slots[i].size);
+		memcpy(l->machine.mem.slots[i].host, l->subject->mem.slots[i].host,
+		       l->machine.mem.slots[i].size);
 }
 
 void lockstep_before(struct lockstep *l, struct cpu *cpu)
@@ -219,13 +226,15 @@ static enum cpu_exit_reason run_reference(struct cpu *ref, unsigned int nr_insns
 		enum cpu_exit_reason reason = run_plain(ref, nr_insns, &nr);
 
 		nr_insns -= nr;
-		if (reason != CPU_EXIT_KICK || !nr_insns || ref->icount - count != nr || ref->pc != pc + 4 * nr)
+		if (reason != CPU_EXIT_KICK || !nr_insns || ref->icount - count != nr ||
+		    ref->pc != pc + 4 * nr)
 			return reason;
 	}
 }
 
 /* The first unit that differs is printed. */
-static bool differs(const struct cpu *cpu, const struct cpu *ref, const struct field *f, char *why, size_t size)
+static bool differs(const struct cpu *cpu, const struct cpu *ref, const struct field *f, char *why,
+		    size_t size)
 {
 	const char *a = (const char *)cpu + f->offset, *b = (const char *)ref + f->offset;
 
@@ -236,7 +245,8 @@ static bool differs(const struct cpu *cpu, const struct cpu *ref, const struct f
 		memcpy(&theirs, b + at, f->unit);
 		if (ours == theirs)
 			continue;
-		snprintf(why, size, "%s[%zu] is %#" PRIx64 ", the reference has %#" PRIx64, f->name, at / f->unit, ours, theirs);
+		snprintf(why, size, "%s[%zu] is %#" PRIx64 ", the reference has %#" PRIx64, f->name,
+			 at / f->unit, ours, theirs);
 		return true;
 	}
 	return false;
@@ -252,15 +262,16 @@ static bool memory_differs(const struct lockstep *l, char *why, size_t size)
 		for (uint64_t at = 0; at < a->size; at++) {
 			if (a->host[at] == b->host[at])
 				continue;
-			snprintf(why, size, "memory at %#" PRIx64 " is %#x, the reference has %#x", a->gpa + at, a->host[at],
-				 b->host[at]);
+			snprintf(why, size, "memory at %#" PRIx64 " is %#x, the reference has %#x",
+				 a->gpa + at, a->host[at], b->host[at]);
 			return true;
 		}
 	}
 	return false;
 }
 
-static bool exits_differ(const struct cpu_exit *a, const struct cpu_exit *b, enum cpu_exit_reason reason)
+static bool exits_differ(const struct cpu_exit *a, const struct cpu_exit *b,
+			 enum cpu_exit_reason reason)
 {
 	const struct cpu_mmio *m = &a->mmio, *n = &b->mmio;
 
@@ -269,13 +280,13 @@ static bool exits_differ(const struct cpu_exit *a, const struct cpu_exit *b, enu
 	if (reason == CPU_EXIT_NOSYNDROME)
 		return m->va != n->va || m->pa != n->pa || m->write != n->write;
 	return reason == CPU_EXIT_MMIO &&
-	       (m->va != n->va || m->pa != n->pa || m->write != n->write || m->size != n->size || m->reg != n->reg ||
-		m->sign_extend != n->sign_extend || m->reg64 != n->reg64 || m->be != n->be ||
-		(m->write && m->data != n->data));
+	       (m->va != n->va || m->pa != n->pa || m->write != n->write || m->size != n->size ||
+		m->reg != n->reg || m->sign_extend != n->sign_extend || m->reg64 != n->reg64 ||
+		m->be != n->be || (m->write && m->data != n->data));
 }
 
-const char *lockstep_after(struct lockstep *l, struct cpu *cpu, enum cpu_exit_reason reason, unsigned int nr_insns, char *why,
-			   size_t size)
+const char *lockstep_after(struct lockstep *l, struct cpu *cpu, enum cpu_exit_reason reason,
+			   unsigned int nr_insns, char *why, size_t size)
 {
 	struct cpu *ref = l->cpu;
 	enum cpu_exit_reason wanted = run_reference(ref, nr_insns);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop around the executor: kicks, interrupts, safe points, translation caches of machine and vCPU.
+ * The loop around the executor: kicks, interrupts, safe points, translation caches of machine and
+ * vCPU.
  *
- * A kick is a flag that anyone may set; what it asks for is in remote.requests. The vCPU clears the flag before it takes the
- * requests, so that one which comes in between sets it again: neither is ever lost.
+ * A kick is a flag that anyone may set; what it asks for is in remote.requests. The vCPU clears the
+ * flag before it takes the requests, so that one which comes in between sets it again: neither is
+ * ever lost.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +19,7 @@
 #include "engine/engine.h"
 #include "engine/exec/exec.h"
 
-#define MAX_FAILURES 100	/* times, 1 ms apart, that the host had no memory */
+#define MAX_FAILURES 100 /* times, 1 ms apart, that the host had no memory */
 
 int engine_vm_init(struct machine *m)
 {
@@ -36,7 +38,9 @@ static void print_stats(struct machine *m)
 	struct engine_stats s;
 
 	engine_stats(m, &s);
-	fprintf(stderr, "code: %" PRIu64 " translations of %" PRIu64 " words in %" PRIu64 " KiB, %" PRIu64 " dropped, %" PRIu64 " flushes\n",
+	fprintf(stderr,
+		"code: %" PRIu64 " translations of %" PRIu64 " words in %" PRIu64 " KiB, %" PRIu64
+		" dropped, %" PRIu64 " flushes\n",
 		s.translations, s.guest_words, s.code_bytes >> 10, s.invalidated, c->nr_flushes);
 }
 
@@ -128,8 +132,8 @@ static void make_room(struct cpu *cpu)
 /*
  * The code at PC could not be entered. Make room; true: try again.
  *
- * A full cache is flushed and empties as soon as every vCPU has passed a safe point. Where the host has no memory that helps for a
- * while; if it does not, the machine cannot go on.
+ * A full cache is flushed and empties as soon as every vCPU has passed a safe point. Where the host
+ * has no memory that helps for a while; if it does not, the machine cannot go on.
  */
 static bool recover(struct cpu *cpu)
 {
@@ -144,7 +148,10 @@ static bool recover(struct cpu *cpu)
 		e->changes++;
 		return true;
 	case -ESTALE:
-		/* The safe point makes the vCPU forget the page. Its words did not change: the next block may be as long. */
+		/*
+		 * The safe point makes the vCPU forget the page. Its words did not change: the next
+		 * block may be as long.
+		 */
 		return true;
 	case -ENOSPC:
 		make_room(cpu);
@@ -213,7 +220,9 @@ void engine_stats(struct machine *m, struct engine_stats *s)
 	struct code_cache *c = m->code;
 
 	pthread_mutex_lock(&c->lock);
-	*s = (struct engine_stats){.translations = c->nr_tbs, .guest_words = c->nr_words, .invalidated = c->nr_invalidated,
+	*s = (struct engine_stats){.translations = c->nr_tbs,
+				   .guest_words = c->nr_words,
+				   .invalidated = c->nr_invalidated,
 				   .code_bytes = c->bytes};
 	pthread_mutex_unlock(&c->lock);
 }

@@ -2,15 +2,18 @@
 /*
  * From guest words to a translation that runs: the pipeline, one call a pass.
  *
- * ARMATURE_DUMP in the environment is a list of letters; each prints the block after its pass on standard error:
+ * ARMATURE_DUMP in the environment is a list of letters; each prints the block after its pass on
+ * standard error:
  *   t translate   f forward   k fold   d dead   p place    l lower
- * and s instructions retired at a vCPU's end, what the code cache holds at a machine's; h addresses of the executor's handlers, to read a profile with
+ * and s instructions retired at a vCPU's end, what the code cache holds at a machine's; h addresses
+ * of the executor's handlers, to read a profile with
  *
- * ARMATURE_VERIFY in the environment has the IR of each block checked as the front end made it and after each pass on it.
+ * ARMATURE_VERIFY in the environment has the IR of each block checked as the front end made it and
+ * after each pass on it.
  *
- * ARMATURE_LOCKSTEP=1 makes plain blocks: what forwards, folds, drops, delays or fuses is off, and every PUT is executed
- * where the front end wrote it. With ARMATURE_LOCKSTEP=insn a block is one guest instruction as well. This is the reference that
- * lockstep.c holds other executions against.
+ * ARMATURE_LOCKSTEP=1 makes plain blocks: what forwards, folds, drops, delays or fuses is off, and
+ * every PUT is executed where the front end wrote it. With ARMATURE_LOCKSTEP=insn a block is one
+ * guest instruction as well. This is the reference that lockstep.c holds other executions against.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -74,8 +77,8 @@ static void dump(struct translator *t, char letter, const char *pass)
 	if (letter != 'p')
 		return;
 	for (unsigned int i = 0; i < t->b.nr_ops; i++)
-		fprintf(stderr, "\t%%%u:%s uses %u slot %#x%s\n", i, t->dead[i] ? " dead" : "", t->uses[i], t->loc[i],
-			t->elided[i] ? " elided" : "");
+		fprintf(stderr, "\t%%%u:%s uses %u slot %#x%s\n", i, t->dead[i] ? " dead" : "",
+			t->uses[i], t->loc[i], t->elided[i] ? " elided" : "");
 }
 
 /* An extension word is printed as a micro-operation if it happens to look like one. */
@@ -88,7 +91,8 @@ static void dump_code(const struct translator *t)
 		const union uop *u = &t->code[i];
 		const char *name = exec_uop_name(u->handler);
 
-		fprintf(stderr, "\t%-10s a %#x b %#x c %#x d %#x imm %d\n", name ? name : "", u->a, u->b, u->c, u->d, u->imm);
+		fprintf(stderr, "\t%-10s a %#x b %#x c %#x d %#x imm %d\n", name ? name : "", u->a,
+			u->b, u->c, u->d, u->imm);
 	}
 }
 
@@ -111,7 +115,8 @@ static void passed(struct translator *t, char letter, const char *pass)
 }
 
 /* The whole pipeline. False: the block is too large for a later pass. */
-static bool pipeline(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode, unsigned int max_insns)
+static bool pipeline(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode,
+		     unsigned int max_insns)
 {
 	a64_translate_block(&t->b, host, offset, mode, max_insns);
 	memset(t->dead, 0, t->b.nr_ops);
@@ -135,8 +140,9 @@ static bool pipeline(struct translator *t, const uint8_t *host, uint32_t offset,
 
 static struct tb *make_tb(const struct translator *t, const uint8_t *host, uint32_t offset)
 {
-	size_t size = sizeof(struct tb) + t->nr_code * sizeof(union uop) + t->nr_rows * sizeof(struct tb_row) +
-		      t->b.nr_insns * sizeof(uint32_t) + t->nr_links * sizeof(uint16_t);
+	size_t size = sizeof(struct tb) + t->nr_code * sizeof(union uop) +
+		      t->nr_rows * sizeof(struct tb_row) + t->b.nr_insns * sizeof(uint32_t) +
+		      t->nr_links * sizeof(uint16_t);
 	struct tb *tb = calloc(1, size);
 
 	if (!tb)
@@ -157,12 +163,14 @@ static struct tb *make_tb(const struct translator *t, const uint8_t *host, uint3
 }
 
 /* The guest may be writing: what is translated and what is remembered must be the same words. */
-static __attribute__((noinline)) void copy_words(uint8_t *copy, const uint8_t *host, uint32_t offset)
+static __attribute__((noinline)) void copy_words(uint8_t *copy, const uint8_t *host,
+						 uint32_t offset)
 {
 	memcpy(copy + offset, host + offset, MEM_PAGE_SIZE - offset);
 }
 
-int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode, unsigned int max, struct tb **tb)
+int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode,
+		    unsigned int max, struct tb **tb)
 {
 	_Alignas(4) uint8_t copy[MEM_PAGE_SIZE];
 
@@ -178,9 +186,10 @@ int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, 
 	return *tb ? 0 : -ENOMEM;
 }
 
-#define SHORTEST 7	/* IR_MAX_INSNS halved so often is nothing */
+#define SHORTEST 7 /* IR_MAX_INSNS halved so often is nothing */
 
-int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset, uint32_t mode, struct tb **tb)
+int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset,
+	      uint32_t mode, struct tb **tb)
 {
 	struct code_cache *c = cpu->machine->code;
 	struct engine_cpu *e = cpu->engine;
@@ -188,8 +197,12 @@ int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint
 
 	if (cache_full(c))
 		return -ENOSPC;
-	/* Another vCPU that keeps writing behind this instruction must not keep it from being executed. */
-	int rc = translate_block(e->translator, host, offset, mode, (IR_MAX_INSNS >> shorter) | 1, tb);
+	/*
+	 * Another vCPU that keeps writing behind this instruction must not keep it from being
+	 * executed.
+	 */
+	int rc = translate_block(e->translator, host, offset, mode, (IR_MAX_INSNS >> shorter) | 1,
+				 tb);
 
 	if (rc)
 		return rc;

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include "gic/internal.h"
 
-#define GICC_IIDR_VALUE                                                           \
+#define GICC_IIDR_VALUE \
 	0x0412043bu /* product 0x041, architecture 2, revision 0, implementer Arm \
 		     */
 #define GICC_BPR_MASK 0x7u

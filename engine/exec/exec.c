@@ -2,12 +2,14 @@
 /*
  * The portable executor: direct-threaded micro-operations.
  *
- * Every handler ends by jumping to the next one's. The handlers' bodies are macros in handlers_*.h, made from the lists
- * of exec.h; this file has what they share: operands, the TLB probe, exits, dispatch.
+ * Every handler ends by jumping to the next one's. The handlers' bodies are macros in handlers_*.h,
+ * made from the lists of exec.h; this file has what they share: operands, the TLB probe, exits,
+ * dispatch.
  *
  * What must hold:
  *  - A handler reads its operands before it writes its result: their slots may be the same.
- *  - cpu->pc is the PC of the present block's start; cpu->icount counts what earlier blocks retired.
+ *  - cpu->pc is the PC of the present block's start; cpu->icount counts what earlier blocks
+ *    retired.
  *  - `bank` is cpu->bank; whatever may change the mode or fill a line reloads it.
  */
 #include <errno.h>
@@ -24,68 +26,71 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* What a handler is made with. */
-#define X(slot)	    (*(uint64_t *)(s + (slot)))
-#define W(slot)	    (*(uint32_t *)(s + (slot)))
-#define V(slot)	    (*(union vreg *)(s + (slot)))
+#define X(slot)     (*(uint64_t *)(s + (slot)))
+#define W(slot)     (*(uint32_t *)(s + (slot)))
+#define V(slot)     (*(union vreg *)(s + (slot)))
 #define FLAGS(slot) W(slot)
 
-#define GO                                                                                         \
-	goto *(void *)((const char *)base + u->handler)
-#define NEXT                                                                                       \
-	do {                                                                                       \
-		u += 1;                                                                            \
-		GO;                                                                                \
+#define GO goto *(void *)((const char *)base + u->handler)
+#define NEXT            \
+	do {            \
+		u += 1; \
+		GO;     \
 	} while (0)
-#define NEXT2                                                                                      \
-	do {                                                                                       \
-		u += 2;                                                                            \
-		GO;                                                                                \
+#define NEXT2           \
+	do {            \
+		u += 2; \
+		GO;     \
 	} while (0)
 
-#define ENTER(target)                                                                              \
-	do {                                                                                       \
-		tb = (target);                                                                     \
-		u = tb->code;                                                                      \
-		GO;                                                                                \
+#define ENTER(target)          \
+	do {                   \
+		tb = (target); \
+		u = tb->code;  \
+		GO;            \
 	} while (0)
 
 /* The kick point: another thread asks, or the retired-instruction limit is reached. */
-#define KICKED                                                                                     \
-	unlikely(atomic_load_explicit(&cpu->remote.kick, memory_order_relaxed) ||                  \
+#define KICKED                                                                    \
+	unlikely(atomic_load_explicit(&cpu->remote.kick, memory_order_relaxed) || \
 		 cpu->icount >= cpu->icount_limit)
 
 /*
- * Leave by the exit that @u is: same page through the link alone, another page after comparing it with the execute TLB. Backward
- * jumps and page crossings are kick points.
+ * Leave by the exit that @u is: same page through the link alone, another page after comparing it
+ * with the execute TLB. Backward jumps and page crossings are kick points.
  */
-#define TAKE_EXIT                                                                                  \
-	do {                                                                                       \
-		uint64_t from = cpu->pc, to = from + (uint64_t)(int64_t)u->imm;                    \
-		struct tb *next = atomic_load_explicit(&u[1].link.tb, memory_order_acquire);       \
-                                                                                                   \
-		cpu->pc = to;                                                                      \
-		cpu->icount += u->c;                                                               \
-		if (unlikely(!next))                                                               \
-			goto link;                                                                 \
-		if (likely(!((from ^ to) & TLB_PAGE_MASK))) {                                      \
-			if (to <= from && KICKED)                                                  \
-				goto kicked;                                                       \
-			ENTER(next);                                                               \
-		}                                                                                  \
-		goto far;                                                                          \
+#define TAKE_EXIT                                                                            \
+	do {                                                                                 \
+		uint64_t from = cpu->pc, to = from + (uint64_t)(int64_t)u->imm;              \
+		struct tb *next = atomic_load_explicit(&u[1].link.tb, memory_order_acquire); \
+                                                                                             \
+		cpu->pc = to;                                                                \
+		cpu->icount += u->c;                                                         \
+		if (unlikely(!next))                                                         \
+			goto link;                                                           \
+		if (likely(!((from ^ to) & TLB_PAGE_MASK))) {                                \
+			if (to <= from && KICKED)                                            \
+				goto kicked;                                                 \
+			ENTER(next);                                                         \
+		}                                                                            \
+		goto far;                                                                    \
 	} while (0)
 
-/* The line that may translate @va for an access of @size bytes that begins there: a crossing access does not match its tag. */
-#define LINE(b, va)	 (&(b)->e[tlb_index(va)])
-#define READ_HIT(e, va, size)  likely((e)->read_tag == (((va) + ((size) - 1)) & TLB_PAGE_MASK))
-#define WRITE_HIT(e, va, size) likely((e)->write_tag == (((va) + ((size) - 1)) & TLB_PAGE_MASK))
-#define HOST(e, va)	 ((void *)((uintptr_t)(va) + (e)->addend))
+/*
+ * The line that may translate @va for an access of @size bytes that begins there: a crossing access
+ * does not match its tag.
+ */
+#define LINE(b, va)            (&(b)->e[tlb_index(va)])
+#define READ_HIT(e, va, size)  likely((e)->read_tag == (((va) + ((size)-1)) & TLB_PAGE_MASK))
+#define WRITE_HIT(e, va, size) likely((e)->write_tag == (((va) + ((size)-1)) & TLB_PAGE_MASK))
+#define HOST(e, va)            ((void *)((uintptr_t)(va) + (e)->addend))
 
 /* --- out of line --- */
 
 /* A load that missed. Two results; integers go to 64-bit slots, vectors to whole registers. */
-static __attribute__((noinline)) int load_slow(struct cpu *cpu, const struct tb *tb, unsigned int row, uint64_t va,
-					       unsigned int first, unsigned int second)
+static __attribute__((noinline)) int load_slow(struct cpu *cpu, const struct tb *tb,
+					       unsigned int row, uint64_t va, unsigned int first,
+					       unsigned int second)
 {
 	const struct mem_desc *d = &tb->rows[row].mem;
 	uint64_t out[4] = {0};
@@ -108,8 +113,9 @@ static __attribute__((noinline)) int load_slow(struct cpu *cpu, const struct tb 
 	return CPU_EXIT_NONE;
 }
 
-static __attribute__((noinline)) int store_slow(struct cpu *cpu, const struct tb *tb, unsigned int row, uint64_t va,
-						unsigned int first, unsigned int second)
+static __attribute__((noinline)) int store_slow(struct cpu *cpu, const struct tb *tb,
+						unsigned int row, uint64_t va, unsigned int first,
+						unsigned int second)
 {
 	const struct mem_desc *d = &tb->rows[row].mem;
 	const char *s = (const char *)cpu;
@@ -153,7 +159,9 @@ static struct xtlb_entry *fetch_line(struct cpu *cpu)
 	return NULL;
 }
 
-/* The code at PC cannot be entered; engine_run() will see why, at the kick that is asked for here. */
+/*
+ * The code at PC cannot be entered; engine_run() will see why, at the kick that is asked for here.
+ */
 static struct tb *fail(struct cpu *cpu, int error)
 {
 	engine_of(cpu)->error = error;
@@ -161,7 +169,10 @@ static struct tb *fail(struct cpu *cpu, int error)
 	return NULL;
 }
 
-/* The translation at cpu->pc in the present mode. NULL: an abort was taken, or it failed: go to dispatch. */
+/*
+ * The translation at cpu->pc in the present mode. NULL: an abort was taken, or it failed: go to
+ * dispatch.
+ */
 static __attribute__((noinline)) struct tb *find(struct cpu *cpu)
 {
 	struct code_cache *cache = cpu->machine->code;
@@ -176,7 +187,8 @@ static __attribute__((noinline)) struct tb *find(struct cpu *cpu)
 		return fail(cpu, -ENOMEM);
 
 	struct tb *tb = cache_find(x->page, offset, cpu->mode);
-	struct dispatch_line *line = &engine_of(cpu)->lines[(cpu->pc >> 2) & ((1 << JUMP_CACHE_BITS) - 1)];
+	struct dispatch_line *line =
+		&engine_of(cpu)->lines[(cpu->pc >> 2) & ((1 << JUMP_CACHE_BITS) - 1)];
 
 	if (!tb) {
 		int error = translate(cpu, x->page, x->host, offset, cpu->mode, &tb);
@@ -231,11 +243,13 @@ static inline void lane_set(union vreg *v, unsigned int lane, unsigned int i, ui
 
 static inline union vreg lane_dup(uint64_t x, unsigned int lane, unsigned int shape)
 {
-	static const uint64_t ones[4] = {0x0101010101010101ull, 0x0001000100010001ull, 0x0000000100000001ull, 1};
+	static const uint64_t ones[4] = {0x0101010101010101ull, 0x0001000100010001ull,
+					 0x0000000100000001ull, 1};
 	static const uint64_t low[4] = {0xff, 0xffff, 0xffffffff, ~0ull};
 	uint64_t d = (x & low[lane]) * ones[lane];
 
-	return (union vreg){.d = {shape == IR_SCALAR ? x & low[lane] : d, shape == IR_FULL ? d : 0}};
+	return (union vreg){
+		.d = {shape == IR_SCALAR ? x & low[lane] : d, shape == IR_FULL ? d : 0}};
 }
 
 static const char *const uop_names[NR_UOPS] = {
@@ -264,7 +278,8 @@ static UNCHECKED enum cpu_exit_reason run(struct cpu *cpu, struct tb *first, con
 		*table = handlers;
 		if (translator_dumps('h'))
 			for (unsigned int i = 0; i < NR_UOPS; i++)
-				fprintf(stderr, "handler %p %s\n", (const void *)((const char *)&&do_ADD32 + handlers[i]),
+				fprintf(stderr, "handler %p %s\n",
+					(const void *)((const char *)&&do_ADD32 + handlers[i]),
 					uop_names[i]);
 		return CPU_EXIT_NONE;
 	}
@@ -289,7 +304,9 @@ static UNCHECKED enum cpu_exit_reason run(struct cpu *cpu, struct tb *first, con
 	/* --- what handlers jump to --- */
 
 rewind_u:
-	/* An access left memory or faulted: PC at its instruction, what came before it has retired. */
+	/*
+	 * An access left memory or faulted: PC at its instruction, what came before it has retired.
+	 */
 	cpu->pc += 4 * (uint64_t)tb->rows[va].insn;
 	cpu->icount += tb->rows[va].retired;
 	if (rc != CPU_FAULT)
@@ -321,7 +338,8 @@ far:
 		struct tb *next = atomic_load_explicit(&u[1].link.tb, memory_order_acquire);
 
 		if (likely(x->tag == (cpu->pc & TLB_PAGE_MASK) && next &&
-			   x->page == atomic_load_explicit(&next->page, memory_order_relaxed) && x->page))
+			   x->page == atomic_load_explicit(&next->page, memory_order_relaxed) &&
+			   x->page))
 			ENTER(next);
 	}
 	goto lookup;
@@ -331,22 +349,22 @@ dispatch:
 	bank = cpu->bank;
 	if (KICKED)
 		goto kicked;
-lookup:
-	{
-		const struct dispatch_line *line = &engine_of(cpu)->lines[(cpu->pc >> 2) & ((1 << JUMP_CACHE_BITS) - 1)];
-		const struct xtlb_entry *x = &bank->x[xtlb_index(cpu->pc)];
+lookup : {
+	const struct dispatch_line *line =
+		&engine_of(cpu)->lines[(cpu->pc >> 2) & ((1 << JUMP_CACHE_BITS) - 1)];
+	const struct xtlb_entry *x = &bank->x[xtlb_index(cpu->pc)];
 
-		if (likely(line->pc == cpu->pc && line->tb && line->mode == cpu->mode &&
-			   x->tag == (cpu->pc & TLB_PAGE_MASK) && x->page &&
-			   x->page == atomic_load_explicit(&line->tb->page, memory_order_relaxed)))
-			ENTER(line->tb);
-		struct tb *next = find(cpu);
+	if (likely(line->pc == cpu->pc && line->tb && line->mode == cpu->mode &&
+		   x->tag == (cpu->pc & TLB_PAGE_MASK) && x->page &&
+		   x->page == atomic_load_explicit(&line->tb->page, memory_order_relaxed)))
+		ENTER(line->tb);
+	struct tb *next = find(cpu);
 
-		bank = cpu->bank;
-		if (!next)
-			goto dispatch;
-		ENTER(next);
-	}
+	bank = cpu->bank;
+	if (!next)
+		goto dispatch;
+	ENTER(next);
+}
 
 kicked:
 	return CPU_EXIT_KICK;

@@ -2,82 +2,85 @@
 /* Handlers: memory. Included in the executor's function. */
 
 /* Leave the block at the row of this micro-operation with @rc. */
-#define FAIL(row)                                                                                  \
-	do {                                                                                       \
-		va = (row);                                                                        \
-		goto rewind_u;                                                                     \
+#define FAIL(row)              \
+	do {                   \
+		va = (row);    \
+		goto rewind_u; \
 	} while (0)
 
 /* How a value read goes to its slot. */
 #define GET_uint64_t(slot, v) X(slot) = (uint64_t)(v)
 #define GET_uint32_t(slot, v) X(slot) = (uint32_t)(v)
 #define GET_int64_t(slot, v)  X(slot) = (uint64_t)(int64_t)(v)
-#define GET_VEC(slot, v)                                                                           \
-	do {                                                                                       \
-		unsigned __int128 whole = (v);                                                     \
-		memcpy(&V(slot), &whole, 16);                                                      \
+#define GET_VEC(slot, v)                       \
+	do {                                   \
+		unsigned __int128 whole = (v); \
+		memcpy(&V(slot), &whole, 16);  \
 	} while (0)
 
-#define LOAD_AT(label, mem_t, to, address, the_bank)                                               \
-	do_##label : va = (address);                                                               \
-	{                                                                                          \
-		const struct tlb_entry *e = LINE(the_bank, va);                                    \
-                                                                                                   \
-		if (READ_HIT(e, va, sizeof(mem_t))) {                                              \
-			mem_t v;                                                                   \
-                                                                                                   \
-			memcpy(&v, HOST(e, va), sizeof(v));                                        \
-			GET_##to(u->c, v);                                                         \
-			NEXT;                                                                      \
-		}                                                                                  \
-	}                                                                                          \
+#define LOAD_AT(label, mem_t, to, address, the_bank)            \
+	do_##label : va = (address);                            \
+	{                                                       \
+		const struct tlb_entry *e = LINE(the_bank, va); \
+                                                                \
+		if (READ_HIT(e, va, sizeof(mem_t))) {           \
+			mem_t v;                                \
+                                                                \
+			memcpy(&v, HOST(e, va), sizeof(v));     \
+			GET_##to(u->c, v);                      \
+			NEXT;                                   \
+		}                                               \
+	}                                                       \
 	goto load_missed;
 
-#define LOAD(n, mem_t, to)                                                                         \
-	LOAD_AT(LD##n, mem_t, to, X(u->a) + (uint64_t)(int64_t)u->imm, bank)                       \
-	LOAD_AT(LD##n##_X, mem_t, to, X(u->a) + (X(u->b) << u->imm), bank)                         \
-	LOAD_AT(LD##n##_UX, mem_t, to, X(u->a) + ((uint64_t)W(u->b) << u->imm), bank)              \
-	LOAD_AT(LD##n##_SX, mem_t, to, X(u->a) + ((uint64_t)(int64_t)(int32_t)W(u->b) << u->imm), bank) \
+#define LOAD(n, mem_t, to)                                                                        \
+	LOAD_AT(LD##n, mem_t, to, X(u->a) + (uint64_t)(int64_t)u->imm, bank)                      \
+	LOAD_AT(LD##n##_X, mem_t, to, X(u->a) + (X(u->b) << u->imm), bank)                        \
+	LOAD_AT(LD##n##_UX, mem_t, to, X(u->a) + ((uint64_t)W(u->b) << u->imm), bank)             \
+	LOAD_AT(LD##n##_SX, mem_t, to, X(u->a) + ((uint64_t)(int64_t)(int32_t)W(u->b) << u->imm), \
+		bank)                                                                             \
 	LOAD_AT(LDT##n, mem_t, to, X(u->a) + (uint64_t)(int64_t)u->imm, cpu->bank_el0)
 LOAD_KINDS(LOAD)
 #undef LOAD
 
-load_missed:
-	rc = load_slow(cpu, tb, u->d, va, u->c, EXEC_SLOT_DISCARD);
-	if (unlikely(rc))
-		FAIL(u->d);
-	bank = cpu->bank;
-	NEXT;
+load_missed : rc = load_slow(cpu, tb, u->d, va, u->c, EXEC_SLOT_DISCARD);
+if (unlikely(rc))
+	FAIL(u->d);
+bank = cpu->bank;
+NEXT;
 
-#define STORE_AT(label, mem_t, address, the_bank)                                                  \
-	do_##label : va = (address);                                                               \
-	{                                                                                          \
-		const struct tlb_entry *e = LINE(the_bank, va);                                    \
-                                                                                                   \
-		if (WRITE_HIT(e, va, sizeof(mem_t))) {                                             \
-			memcpy(HOST(e, va), s + u->c, sizeof(mem_t));                              \
-			NEXT;                                                                      \
-		}                                                                                  \
-	}                                                                                          \
+#define STORE_AT(label, mem_t, address, the_bank)                     \
+	do_##label : va = (address);                                  \
+	{                                                             \
+		const struct tlb_entry *e = LINE(the_bank, va);       \
+                                                                      \
+		if (WRITE_HIT(e, va, sizeof(mem_t))) {                \
+			memcpy(HOST(e, va), s + u->c, sizeof(mem_t)); \
+			NEXT;                                         \
+		}                                                     \
+	}                                                             \
 	goto store_missed;
 
-#define STORE(n, mem_t)                                                                            \
-	STORE_AT(ST##n, mem_t, X(u->a) + (uint64_t)(int64_t)u->imm, bank)                          \
-	STORE_AT(ST##n##_X, mem_t, X(u->a) + (X(u->b) << u->imm), bank)                            \
-	STORE_AT(ST##n##_UX, mem_t, X(u->a) + ((uint64_t)W(u->b) << u->imm), bank)                 \
-	STORE_AT(ST##n##_SX, mem_t, X(u->a) + ((uint64_t)(int64_t)(int32_t)W(u->b) << u->imm), bank) \
+#define STORE(n, mem_t)                                                                        \
+	STORE_AT(ST##n, mem_t, X(u->a) + (uint64_t)(int64_t)u->imm, bank)                      \
+	STORE_AT(ST##n##_X, mem_t, X(u->a) + (X(u->b) << u->imm), bank)                        \
+	STORE_AT(ST##n##_UX, mem_t, X(u->a) + ((uint64_t)W(u->b) << u->imm), bank)             \
+	STORE_AT(ST##n##_SX, mem_t, X(u->a) + ((uint64_t)(int64_t)(int32_t)W(u->b) << u->imm), \
+		 bank)                                                                         \
 	STORE_AT(STT##n, mem_t, X(u->a) + (uint64_t)(int64_t)u->imm, cpu->bank_el0)
 STORE_KINDS(STORE)
 #undef STORE
 
-store_missed:
-	rc = store_slow(cpu, tb, u->d, va, u->c, EXEC_SLOT_ZERO);
-	if (unlikely(rc))
-		FAIL(u->d);
-	bank = cpu->bank;
-	NEXT;
+store_missed : rc = store_slow(cpu, tb, u->d, va, u->c, EXEC_SLOT_ZERO);
+if (unlikely(rc))
+	FAIL(u->d);
+bank = cpu->bank;
+NEXT;
 
-/* Ordered: aligned or the slow path raises the alignment fault. On a host with weaker order the fences are not free. */
+/*
+ * Ordered: aligned or the slow path raises the alignment fault. On a host with weaker order the
+ * fences are not free.
+ */
 #define ORDERED(n, mem_t)                                                                          \
 	do_LDA##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;                                      \
 	{                                                                                          \
@@ -145,156 +148,148 @@ store_missed:
 ORDERED_KINDS(ORDERED)
 #undef ORDERED
 
-do_RMW_ANY:
-	va = X(u->a);
+do_RMW_ANY : va = X(u->a);
 rmw_missed:
-	{
-		uint64_t old = 0;
+{
+	uint64_t old = 0;
 
-		rc = access_rmw(cpu, va, &tb->rows[u->d].mem, (enum mem_rmw)u->imm, X(u->c), &old);
-		if (unlikely(rc))
-			FAIL(u->d);
-		X(u->b) = old;
-	}
-	NEXT;
+	rc = access_rmw(cpu, va, &tb->rows[u->d].mem, (enum mem_rmw)u->imm, X(u->c), &old);
+	if (unlikely(rc))
+		FAIL(u->d);
+	X(u->b) = old;
+}
+NEXT;
 
-do_CAS_ANY:
-	va = X(u->a);
+do_CAS_ANY : va = X(u->a);
 cas_missed:
-	{
-		uint64_t expect[2] = {X(u->b)}, value[2] = {X(u->c)}, old[2] = {0};
+{
+	uint64_t expect[2] = {X(u->b)}, value[2] = {X(u->c)}, old[2] = {0};
 
-		rc = access_cas(cpu, va, &tb->rows[u->d].mem, expect, value, old);
-		if (unlikely(rc))
-			FAIL(u->d);
-		X(u->imm) = old[0];
-	}
-	NEXT;
+	rc = access_cas(cpu, va, &tb->rows[u->d].mem, expect, value, old);
+	if (unlikely(rc))
+		FAIL(u->d);
+	X(u->imm) = old[0];
+}
+NEXT;
 
-#define LOAD_PAIR(n, mem_t, to)                                                                    \
-	do_LDP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;                                      \
-	{                                                                                          \
-		const struct tlb_entry *e = LINE(bank, va);                                        \
-                                                                                                   \
-		if (READ_HIT(e, va, 2 * sizeof(mem_t))) {                                          \
-			mem_t v[2];                                                                \
-                                                                                                   \
-			memcpy(v, HOST(e, va), sizeof(v));                                         \
-			GET_##to(u->c, v[0]);                                                      \
-			GET_##to(u->b, v[1]);                                                      \
-			NEXT;                                                                      \
-		}                                                                                  \
-	}                                                                                          \
+#define LOAD_PAIR(n, mem_t, to)                               \
+	do_LDP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm; \
+	{                                                     \
+		const struct tlb_entry *e = LINE(bank, va);   \
+                                                              \
+		if (READ_HIT(e, va, 2 * sizeof(mem_t))) {     \
+			mem_t v[2];                           \
+                                                              \
+			memcpy(v, HOST(e, va), sizeof(v));    \
+			GET_##to(u->c, v[0]);                 \
+			GET_##to(u->b, v[1]);                 \
+			NEXT;                                 \
+		}                                             \
+	}                                                     \
 	goto load_pair_missed;
 LOAD_PAIR_KINDS(LOAD_PAIR)
 #undef LOAD_PAIR
 
-load_pair_missed:
-	rc = load_slow(cpu, tb, u->d, va, u->c, u->b);
-	if (unlikely(rc))
-		FAIL(u->d);
-	bank = cpu->bank;
-	NEXT;
+load_pair_missed : rc = load_slow(cpu, tb, u->d, va, u->c, u->b);
+if (unlikely(rc))
+	FAIL(u->d);
+bank = cpu->bank;
+NEXT;
 
-#define STORE_PAIR(n, mem_t)                                                                       \
-	do_STP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;                                      \
-	{                                                                                          \
-		const struct tlb_entry *e = LINE(bank, va);                                        \
-                                                                                                   \
-		if (WRITE_HIT(e, va, 2 * sizeof(mem_t))) {                                         \
-			mem_t v[2];                                                                \
-                                                                                                   \
-			memcpy(&v[0], s + u->c, sizeof(mem_t));                                    \
-			memcpy(&v[1], s + u->b, sizeof(mem_t));                                    \
-			memcpy(HOST(e, va), v, sizeof(v));                                         \
-			NEXT;                                                                      \
-		}                                                                                  \
-	}                                                                                          \
+#define STORE_PAIR(n, mem_t)                                    \
+	do_STP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;   \
+	{                                                       \
+		const struct tlb_entry *e = LINE(bank, va);     \
+                                                                \
+		if (WRITE_HIT(e, va, 2 * sizeof(mem_t))) {      \
+			mem_t v[2];                             \
+                                                                \
+			memcpy(&v[0], s + u->c, sizeof(mem_t)); \
+			memcpy(&v[1], s + u->b, sizeof(mem_t)); \
+			memcpy(HOST(e, va), v, sizeof(v));      \
+			NEXT;                                   \
+		}                                               \
+	}                                                       \
 	goto store_pair_missed;
 STORE_PAIR_KINDS(STORE_PAIR)
 #undef STORE_PAIR
 
-store_pair_missed:
-	rc = store_slow(cpu, tb, u->d, va, u->c, u->b);
-	if (unlikely(rc))
-		FAIL(u->d);
-	bank = cpu->bank;
-	NEXT;
+store_pair_missed : rc = store_slow(cpu, tb, u->d, va, u->c, u->b);
+if (unlikely(rc))
+	FAIL(u->d);
+bank = cpu->bank;
+NEXT;
 
-	/* Whatever the probe must not serve: big-endian data, exclusives, strict alignment, ordered pairs. */
-do_LD_ANY:
-	va = X(u->a) + (uint64_t)(int64_t)u->imm + index_value(&tb->rows[u->d].mem, X(u[1].more[0]));
-	rc = load_slow(cpu, tb, u->d, va, u->c, u[1].more[1]);
-	if (unlikely(rc))
-		FAIL(u->d);
-	NEXT2;
+/*
+	 * Whatever the probe must not serve: big-endian data, exclusives, strict alignment, ordered
+	 * pairs.
+	 */
+do_LD_ANY
+    : va = X(u->a) + (uint64_t)(int64_t)u->imm + index_value(&tb->rows[u->d].mem, X(u[1].more[0]));
+rc = load_slow(cpu, tb, u->d, va, u->c, u[1].more[1]);
+if (unlikely(rc))
+	FAIL(u->d);
+NEXT2;
 do_ST_ANY:
-	{
-		const struct mem_desc *d = &tb->rows[u->d].mem;
+{
+	const struct mem_desc *d = &tb->rows[u->d].mem;
 
-		va = X(u->a) + (uint64_t)(int64_t)u->imm + (d->pair ? 0 : index_value(d, X(u[1].more[0])));
-		rc = store_slow(cpu, tb, u->d, va, u->c, u[1].more[0]);
-		if (unlikely(rc))
-			FAIL(u->d);
-	}
-	NEXT2;
+	va = X(u->a) + (uint64_t)(int64_t)u->imm + (d->pair ? 0 : index_value(d, X(u[1].more[0])));
+	rc = store_slow(cpu, tb, u->d, va, u->c, u[1].more[0]);
+	if (unlikely(rc))
+		FAIL(u->d);
+}
+NEXT2;
 do_STX:
-	{
-		uint64_t in[2] = {X(u->c), X(u[1].more[0])};
-		uint32_t status = 1;
+{
+	uint64_t in[2] = {X(u->c), X(u[1].more[0])};
+	uint32_t status = 1;
 
-		va = X(u->a) + (uint64_t)(int64_t)u->imm;
-		rc = access_store_excl(cpu, va, &tb->rows[u->d].mem, in, &status);
-		if (unlikely(rc))
-			FAIL(u->d);
-		X(u[1].more[1]) = status;
-	}
-	NEXT2;
-do_PROBE_R:
-	rc = access_probe(cpu, X(u->a) + (uint64_t)(int64_t)tb->rows[u->d].mem.offset, (uint64_t)u->imm, &tb->rows[u->d].mem,
-			  false);
+	va = X(u->a) + (uint64_t)(int64_t)u->imm;
+	rc = access_store_excl(cpu, va, &tb->rows[u->d].mem, in, &status);
 	if (unlikely(rc))
 		FAIL(u->d);
-	bank = cpu->bank;
-	NEXT;
-do_PROBE_W:
-	rc = access_probe(cpu, X(u->a) + (uint64_t)(int64_t)tb->rows[u->d].mem.offset, (uint64_t)u->imm, &tb->rows[u->d].mem,
-			  true);
-	if (unlikely(rc))
-		FAIL(u->d);
-	bank = cpu->bank;
-	NEXT;
-do_SPCHECK:
-	if (unlikely(X(u->a) & 15)) {
-		cpu->fault = (struct cpu_fault){.esr = ESR(EC_SP_ALIGN, 0)};
-		rc = CPU_FAULT;
-		FAIL(u->d);
-	}
-	NEXT;
-do_CLREX:
-	cpu->excl_size = 0;
-	NEXT;
-do_FENCE:
-	/* The host keeps loads and stores in order but for a store before a load. */
-	if (u->imm == IR_FENCE_FULL)
-		atomic_thread_fence(memory_order_seq_cst);
-	else
-		atomic_thread_fence(memory_order_acq_rel);
-	NEXT;
+	X(u[1].more[1]) = status;
+}
+NEXT2;
+do_PROBE_R : rc = access_probe(cpu, X(u->a) + (uint64_t)(int64_t)tb->rows[u->d].mem.offset,
+			       (uint64_t)u->imm, &tb->rows[u->d].mem, false);
+if (unlikely(rc))
+	FAIL(u->d);
+bank = cpu->bank;
+NEXT;
+do_PROBE_W : rc = access_probe(cpu, X(u->a) + (uint64_t)(int64_t)tb->rows[u->d].mem.offset,
+			       (uint64_t)u->imm, &tb->rows[u->d].mem, true);
+if (unlikely(rc))
+	FAIL(u->d);
+bank = cpu->bank;
+NEXT;
+do_SPCHECK : if (unlikely(X(u->a) & 15))
+{
+	cpu->fault = (struct cpu_fault){.esr = ESR(EC_SP_ALIGN, 0)};
+	rc = CPU_FAULT;
+	FAIL(u->d);
+}
+NEXT;
+do_CLREX : cpu->excl_size = 0;
+NEXT;
+do_FENCE :
+    /* The host keeps loads and stores in order but for a store before a load. */
+    if (u->imm == IR_FENCE_FULL) atomic_thread_fence(memory_order_seq_cst);
+else atomic_thread_fence(memory_order_acq_rel);
+NEXT;
 do_CALL:
-	{
-		uint64_t result = 0;
+{
+	uint64_t result = 0;
 
-		cpu->icount += u[1].more[1];
-		rc = ir_helpers[u->imm].fn(cpu, X(u->a), X(u->b), X(u->c), &result);
-		if (unlikely(rc))
-			FAIL(u->d);
-		X(u[1].more[0]) = result;
-	}
-	NEXT2;
-do_STEP:
-	cpu_step_done(cpu, u->imm);
-	NEXT;
-do_COUNT:
-	X(u->a) += (uint64_t)u->imm;
-	NEXT;
+	cpu->icount += u[1].more[1];
+	rc = ir_helpers[u->imm].fn(cpu, X(u->a), X(u->b), X(u->c), &result);
+	if (unlikely(rc))
+		FAIL(u->d);
+	X(u[1].more[0]) = result;
+}
+NEXT2;
+do_STEP : cpu_step_done(cpu, u->imm);
+NEXT;
+do_COUNT : X(u->a) += (uint64_t)u->imm;
+NEXT;

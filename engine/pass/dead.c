@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Dead code: a PUT whose slot is PUT again before anything can see the first value, and ops whose result nobody uses.
- * Counts uses on the way. Memory accesses are never dead: they may fault.
+ * Dead code: a PUT whose slot is PUT again before anything can see the first value, and ops whose
+ * result nobody uses. Counts uses on the way. Memory accesses are never dead: they may fault.
  */
 #include <string.h>
 
@@ -25,7 +25,8 @@ static void dead_puts(struct translator *t)
 				set_slot_note(t, (unsigned int)o->imm, 1);
 		} else if (o->opc == IR_GET) {
 			set_slot_note(t, (unsigned int)o->imm, 0);
-		} else if (pass_props(o) & (IRP_FAULT | IRP_SIDE | IRP_END | IRP_READS | IRP_WRITES)) {
+		} else if (pass_props(o) &
+			   (IRP_FAULT | IRP_SIDE | IRP_END | IRP_READS | IRP_WRITES)) {
 			t->stamp++;
 		}
 	}
@@ -36,7 +37,9 @@ static bool removable(const struct ir_op *o)
 	const struct ir_op_info *info = ir_op_info(o->opc);
 
 	return info->operands[4] != '-' &&
-	       !(pass_props(o) & (IRP_FAULT | IRP_SIDE | IRP_END | IRP_WRITES | IRP_FP | IRP_MEM)) && o->opc != IR_CALL;
+	       !(pass_props(o) &
+		 (IRP_FAULT | IRP_SIDE | IRP_END | IRP_WRITES | IRP_FP | IRP_MEM)) &&
+	       o->opc != IR_CALL;
 }
 
 static void count(struct translator *t, ir_val v, unsigned int i, int delta)
@@ -56,7 +59,9 @@ void pass_dead(struct translator *t)
 		dead_puts(t);
 	memset(t->uses, 0, b->nr_ops * sizeof(t->uses[0]));
 	memset(t->last_use, 0, b->nr_ops * sizeof(t->last_use[0]));
-	/* Uses come after definitions: one walk backwards sees all uses of a temp before the temp. */
+	/*
+	 * Uses come after definitions: one walk backwards sees all uses of a temp before the temp.
+	 */
 	for (unsigned int i = b->nr_ops; i-- > 0;) {
 		struct ir_op *o = &b->op[i];
 

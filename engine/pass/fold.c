@@ -41,7 +41,8 @@ static void fold_op(struct ir_block *b, struct ir_op *o)
 		/* @a may be an I64 constant of which an I32 operation takes the low half. */
 		set_const(o, o->type == IR_I32 ? (uint32_t)k : k);
 	} else if (a && o->opc == IR_MOV) {
-		set_const(o, o->type == IR_I32 || b->op[o->a].type == IR_I32 ? (uint32_t)a->k : a->k);
+		set_const(o,
+			  o->type == IR_I32 || b->op[o->a].type == IR_I32 ? (uint32_t)a->k : a->k);
 	}
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Forwarding: within a block, a GET of a slot whose value is already in a temp becomes that temp. */
+/*
+ * Forwarding: within a block, a GET of a slot whose value is already in a temp becomes that temp.
+ */
 #include "engine/a64/a64.h"
 #include "engine/pass/pass.h"
 
@@ -8,7 +10,10 @@ unsigned int pass_props(const struct ir_op *o)
 	return o->opc == IR_CALL ? ir_helpers[o->imm].props : ir_op_info(o->opc)->props;
 }
 
-/* May a GET of @type take the place of temp @v? An I32 operand reads the low half of an I64 temp; the reverse does not hold. */
+/*
+ * May a GET of @type take the place of temp @v? An I32 operand reads the low half of an I64 temp;
+ * the reverse does not hold.
+ */
 static bool compatible(const struct ir_block *b, unsigned int type, ir_val v)
 {
 	unsigned int have = ir_result_type(&b->op[v]);
@@ -47,7 +52,10 @@ void pass_forward(struct translator *t)
 				set_slot_note(t, (unsigned int)o->imm, (uint16_t)i);
 			}
 		} else if (o->opc == IR_PUT) {
-			/* An I32 PUT of an I64 temp truncates: what a later GET sees is not the temp. */
+			/*
+			 * An I32 PUT of an I64 temp truncates: what a later GET sees is not the
+			 * temp.
+			 */
 			bool whole = o->type == ir_result_type(&b->op[o->a]);
 
 			set_slot_note(t, (unsigned int)o->imm, whole ? o->a : IR_NONE);

@@ -2,8 +2,9 @@
 /*
  * Lowering: placed IR to the portable executor's micro-operations.
  *
- * One row an IR op says which function lowers it and to which micro-operations. Constants become immediates where a handler has one.
- * Neighbours are fused only when nothing is emitted between them, since a temp's slot may be reused right after its last use.
+ * One row an IR op says which function lowers it and to which micro-operations. Constants become
+ * immediates where a handler has one. Neighbours are fused only when nothing is emitted between
+ * them, since a temp's slot may be reused right after its last use.
  */
 #include <string.h>
 
@@ -15,8 +16,8 @@
 
 struct lower_row {
 	bool (*fn)(struct translator *t, unsigned int i, const struct lower_row *r);
-	uint16_t u32, u64;	/* micro-operations for I32 and I64 */
-	uint16_t imm32, imm64;	/* with b an immediate; 0: none */
+	uint16_t u32, u64;     /* micro-operations for I32 and I64 */
+	uint16_t imm32, imm64; /* with b an immediate; 0: none */
 };
 
 static union uop *emit(struct translator *t, unsigned int id)
@@ -113,7 +114,10 @@ static uint16_t new_row(struct translator *t, const struct ir_op *o)
 	return (uint16_t)t->nr_rows++;
 }
 
-/* The next op after @i that emits something, or nr_ops. Whatever is fused is found by this, so that a plain block has none. */
+/*
+ * The next op after @i that emits something, or nr_ops. Whatever is fused is found by this, so that
+ * a plain block has none.
+ */
 static unsigned int next_emitting(const struct translator *t, unsigned int i)
 {
 	if (t->plain)
@@ -121,7 +125,8 @@ static unsigned int next_emitting(const struct translator *t, unsigned int i)
 	for (i++; i < t->b.nr_ops; i++) {
 		const struct ir_op *o = &t->b.op[i];
 
-		if (t->dead[i] || (o->opc == IR_PUT && t->elided[i]) || (o->opc == IR_CONST && t->loc[i] == NO_LOC) ||
+		if (t->dead[i] || (o->opc == IR_PUT && t->elided[i]) ||
+		    (o->opc == IR_CONST && t->loc[i] == NO_LOC) ||
 		    (o->opc == IR_GET && t->loc[i] == o->imm))
 			continue;
 		break;
@@ -169,7 +174,10 @@ static bool lower_get(struct translator *t, unsigned int i, const struct lower_r
 	return true;
 }
 
-/* Slots narrower than 64 bits (nzcv and PSTATE bytes) are PUT by their own size through row-less stores below. */
+/*
+ * Slots narrower than 64 bits (nzcv and PSTATE bytes) are PUT by their own size through row-less
+ * stores below.
+ */
 static bool lower_put(struct translator *t, unsigned int i, const struct lower_row *r)
 {
 	const struct ir_op *o = &t->b.op[i];
@@ -180,10 +188,11 @@ static bool lower_put(struct translator *t, unsigned int i, const struct lower_r
 	if (o->type == IR_FLAGS)
 		emit_copy(t, UOP_PUT32, (uint16_t)o->imm, slot_of(t, o->a));
 	else if (is_const(t, o->a))
-		emit_const(t, (uint16_t)o->imm, o->type == IR_I32 ? (uint32_t)t->b.op[o->a].k : t->b.op[o->a].k);
+		emit_const(t, (uint16_t)o->imm,
+			   o->type == IR_I32 ? (uint32_t)t->b.op[o->a].k : t->b.op[o->a].k);
 	else
-		emit_copy(t, o->type == IR_I64 && have == IR_I32 ? UOP_MOV32 : copy_id(o->type), (uint16_t)o->imm,
-			  slot_of(t, o->a));
+		emit_copy(t, o->type == IR_I64 && have == IR_I32 ? UOP_MOV32 : copy_id(o->type),
+			  (uint16_t)o->imm, slot_of(t, o->a));
 	return true;
 }
 
@@ -216,7 +225,8 @@ static bool lower_int2(struct translator *t, unsigned int i, const struct lower_
 	int32_t imm = 0;
 	bool has_imm = r->imm32 && immediate(t, o->b, o->type, &imm);
 	uint16_t a = slot_of(t, o->a), b = has_imm ? 0 : slot_of(t, o->b);
-	union uop *u = emit(t, has_imm ? (o->type == IR_I32 ? r->imm32 : r->imm64) : width_id(r, o));
+	union uop *u =
+		emit(t, has_imm ? (o->type == IR_I32 ? r->imm32 : r->imm64) : width_id(r, o));
 
 	u->a = a;
 	u->b = b;
@@ -232,7 +242,8 @@ static bool lower_feeds_add(struct translator *t, unsigned int i, const struct l
 	unsigned int n = next_emitting(t, i);
 	int32_t shift = 0;
 
-	if (n == t->b.nr_ops || t->uses[i] != 1 || t->b.op[n].opc != IR_ADD || t->b.op[n].type != o->type)
+	if (n == t->b.nr_ops || t->uses[i] != 1 || t->b.op[n].opc != IR_ADD ||
+	    t->b.op[n].type != o->type)
 		return lower_int2(t, i, r);
 	const struct ir_op *add = &t->b.op[n];
 	ir_val other = add->a == i ? add->b : add->a;
@@ -240,7 +251,8 @@ static bool lower_feeds_add(struct translator *t, unsigned int i, const struct l
 	if ((add->a != i && add->b != i) || is_const(t, other) ||
 	    (o->opc == IR_SHL && !immediate(t, o->b, o->type, &shift)))
 		return lower_int2(t, i, r);
-	uint16_t a = slot_of(t, o->a), b = o->opc == IR_MUL ? slot_of(t, o->b) : 0, c = slot_of(t, other);
+	uint16_t a = slot_of(t, o->a), b = o->opc == IR_MUL ? slot_of(t, o->b) : 0,
+		 c = slot_of(t, other);
 	union uop *u;
 
 	if (o->opc == IR_SHL) {
@@ -304,7 +316,9 @@ static void count_branch(struct translator *t)
 static const struct {
 	uint16_t rr[2], ri[2];
 } cmp_branch[16] = {
-#define ROW(cc, expr) [IR_##cc] = {{UOP_CMPB_##cc##32, UOP_CMPB_##cc##64}, {UOP_CMPBI_##cc##32, UOP_CMPBI_##cc##64}},
+#define ROW(cc, expr)                                        \
+	[IR_##cc] = {{UOP_CMPB_##cc##32, UOP_CMPB_##cc##64}, \
+		     {UOP_CMPBI_##cc##32, UOP_CMPBI_##cc##64}},
 	BRANCH_CONDS(ROW)
 #undef ROW
 };
@@ -324,7 +338,8 @@ static bool lower_cmp(struct translator *t, unsigned int i, const struct lower_r
 	count_branch(t);
 	bool wide = o->type == IR_I64;
 	uint16_t a = slot_of(t, o->a), b = has_imm ? (uint16_t)imm : slot_of(t, o->b);
-	union uop *u = emit(t, has_imm ? cmp_branch[br->aux].ri[wide] : cmp_branch[br->aux].rr[wide]);
+	union uop *u =
+		emit(t, has_imm ? cmp_branch[br->aux].ri[wide] : cmp_branch[br->aux].rr[wide]);
 
 	u->a = a;
 	u->b = b;
@@ -369,7 +384,10 @@ enum { MODE_IMM, MODE_X, MODE_UX, MODE_SX };
 
 static unsigned int address_mode(const struct ir_op *o, const struct mem_desc *d)
 {
-	return o->b == IR_NONE ? MODE_IMM : d->index_ext == 1 ? MODE_UX : d->index_ext == 2 ? MODE_SX : MODE_X;
+	return o->b == IR_NONE     ? MODE_IMM
+	       : d->index_ext == 1 ? MODE_UX
+	       : d->index_ext == 2 ? MODE_SX
+				   : MODE_X;
 }
 
 /* Index into the *_KINDS lists, -1: only the general handler serves it. */
@@ -445,7 +463,9 @@ static void count_access(struct translator *t, unsigned int n)
 static unsigned int load_pair_id(const struct mem_desc *d)
 {
 	if (d->vec)
-		return d->size_log2 == 2 ? UOP_LDPV32 : d->size_log2 == 3 ? UOP_LDPV64 : UOP_LDPV128;
+		return d->size_log2 == 2   ? UOP_LDPV32
+		       : d->size_log2 == 3 ? UOP_LDPV64
+					   : UOP_LDPV128;
 	return d->size_log2 == 3 ? UOP_LDPU64 : d->sign ? UOP_LDPS32X : UOP_LDPU32;
 }
 
@@ -604,7 +624,10 @@ static bool lower_call(struct translator *t, unsigned int i, const struct lower_
 	u->d = new_row(t, o);
 	u->imm = o->imm;
 	x->more[0] = t->loc[i] == NO_LOC ? EXEC_SLOT_DISCARD : t->loc[i];
-	/* A helper may look at the count of retired instructions: what came before it in the block is counted first. */
+	/*
+	 * A helper may look at the count of retired instructions: what came before it in the block
+	 * is counted first.
+	 */
 	x->more[1] = (uint16_t)(o->insn - t->counted);
 	t->counted = o->insn;
 	t->rows[u->d].retired = 0;
@@ -715,7 +738,8 @@ static bool lower_fp2(struct translator *t, unsigned int i, const struct lower_r
 {
 	const struct ir_op *o = &t->b.op[i];
 
-	if (IR_SHAPE(o->aux) != IR_SCALAR || IR_LANE(o->aux) < IR_S || (t->b.mode & CPU_MODE_FP_DYNAMIC))
+	if (IR_SHAPE(o->aux) != IR_SCALAR || IR_LANE(o->aux) < IR_S ||
+	    (t->b.mode & CPU_MODE_FP_DYNAMIC))
 		return lower_vec(t, i, r);
 	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b);
 	union uop *u = emit(t, IR_LANE(o->aux) == IR_S ? r->u32 : r->u64);
@@ -736,7 +760,10 @@ static bool lower_vconst(struct translator *t, unsigned int i, const struct lowe
 	return true;
 }
 
-/* Lane operations: aux goes along in b (lane | shape << 4), the type's width in c unless c is an operand. */
+/*
+ * Lane operations: aux goes along in b (lane | shape << 4), the type's width in c unless c is an
+ * operand.
+ */
 static bool lower_lane(struct translator *t, unsigned int i, const struct lower_row *r)
 {
 	static const uint16_t get[4] = {UOP_VGET8, UOP_VGET16, UOP_VGET32, UOP_VGET64};
@@ -766,51 +793,94 @@ static bool lower_fcmp(struct translator *t, unsigned int i, const struct lower_
 	return true;
 }
 
-#define W2(n)	   UOP_##n##32, UOP_##n##64
-#define W2I(n)	   UOP_##n##32, UOP_##n##64, UOP_##n##I32, UOP_##n##I64
-#define ONLY(n)	   UOP_##n, UOP_##n
+#define W2(n)   UOP_##n##32, UOP_##n##64
+#define W2I(n)  UOP_##n##32, UOP_##n##64, UOP_##n##I32, UOP_##n##I64
+#define ONLY(n) UOP_##n, UOP_##n
 
 static const struct lower_row rows[IR_NR_OPS] = {
 #define ROW(name, expr) [IR_##name] = {lower_int2, W2I(name)},
 	INT2_OPS(ROW)
 #undef ROW
-	[IR_CONST] = {lower_const}, [IR_PCREL] = {lower_pcrel}, [IR_GET] = {lower_get}, [IR_PUT] = {lower_put},
+		[IR_CONST] = {lower_const},
+	[IR_PCREL] = {lower_pcrel},
+	[IR_GET] = {lower_get},
+	[IR_PUT] = {lower_put},
 	[IR_MOV] = {lower_mov},
-	[IR_ADC] = {lower_int3, W2(ADC)}, [IR_SBC] = {lower_int3, W2(SBC)},
-	[IR_SMULH] = {lower_int2, ONLY(SMULH64)}, [IR_UMULH] = {lower_int2, ONLY(UMULH64)},
+	[IR_ADC] = {lower_int3, W2(ADC)},
+	[IR_SBC] = {lower_int3, W2(SBC)},
+	[IR_SMULH] = {lower_int2, ONLY(SMULH64)},
+	[IR_UMULH] = {lower_int2, ONLY(UMULH64)},
 	[IR_EXTR] = {lower_int3, W2(EXTR)},
-	[IR_CLZ] = {lower_int1, W2(CLZ)}, [IR_CLS] = {lower_int1, W2(CLS)}, [IR_RBIT] = {lower_int1, W2(RBIT)},
-	[IR_BSWAP] = {lower_int1, W2(BSWAP)}, [IR_REV16] = {lower_int1, W2(REV16)},
+	[IR_CLZ] = {lower_int1, W2(CLZ)},
+	[IR_CLS] = {lower_int1, W2(CLS)},
+	[IR_RBIT] = {lower_int1, W2(RBIT)},
+	[IR_BSWAP] = {lower_int1, W2(BSWAP)},
+	[IR_REV16] = {lower_int1, W2(REV16)},
 	[IR_REV32] = {lower_int1, UOP_BSWAP32, UOP_REV3264},
-	[IR_SEXT] = {lower_extend}, [IR_ZEXT] = {lower_extend},
-	[IR_UBFX] = {lower_int1, W2(UBFX)}, [IR_SBFX] = {lower_int1, W2(SBFX)},
-	[IR_UBFIZ] = {lower_int1, W2(UBFIZ)}, [IR_SBFIZ] = {lower_int1, W2(SBFIZ)},
-	[IR_BFI] = {lower_int3, W2(BFI)}, [IR_CRC32] = {lower_int3, ONLY(CRC32)},
-	[IR_CMN] = {lower_int2, W2(CMN), UOP_CMNI32, UOP_CMNI64}, [IR_CMP] = {lower_cmp, W2(CMP), UOP_CMPI32, UOP_CMPI64},
-	[IR_ADCF] = {lower_int3, W2(ADCF)}, [IR_SBCF] = {lower_int3, W2(SBCF)}, [IR_TST] = {lower_int1, W2(TST)},
-	[IR_NZCV] = {lower_int1, ONLY(NZCV)}, [IR_PACK] = {lower_int1, ONLY(PACK)},
-	[IR_FSEL] = {lower_fsel}, [IR_SEL] = {lower_sel, W2(SEL)}, [IR_VSEL] = {lower_sel, ONLY(VSEL)},
+	[IR_SEXT] = {lower_extend},
+	[IR_ZEXT] = {lower_extend},
+	[IR_UBFX] = {lower_int1, W2(UBFX)},
+	[IR_SBFX] = {lower_int1, W2(SBFX)},
+	[IR_UBFIZ] = {lower_int1, W2(UBFIZ)},
+	[IR_SBFIZ] = {lower_int1, W2(SBFIZ)},
+	[IR_BFI] = {lower_int3, W2(BFI)},
+	[IR_CRC32] = {lower_int3, ONLY(CRC32)},
+	[IR_CMN] = {lower_int2, W2(CMN), UOP_CMNI32, UOP_CMNI64},
+	[IR_CMP] = {lower_cmp, W2(CMP), UOP_CMPI32, UOP_CMPI64},
+	[IR_ADCF] = {lower_int3, W2(ADCF)},
+	[IR_SBCF] = {lower_int3, W2(SBCF)},
+	[IR_TST] = {lower_int1, W2(TST)},
+	[IR_NZCV] = {lower_int1, ONLY(NZCV)},
+	[IR_PACK] = {lower_int1, ONLY(PACK)},
+	[IR_FSEL] = {lower_fsel},
+	[IR_SEL] = {lower_sel, W2(SEL)},
+	[IR_VSEL] = {lower_sel, ONLY(VSEL)},
 	[IR_FCMP] = {lower_fcmp},
-	[IR_LD] = {lower_load}, [IR_LDHI] = {lower_nothing}, [IR_ST] = {lower_store}, [IR_STX] = {lower_stx},
-	[IR_RMW] = {lower_rmw}, [IR_CAS] = {lower_rmw},
-	[IR_PROBE_R] = {lower_checked, ONLY(PROBE_R)}, [IR_PROBE_W] = {lower_checked, ONLY(PROBE_W)},
+	[IR_LD] = {lower_load},
+	[IR_LDHI] = {lower_nothing},
+	[IR_ST] = {lower_store},
+	[IR_STX] = {lower_stx},
+	[IR_RMW] = {lower_rmw},
+	[IR_CAS] = {lower_rmw},
+	[IR_PROBE_R] = {lower_checked, ONLY(PROBE_R)},
+	[IR_PROBE_W] = {lower_checked, ONLY(PROBE_W)},
 	[IR_SPCHECK] = {lower_checked, ONLY(SPCHECK)},
-	[IR_CLREX] = {lower_simple, ONLY(CLREX)}, [IR_FENCE] = {lower_simple, ONLY(FENCE)}, [IR_CALL] = {lower_call},
-	[IR_BCC] = {lower_side, ONLY(BCC)}, [IR_CBZ] = {lower_side, W2(CBZ)}, [IR_CBNZ] = {lower_side, W2(CBNZ)},
-	[IR_TBZ] = {lower_side, ONLY(TBZ)}, [IR_TBNZ] = {lower_side, ONLY(TBNZ)},
-	[IR_JUMP] = {lower_jump}, [IR_JUMP_IND] = {lower_jump_ind}, [IR_EXCEPTION] = {lower_exception},
+	[IR_CLREX] = {lower_simple, ONLY(CLREX)},
+	[IR_FENCE] = {lower_simple, ONLY(FENCE)},
+	[IR_CALL] = {lower_call},
+	[IR_BCC] = {lower_side, ONLY(BCC)},
+	[IR_CBZ] = {lower_side, W2(CBZ)},
+	[IR_CBNZ] = {lower_side, W2(CBNZ)},
+	[IR_TBZ] = {lower_side, ONLY(TBZ)},
+	[IR_TBNZ] = {lower_side, ONLY(TBNZ)},
+	[IR_JUMP] = {lower_jump},
+	[IR_JUMP_IND] = {lower_jump_ind},
+	[IR_EXCEPTION] = {lower_exception},
 	[IR_LEAVE] = {lower_leave},
-	[IR_VCONST] = {lower_vconst}, [IR_VGETU] = {lower_lane}, [IR_VGETS] = {lower_lane, ONLY(VGETS)},
-	[IR_VSET] = {lower_lane, ONLY(VSET)}, [IR_VDUP] = {lower_lane, ONLY(VDUP)}, [IR_VFROM] = {lower_lane, ONLY(VFROM)},
-	[IR_VDUPL] = {lower_lane, ONLY(VDUPL)}, [IR_VINSL] = {lower_lane, ONLY(VINSL)}, [IR_VZEXT] = {lower_lane, ONLY(VZEXT)},
-	[IR_FTOI] = {lower_lane, ONLY(FTOI)}, [IR_ITOF] = {lower_lane, ONLY(ITOF)},
-	[IR_V_AND] = {lower_vec_inline, ONLY(VAND)}, [IR_V_ORR] = {lower_vec_inline, ONLY(VORR)},
+	[IR_VCONST] = {lower_vconst},
+	[IR_VGETU] = {lower_lane},
+	[IR_VGETS] = {lower_lane, ONLY(VGETS)},
+	[IR_VSET] = {lower_lane, ONLY(VSET)},
+	[IR_VDUP] = {lower_lane, ONLY(VDUP)},
+	[IR_VFROM] = {lower_lane, ONLY(VFROM)},
+	[IR_VDUPL] = {lower_lane, ONLY(VDUPL)},
+	[IR_VINSL] = {lower_lane, ONLY(VINSL)},
+	[IR_VZEXT] = {lower_lane, ONLY(VZEXT)},
+	[IR_FTOI] = {lower_lane, ONLY(FTOI)},
+	[IR_ITOF] = {lower_lane, ONLY(ITOF)},
+	[IR_V_AND] = {lower_vec_inline, ONLY(VAND)},
+	[IR_V_ORR] = {lower_vec_inline, ONLY(VORR)},
 	[IR_V_EOR] = {lower_vec_inline, ONLY(VEOR)},
-	[IR_V_FADD] = {lower_fp2, UOP_FADD_F32, UOP_FADD_F64}, [IR_V_FSUB] = {lower_fp2, UOP_FSUB_F32, UOP_FSUB_F64},
-	[IR_V_FMUL] = {lower_fp2, UOP_FMUL_F32, UOP_FMUL_F64}, [IR_V_FDIV] = {lower_fp2, UOP_FDIV_F32, UOP_FDIV_F64},
+	[IR_V_FADD] = {lower_fp2, UOP_FADD_F32, UOP_FADD_F64},
+	[IR_V_FSUB] = {lower_fp2, UOP_FSUB_F32, UOP_FSUB_F64},
+	[IR_V_FMUL] = {lower_fp2, UOP_FMUL_F32, UOP_FMUL_F64},
+	[IR_V_FDIV] = {lower_fp2, UOP_FDIV_F32, UOP_FDIV_F64},
 };
 
-/* SHL and MUL rows go through the fusing function; designated rows above come from the list of all two-operand ops. */
+/*
+ * SHL and MUL rows go through the fusing function; designated rows above come from the list of all
+ * two-operand ops.
+ */
 static bool lower_op(struct translator *t, unsigned int i)
 {
 	const struct ir_op *o = &t->b.op[i];
@@ -823,7 +893,9 @@ static bool lower_op(struct translator *t, unsigned int i)
 	return r->fn && r->fn(t, i, r);
 }
 
-/* Under Software Step the block is one instruction; it is done when the first way out is reached. */
+/*
+ * Under Software Step the block is one instruction; it is done when the first way out is reached.
+ */
 static void mark_step(struct translator *t, const struct ir_op *o)
 {
 	bool leaves = (pass_props(o) & (IRP_SIDE | IRP_END)) && o->opc != IR_EXCEPTION &&

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Places: each temp gets a slot. Wherever it is exact, a GET's temp is the state slot itself, and an op writes its result
+ * Places: each temp gets a slot. Wherever it is exact, a GET's temp is the state slot itself, and
+ *         an op writes its result
  * straight into the slot of the PUT that follows; other temps share scratch slots.
  *
  * What must hold: a micro-operation reads all its operands before it writes its result.
@@ -43,12 +44,18 @@ static bool place_get(struct translator *t, unsigned int v)
 
 	if (!unwritten(t, v, t->last_use[v], slot))
 		return false;
-	/* A temp that will be written early into this slot checks that we are done with it (early_put_ok). */
+	/*
+	 * A temp that will be written early into this slot checks that we are done with it
+	 * (early_put_ok).
+	 */
 	occupy(t, v, (unsigned int)slot);
 	return true;
 }
 
-/* Between the definition at @v and its PUT at @p nobody may see the slot's old value, or see the new one too early. */
+/*
+ * Between the definition at @v and its PUT at @p nobody may see the slot's old value, or see the
+ * new one too early.
+ */
 static bool early_put_ok(const struct translator *t, unsigned int v, unsigned int p, int slot)
 {
 	if (slot_note(t, (unsigned int)slot, 0) > v)
@@ -79,10 +86,13 @@ static bool place_put(struct translator *t, unsigned int v)
 	const struct ir_op *o = &t->b.op[v];
 	unsigned int p = first_put(t, v);
 
-	/* MOV Wn, Wn: the GET and the PUT are of one slot, and yet the PUT clears the upper half. */
+	/*
+	 * MOV Wn, Wn: the GET and the PUT are of one slot, and yet the PUT clears the upper half.
+	 */
 	if (p && o->opc == IR_GET && o->type == IR_I32 && o->imm == t->b.op[p].imm)
 		return false;
-	if (!p || t->b.op[p].type != ir_result_type(&t->b.op[v]) || !early_put_ok(t, v, p, t->b.op[p].imm))
+	if (!p || t->b.op[p].type != ir_result_type(&t->b.op[v]) ||
+	    !early_put_ok(t, v, p, t->b.op[p].imm))
 		return false;
 	occupy(t, v, (unsigned int)t->b.op[p].imm);
 	t->elided[p] = true;
@@ -120,7 +130,10 @@ bool pass_place(struct translator *t)
 		if (o->opc == IR_GET && !t->plain && place_get(t, i))
 			continue;
 		if (o->opc == IR_CONST) {
-			/* Mostly folded into its users; written into a PUT's slot, or materialised on demand. */
+			/*
+			 * Mostly folded into its users; written into a PUT's slot, or materialised
+			 * on demand.
+			 */
 			if (!t->plain)
 				place_put(t, i);
 			continue;

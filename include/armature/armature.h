@@ -7,19 +7,19 @@
  * three calls below stand for the three system calls that the kernel would have to serve.
  * Requests, structures and register encodings are in <armature/kvm_arm64.h>.
  *
- * Signals. A signal interrupts KVM_RUN with EINTR as on Linux, and a caller need do nothing for it: it
- * does not matter how the handler was installed (SA_RESTART or not) or what it does. During KVM_RUN
- * the library keeps the thread's asynchronous signals blocked, so a handler runs when KVM_RUN is over,
- * before armature_ioctl() returns; it may even jump away. A guest that sleeps is interrupted at
- * once, one that runs within a millisecond. KVM_SET_SIGNAL_MASK and immediate_exit mean what they
- * mean on Linux.
+ * Signals. A signal interrupts KVM_RUN with EINTR as on Linux, and a caller need do nothing for it:
+ * it does not matter how the handler was installed (SA_RESTART or not) or what it does. During
+ * KVM_RUN the library keeps the thread's asynchronous signals blocked, so a handler runs when
+ * KVM_RUN is over, before armature_ioctl() returns; it may even jump away. A guest that sleeps is
+ * interrupted at once, one that runs within a millisecond. KVM_SET_SIGNAL_MASK and immediate_exit
+ * mean what they mean on Linux.
  *
  * Descriptors. What a descriptor stands for goes when its last duplicate, its last copy in a child
  * process and its last mapping are gone; armature_close() sees that at once, after a plain close(2)
  * it is seen by the next call that makes or closes a descriptor. The library needs /proc, and keeps
- * descriptors of its own (close-on-exec), which a caller must not close. In a child process, VMs and
- * vCPUs of the parent give EIO, as on Linux; a process that is not a child knows no descriptor of
- * another (ENOTTY).
+ * descriptors of its own (close-on-exec), which a caller must not close. In a child process, VMs
+ * and vCPUs of the parent give EIO, as on Linux; a process that is not a child knows no descriptor
+ * of another (ENOTTY).
  */
 #ifndef ARMATURE_ARMATURE_H
 #define ARMATURE_ARMATURE_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the differential test's two sides share: a case, the machine state, and how a seed becomes a state.
+ * What the differential test's two sides share: a case, the machine state, and how a seed becomes a
+ * state.
  *
- * The oracle (oracle.c) is an arm64 Linux program under qemu-aarch64; the other side (diff.c) runs the same words on our engine. Code
- * and data have the same virtual addresses on both.
+ * The oracle (oracle.c) is an arm64 Linux program under qemu-aarch64; the other side (diff.c) runs
+ * the same words on our engine. Code and data have the same virtual addresses on both.
  */
 #ifndef TESTS_DIFF_CASE_H
 #define TESTS_DIFF_CASE_H
@@ -12,25 +13,27 @@
 #include <string.h>
 
 #define CASE_INSNS 8
-#define CASE_SLOTS 256			/* cases run in one batch, each in a slot of code of its own */
-#define CASE_SLOT_WORDS 32		/* room for a case, its end and what branches may skip to */
+/* cases run in one batch, each in a slot of code of its own */
+#define CASE_SLOTS      256
+#define CASE_SLOT_WORDS 32 /* room for a case, its end and what branches may skip to */
 
-#define DATA_BASE 0x10000000ull
-#define DATA_SIZE 0x10000ull		/* base registers point to its middle */
-#define DATA_MID  (DATA_BASE + DATA_SIZE / 2)
-#define DATA_HASHED 0x2000ull		/* around the middle; this part starts out random */
-#define CODE_BASE 0x20000000ull
-#define CODE_SIZE 0x10000ull
+#define DATA_BASE   0x10000000ull
+#define DATA_SIZE   0x10000ull /* base registers point to its middle */
+#define DATA_MID    (DATA_BASE + DATA_SIZE / 2)
+#define DATA_HASHED 0x2000ull /* around the middle; this part starts out random */
+#define CODE_BASE   0x20000000ull
+#define CODE_SIZE   0x10000ull
 
-#define BASE_REG 28			/* holds DATA_MID at first, as does SP */
-#define INDEX_REG 27			/* a small number at first */
+#define BASE_REG  28 /* holds DATA_MID at first, as does SP */
+#define INDEX_REG 27 /* a small number at first */
 
 struct state {
 	uint64_t x[31], sp;
 	uint64_t v[32][2];
 	uint32_t nzcv, fpcr, fpsr;
-	uint32_t stop;			/* instructions completed; CASE_STOP_FAULT, CASE_STOP_UNDEF added */
-	uint64_t memory;		/* hash of the data */
+	/* instructions completed; CASE_STOP_FAULT, CASE_STOP_UNDEF added */
+	uint32_t stop;
+	uint64_t memory; /* hash of the data */
 };
 
 #define CASE_STOP_FAULT 0x100
@@ -57,17 +60,45 @@ static inline uint64_t rng_next(struct rng *r)
 	return z ^ (z >> 31);
 }
 
-/* Numbers that matter: small, powers of two and their neighbours, floating-point specials, random ones. */
+/*
+ * Numbers that matter: small, powers of two and their neighbours, floating-point specials, random
+ * ones.
+ */
 static inline uint64_t rng_value(struct rng *r)
 {
 	static const uint64_t special[] = {
-		0, 1, ~0ull, 0x7fffffffffffffffull, 0x8000000000000000ull, 0x7fffffff, 0x80000000, 0xffffffff,
-		0x3ff0000000000000ull, 0x7ff0000000000000ull, 0xfff0000000000000ull, 0x7ff8000000000000ull,
-		0x7ff0000000000001ull, 0x0000000000000001ull, 0x000fffffffffffffull, 0x0010000000000000ull,
-		0x3f8000003f800000ull, 0x7f800000ff800000ull, 0x7fc000007f800001ull, 0x0000000180000001ull,
-		0x007fffff00800000ull, 0x7c003c007e017c01ull, 0x00010400fc008000ull, 0x4330000000000000ull,
-		0x43e0000000000000ull, 0xc3e0000000000000ull, 0x41dfffffffc00000ull, 0x4f0000005f000000ull,
-		0x3fe0000000000000ull, 0x3fdfffffffffffffull, 0x7fefffffffffffffull, 0x7f7fffff7bff7bffull,
+		0,
+		1,
+		~0ull,
+		0x7fffffffffffffffull,
+		0x8000000000000000ull,
+		0x7fffffff,
+		0x80000000,
+		0xffffffff,
+		0x3ff0000000000000ull,
+		0x7ff0000000000000ull,
+		0xfff0000000000000ull,
+		0x7ff8000000000000ull,
+		0x7ff0000000000001ull,
+		0x0000000000000001ull,
+		0x000fffffffffffffull,
+		0x0010000000000000ull,
+		0x3f8000003f800000ull,
+		0x7f800000ff800000ull,
+		0x7fc000007f800001ull,
+		0x0000000180000001ull,
+		0x007fffff00800000ull,
+		0x7c003c007e017c01ull,
+		0x00010400fc008000ull,
+		0x4330000000000000ull,
+		0x43e0000000000000ull,
+		0xc3e0000000000000ull,
+		0x41dfffffffc00000ull,
+		0x4f0000005f000000ull,
+		0x3fe0000000000000ull,
+		0x3fdfffffffffffffull,
+		0x7fefffffffffffffull,
+		0x7f7fffff7bff7bffull,
 	};
 	uint64_t k = rng_next(r);
 
@@ -82,7 +113,8 @@ static inline uint64_t rng_value(struct rng *r)
 		/* two singles of near exponents */
 		uint64_t a = rng_next(r);
 
-		return (a & 0x80ffffff80ffffffull) | 0x3e0000003e000000ull | ((a >> 3) & 0x0180000001800000ull);
+		return (a & 0x80ffffff80ffffffull) | 0x3e0000003e000000ull |
+		       ((a >> 3) & 0x0180000001800000ull);
 	}
 	case 4: {
 		uint64_t a = rng_next(r);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Differential test: random A64 user-level instructions on our engine and under qemu-aarch64, compared in registers, flags, FPSR and memory.
+ * Differential test: random A64 user-level instructions on our engine and under qemu-aarch64,
+ * compared in registers, flags, FPSR and memory.
  *
  *   diff ORACLE [-n instructions] [-s seed] [-1] [-g name] [-v]
  *
- * -1 makes every case one instruction, -g takes only forms whose name begins so, -v prints each difference (at most 40).
- * Words are made from the decoder's own rows; the decode space is another test's business.
+ * -1 makes every case one instruction, -g takes only forms whose name begins so, -v prints each
+ * difference (at most 40). Words are made from the decoder's own rows; the decode space is another
+ * test's business.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -20,13 +22,13 @@
 #include "engine/a64/decode.h"
 #include "engine/engine.h"
 
-#define SYS_BASE    0x40000000ull	/* page table and vectors, EL1 only */
-#define SYS_SIZE    0x10000ull
-#define VECTORS	    (SYS_BASE + 0x4000)
-#define HVC_0	    0xd4000002u
-#define BRK_0	    0xd4200000u
-#define MAX_ROWS    4096
-#define MAX_SHOWN   40
+#define SYS_BASE       0x40000000ull /* page table and vectors, EL1 only */
+#define SYS_SIZE       0x10000ull
+#define VECTORS        (SYS_BASE + 0x4000)
+#define HVC_0          0xd4000002u
+#define BRK_0          0xd4200000u
+#define MAX_ROWS       4096
+#define MAX_SHOWN      40
 #define DFSC_ALIGNMENT 0x21
 
 static struct machine machine;
@@ -52,8 +54,9 @@ static void no_op(struct cpu *c)
 {
 }
 
-static const struct machine_ops ops = {
-	.timers_changed = no_op, .pmu_changed = no_op, .icache_invalidate = engine_icache_invalidate};
+static const struct machine_ops ops = {.timers_changed = no_op,
+				       .pmu_changed = no_op,
+				       .icache_invalidate = engine_icache_invalidate};
 
 static int setup(void)
 {
@@ -63,7 +66,8 @@ static int setup(void)
 	code = ram(CODE_SIZE);
 	sys = ram(SYS_SIZE);
 	slots[0] = (struct mem_slot){.gpa = DATA_BASE, .size = DATA_SIZE, .host = data};
-	slots[1] = (struct mem_slot){.gpa = CODE_BASE, .size = CODE_SIZE, .host = code, .readonly = true};
+	slots[1] = (struct mem_slot){
+		.gpa = CODE_BASE, .size = CODE_SIZE, .host = code, .readonly = true};
 	slots[2] = (struct mem_slot){.gpa = SYS_BASE, .size = SYS_SIZE, .host = sys};
 	if (machine_init(&machine, &ops) || engine_vm_init(&machine))
 		return -1;
@@ -77,7 +81,10 @@ static int setup(void)
 	machine.cpus[0] = cpu;
 	machine.nr_cpus = 1;
 
-	/* Two blocks of 1 GiB, identity: EL0 read, write, execute; EL1 only. AF, inner shareable, attribute 0. */
+	/*
+	 * Two blocks of 1 GiB, identity: EL0 read, write, execute; EL1 only. AF, inner shareable,
+	 * attribute 0.
+	 */
 	uint64_t *table = (uint64_t *)sys;
 	table[0] = 0 | 1 << 10 | 3 << 8 | 1 << 6 | 1;
 	table[1] = SYS_BASE | 1 << 10 | 3 << 8 | 1;
@@ -87,7 +94,7 @@ static int setup(void)
 	cpu->sys.ttbr0 = SYS_BASE;
 	cpu->sys.mair = 0xff;
 	cpu->sys.tcr = 25 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23 |
-		      1ull << 37; /* TBI0: as Linux, and so the oracle, has it */
+		       1ull << 37; /* TBI0: as Linux, and so the oracle, has it */
 	cpu->sys.cpacr = 3 << 20;
 	cpu->sys.vbar = VECTORS;
 	cpu->sys.sctlr |= 1;
@@ -155,7 +162,10 @@ static bool is_memory(uint32_t w)
 	return (w & 0x0a000000) == 0x08000000;
 }
 
-/* Where an instruction is CONSTRAINED UNPREDICTABLE or its address would be wild: make it tame, or say no. */
+/*
+ * Where an instruction is CONSTRAINED UNPREDICTABLE or its address would be wild: make it tame, or
+ * say no.
+ */
 static bool tame(uint32_t *word, struct rng *r)
 {
 	uint32_t w = *word, rt = w & 31, rt2 = w >> 10 & 31, rs = w >> 16 & 31;
@@ -166,22 +176,25 @@ static bool tame(uint32_t *word, struct rng *r)
 			*word = w & ~31u;
 		return true;
 	}
-	if ((w & 0x3b000000) == 0x18000000)	/* literal: within the slot */
+	if ((w & 0x3b000000) == 0x18000000) /* literal: within the slot */
 		*word = (w & ~(0x7ffffu << 5)) | (uint32_t)(rng_next(r) & 7) << 5;
 	else
 		*word = w = (w & ~(31u << 5)) | ((rng_next(r) & 3) ? BASE_REG : 31u) << 5;
-	if ((w & 0x3b000000) == 0x39000000)	/* unsigned offset */
+	if ((w & 0x3b000000) == 0x39000000) /* unsigned offset */
 		*word = w = w & ~(0xfc0u << 10);
-	if ((w & 0x3b200c00) == 0x38200800)	/* register offset */
+	if ((w & 0x3b200c00) == 0x38200800) /* register offset */
 		*word = w = (w & ~(31u << 16)) | INDEX_REG << 16;
-	if ((w & 0xbe000000) == 0x0c000000 && (w >> 23 & 1) && rs != 31)	/* structures, post-index by register */
+	/* structures, post-index by register */
+	if ((w & 0xbe000000) == 0x0c000000 && (w >> 23 & 1) && rs != 31)
 		*word = w = (w & ~(31u << 16)) | INDEX_REG << 16;
 	bool simd = w >> 26 & 1;
 	if (!simd && (rt == BASE_REG || rt == INDEX_REG))
 		return false;
-	if ((w & 0x3a000000) == 0x28000000 && ((w >> 22 & 1) || !simd) && (rt == rt2 || (!simd && rt2 == BASE_REG)))
+	if ((w & 0x3a000000) == 0x28000000 && ((w >> 22 & 1) || !simd) &&
+	    (rt == rt2 || (!simd && rt2 == BASE_REG)))
 		return false;
-	if ((w & 0x3f000000) == 0x08000000 && (rs == rt || rs == rt2 || rt == rt2 || rs == BASE_REG || rt2 == BASE_REG))
+	if ((w & 0x3f000000) == 0x08000000 &&
+	    (rs == rt || rs == rt2 || rt == rt2 || rs == BASE_REG || rt2 == BASE_REG))
 		return false;
 	if ((w & 0x3b200c00) == 0x38200000 && (rs == BASE_REG))
 		return false;
@@ -242,7 +255,8 @@ static void collect_forms(void)
 
 static void make_case(struct test_case *c, struct rng *r)
 {
-	static const uint32_t modes[] = {0, 0, 0, FP_CR_DN, FP_CR_FZ, FP_CR_FZ16, FP_CR_AHP, FP_CR_FZ | FP_CR_DN};
+	static const uint32_t modes[] = {0,        0,          0,         FP_CR_DN,
+					 FP_CR_FZ, FP_CR_FZ16, FP_CR_AHP, FP_CR_FZ | FP_CR_DN};
 
 	memset(c, 0, sizeof(*c));
 	c->seed = rng_next(r);
@@ -253,7 +267,10 @@ static void make_case(struct test_case *c, struct rng *r)
 	for (unsigned int i = 0; i < c->nr; i++) {
 		uint32_t w = random_word(r);
 
-		/* Alone it only ever fails; after an exclusive load of another size it is UNPREDICTABLE. */
+		/*
+		 * Alone it only ever fails; after an exclusive load of another size it is
+		 * UNPREDICTABLE.
+		 */
 		if (is_store_exclusive(w) && c->nr > 1) {
 			bool skipped = i && is_branch(c->word[i - 1]);
 
@@ -301,28 +318,32 @@ static void show(const struct test_case *c, const struct state *a, const struct 
 	printf("\n#   (ours / oracle)");
 	for (int i = 0; i < 31; i++)
 		if (a->x[i] != b->x[i])
-			printf(" x%d %llx/%llx", i, (unsigned long long)a->x[i], (unsigned long long)b->x[i]);
+			printf(" x%d %llx/%llx", i, (unsigned long long)a->x[i],
+			       (unsigned long long)b->x[i]);
 	for (int i = 0; i < 32; i++)
 		if (memcmp(a->v[i], b->v[i], 16))
-			printf(" v%d %016llx%016llx/%016llx%016llx", i, (unsigned long long)a->v[i][1],
-			       (unsigned long long)a->v[i][0], (unsigned long long)b->v[i][1],
-			       (unsigned long long)b->v[i][0]);
-	printf(" sp %llx/%llx nzcv %x/%x fpsr %x/%x stop %x/%x%s\n", (unsigned long long)a->sp, (unsigned long long)b->sp,
-	       a->nzcv >> 28, b->nzcv >> 28, a->fpsr, b->fpsr, a->stop, b->stop, a->memory != b->memory ? " memory" : "");
+			printf(" v%d %016llx%016llx/%016llx%016llx", i,
+			       (unsigned long long)a->v[i][1], (unsigned long long)a->v[i][0],
+			       (unsigned long long)b->v[i][1], (unsigned long long)b->v[i][0]);
+	printf(" sp %llx/%llx nzcv %x/%x fpsr %x/%x stop %x/%x%s\n", (unsigned long long)a->sp,
+	       (unsigned long long)b->sp, a->nzcv >> 28, b->nzcv >> 28, a->fpsr, b->fpsr, a->stop,
+	       b->stop, a->memory != b->memory ? " memory" : "");
 	if (c->nr == 1) {
 		struct state s;
 
 		state_init(&s, c);
 		uint32_t w = c->word[0], n = w >> 5 & 31, m = w >> 16 & 31, d = w & 31;
-		printf("#   vd %016llx%016llx vn %016llx%016llx vm %016llx%016llx\n", (unsigned long long)s.v[d][1],
-		       (unsigned long long)s.v[d][0], (unsigned long long)s.v[n][1], (unsigned long long)s.v[n][0],
+		printf("#   vd %016llx%016llx vn %016llx%016llx vm %016llx%016llx\n",
+		       (unsigned long long)s.v[d][1], (unsigned long long)s.v[d][0],
+		       (unsigned long long)s.v[n][1], (unsigned long long)s.v[n][0],
 		       (unsigned long long)s.v[m][1], (unsigned long long)s.v[m][0]);
 	}
 }
 
 /*
- * Where QEMU 7.2 deviates from the architecture: a positive denormal that FZ flushed was not converted exactly by FJCVTZS
- * (FPToFixedJS(): Z = 0); FCVTZS to a fixed-point half leaves copies of the sign above it.
+ * Where QEMU 7.2 deviates from the architecture: a positive denormal that FZ flushed was not
+ * converted exactly by FJCVTZS (FPToFixedJS(): Z = 0); FCVTZS to a fixed-point half leaves copies
+ * of the sign above it.
  */
 static bool oracle_is_wrong(const struct test_case *c)
 {
@@ -342,8 +363,9 @@ static bool same(const struct test_case *c, const struct state *a, const struct 
 		return true;
 	if (a->stop != b->stop)
 		return false;
-	return !memcmp(a->x, b->x, sizeof(a->x)) && a->sp == b->sp && !memcmp(a->v, b->v, sizeof(a->v)) &&
-	       a->nzcv == b->nzcv && a->fpsr == b->fpsr && ((a->stop & CASE_STOP_FAULT) || a->memory == b->memory);
+	return !memcmp(a->x, b->x, sizeof(a->x)) && a->sp == b->sp &&
+	       !memcmp(a->v, b->v, sizeof(a->v)) && a->nzcv == b->nzcv && a->fpsr == b->fpsr &&
+	       ((a->stop & CASE_STOP_FAULT) || a->memory == b->memory);
 }
 
 /* --- the oracle's process --- */
@@ -363,7 +385,8 @@ static pid_t start_oracle(const char *path)
 		dup2(out[1], 1);
 		close(in[1]);
 		close(out[0]);
-		execlp("qemu-aarch64-static", "qemu-aarch64-static", "-cpu", "max", path, (char *)NULL);
+		execlp("qemu-aarch64-static", "qemu-aarch64-static", "-cpu", "max", path,
+		       (char *)NULL);
 		_exit(127);
 	}
 	close(in[0]);
@@ -427,7 +450,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind >= argc || setup()) {
-		fprintf(stderr, "usage: diff [-n instructions] [-s seed] [-1] [-g name] [-v] ORACLE\n");
+		fprintf(stderr,
+			"usage: diff [-n instructions] [-s seed] [-1] [-g name] [-v] ORACLE\n");
 		return 2;
 	}
 	collect_forms();
@@ -465,8 +489,8 @@ int main(int argc, char **argv)
 	waitpid(pid, NULL, 0);
 	for (unsigned int i = 0; tallies[i].n; i++)
 		printf("# %6u  %s\n", tallies[i].n, tallies[i].name);
-	printf("%s 1 - %lu instructions in %u forms, %lu cases differ (seed %u)\n", wrong ? "not ok" : "ok", done, nr_forms,
-	       wrong, opt.seed);
+	printf("%s 1 - %lu instructions in %u forms, %lu cases differ (seed %u)\n",
+	       wrong ? "not ok" : "ok", done, nr_forms, wrong, opt.seed);
 	printf("1..1\n");
 	return wrong ? 1 : 0;
 }

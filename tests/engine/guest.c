@@ -7,8 +7,8 @@
 #include "tests/engine/guest.h"
 
 #define TCR_T0SZ_39BIT 25ull
-#define L1	       TABLES
-#define TABLE	       3ull
+#define L1             TABLES
+#define TABLE          3ull
 #define FPEN_ALL       (3ull << 20)
 
 static void no_op(struct cpu *cpu)

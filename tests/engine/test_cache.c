@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The code cache, with translations that have words and nothing else: what is found, and what maintenance drops.
+ * The code cache, with translations that have words and nothing else: what is found, and what
+ * maintenance drops.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,7 +73,8 @@ static void test_found_by_offset_and_mode(void **state)
 static void test_maintenance_drops_what_differs(void **state)
 {
 	struct code_page *p = cache_page(&cache, BASE);
-	struct tb *same = cache_insert(&cache, p, make(0x100, 0)), *other = cache_insert(&cache, p, make(0x110, 0));
+	struct tb *same = cache_insert(&cache, p, make(0x100, 0)),
+		  *other = cache_insert(&cache, p, make(0x110, 0));
 
 	memory[0x11c / 4] = 0;
 	cache_invalidate(&cache, BASE + 0x80, 64, false);
@@ -86,8 +88,8 @@ static void test_maintenance_drops_what_differs(void **state)
 }
 
 /*
- * One vCPU reads the words, another one changes them and does IC IVAU, the first one enters its translation: nobody would
- * ever drop it.
+ * One vCPU reads the words, another one changes them and does IC IVAU, the first one enters its
+ * translation: nobody would ever drop it.
  */
 static void test_maintenance_while_translating(void **state)
 {
@@ -106,8 +108,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_found_by_offset_and_mode, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_maintenance_drops_what_differs, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_maintenance_while_translating, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_maintenance_drops_what_differs, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_maintenance_while_translating, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

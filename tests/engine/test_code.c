@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The code cache under guests: who shares translations, what links may be followed after mappings and code have changed, what is freed
- * and when, also while other vCPUs run.
+ * The code cache under guests: who shares translations, what links may be followed after mappings
+ * and code have changed, what is freed and when, also while other vCPUs run.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -100,7 +100,10 @@ static void test_mode_is_part_of_the_key(void **state)
 
 /* --- links --- */
 
-/* A jump to another page, linked; the page's address is mapped to another page: the link leads nowhere, or to the wrong place. */
+/*
+ * A jump to another page, linked; the page's address is mapped to another page: the link leads
+ * nowhere, or to the wrong place.
+ */
 static void links_after_remap(uint32_t tlbi, bool call)
 {
 	uint64_t to = EL1_BASE + 0x1000, other = EL1_BASE + 0x2000, remap = EL1_BASE + 0x4000;
@@ -140,7 +143,10 @@ static void test_links_after_remap(void **state)
 	links_after_remap(0xd5088369 /* TLBI VAAE1IS, X9 */, true);
 }
 
-/* A conditional branch both ways to other pages, in a loop, while one of them is unmapped: an abort, not the old code. */
+/*
+ * A conditional branch both ways to other pages, in a loop, while one of them is unmapped: an
+ * abort, not the old code.
+ */
 static void test_link_to_unmapped_page(void **state)
 {
 	uint64_t to = EL1_BASE + 0x1000;
@@ -185,7 +191,9 @@ static void test_invalidation_unlinks(void **state)
 
 /* --- maintenance by the guest --- */
 
-/* IC IVAU of a line drops only what differs there; without it the old code may run, and here does. */
+/*
+ * IC IVAU of a line drops only what differs there; without it the old code may run, and here does.
+ */
 static void test_ic_ivau(void **state)
 {
 	uint64_t dropped;
@@ -234,7 +242,8 @@ static void test_ic_iallu(void **state)
 static void test_self_modifying_block(void **state)
 {
 	/* STR W1 over the MOVZ behind the ISB, then run it. */
-	guest_code(&g, CODE, STR_W(1, 2), DC_CVAU(2), DSB_ISH, IC_IVAU(2), DSB_ISH, ISB, MOVZ(0, 1, 0), BRK(0));
+	guest_code(&g, CODE, STR_W(1, 2), DC_CVAU(2), DSB_ISH, IC_IVAU(2), DSB_ISH, ISB,
+		   MOVZ(0, 1, 0), BRK(0));
 	for (unsigned int i = 2; i < 40; i++) {
 		guest_reset(&g, 0, CODE, 0);
 		g.cpu[0]->x[1] = MOVZ(0, i, 0);
@@ -248,7 +257,10 @@ static void test_memory_changed(void **state)
 {
 	guest_code(&g, CODE, MOVZ(0, 1, 0), BRK(0));
 	assert_int_equal(run(CODE, 0), 1);
-	/* Another memory in the same place, with other words: all of the page goes, whatever it holds. */
+	/*
+	 * Another memory in the same place, with other words: all of the page goes, whatever it
+	 * holds.
+	 */
 	*(uint32_t *)guest_host(&g, CODE) = MOVZ(0, 3, 0);
 	engine_memory_changed(&g.machine, CODE, MEM_PAGE_SIZE);
 	assert_int_equal(run(CODE, 0), 3);
@@ -259,8 +271,9 @@ static void test_memory_changed(void **state)
 }
 
 /*
- * Words behind an instruction that change whenever they are translated: only it is executed, in a block of its own. (What memory has
- * and what is fetched differ here for good; another vCPU would have to be writing all the time.)
+ * Words behind an instruction that change whenever they are translated: only it is executed, in a
+ * block of its own. (What memory has and what is fetched differ here for good; another vCPU would
+ * have to be writing all the time.)
  */
 static void test_hot_data_behind_code(void **state)
 {
@@ -298,7 +311,10 @@ static void test_flush_while_outside(void **state)
 	assert_int_equal(cache()->nr_flushes, 20);
 }
 
-/* A page that a flush dropped is told from words that change: for those alone the next block is shorter. */
+/*
+ * A page that a flush dropped is told from words that change: for those alone the next block is
+ * shorter.
+ */
 static void test_flush_while_translating(void **state)
 {
 	struct code_page *page = cache_page(cache(), CODE);
@@ -307,14 +323,18 @@ static void test_flush_while_translating(void **state)
 	guest_code(&g, CODE, MOVZ(0, 1, 0), HVC(0));
 	guest_reset(&g, 0, CODE, 0);
 	cache_flush(cache());
-	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, g.cpu[0]->mode, &tb), -ESTALE);
+	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, g.cpu[0]->mode, &tb),
+			 -ESTALE);
 	page = cache_page(cache(), CODE);
-	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, g.cpu[0]->mode, &tb), 0);
+	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, g.cpu[0]->mode, &tb),
+			 0);
 }
 
 /* --- with another vCPU --- */
 
-/* A number that a guest publishes, once it is @n, or after a time that no machine is too slow for. */
+/*
+ * A number that a guest publishes, once it is @n, or after a time that no machine is too slow for.
+ */
 static uint64_t wait_for_number(uint64_t pa, uint64_t n)
 {
 	uint64_t *number = (uint64_t *)guest_host(&g, pa), now;
@@ -358,7 +378,8 @@ static void finish(pthread_t thread, unsigned int n, enum cpu_exit_reason expect
 static void loop_code(void)
 {
 	guest_code(&g, CODE, ADDI(0, 0, 1), B(0x10000 - 4));
-	guest_code(&g, OTHER, ADDI(1, 1, 1), CMPI(1, 7), BCOND(EQ, 8), B(0x10000 - 12), MOVZ(1, 0, 0), B(0x10000 - 20));
+	guest_code(&g, OTHER, ADDI(1, 1, 1), CMPI(1, 7), BCOND(EQ, 8), B(0x10000 - 12),
+		   MOVZ(1, 0, 0), B(0x10000 - 20));
 	guest_code(&g, THIRD, 0xc89ffe00 /* STLR X0, [X16] */, BR(5));
 }
 
@@ -369,7 +390,9 @@ static void start_loop(unsigned int n)
 	g.cpu[n]->x[16] = DATA + 0x100 * n;
 }
 
-/* What is retired is freed, though another vCPU never leaves the guest: bytes stay what they are. */
+/*
+ * What is retired is freed, though another vCPU never leaves the guest: bytes stay what they are.
+ */
 static void test_reclamation(void **state)
 {
 	pthread_t threads[2];
@@ -379,7 +402,8 @@ static void test_reclamation(void **state)
 	atomic_store(&stop, false);
 	for (unsigned int n = 0; n < 2; n++) {
 		start_loop(n);
-		assert_int_equal(pthread_create(&threads[n], NULL, run_vcpu, (void *)(uintptr_t)n), 0);
+		assert_int_equal(pthread_create(&threads[n], NULL, run_vcpu, (void *)(uintptr_t)n),
+				 0);
 	}
 	for (unsigned int n = 0; n < 2; n++)
 		wait_for_number(DATA + 0x100 * n, 100);
@@ -391,10 +415,13 @@ static void test_reclamation(void **state)
 		if (i % 16 == 15)
 			cache_flush(cache());
 		else
-			cache_invalidate(cache(), (const uint64_t[]){CODE, OTHER, THIRD}[i % 3], 64, true);
+			cache_invalidate(cache(), (const uint64_t[]){CODE, OTHER, THIRD}[i % 3], 64,
+					 true);
 		bytes = atomic_load(&cache()->bytes);
 		most = bytes > most ? bytes : most;
-		/* The vCPUs need a moment of these two processors to find that something is gone. */
+		/*
+		 * The vCPUs need a moment of these two processors to find that something is gone.
+		 */
 		if (i % 50 == 0)
 			usleep(100);
 	}
@@ -418,9 +445,9 @@ static void test_reclamation(void **state)
 #define ROUNDS 5000
 
 /*
- * vCPU 1 rewrites a function, does the maintenance that the architecture asks for, tells its number; vCPU 0 synchronises
- * when it sees a new number, calls the function, must get that number or a later one, and tells what it got. In three rounds of
- * four vCPU 1 waits for that.
+ * vCPU 1 rewrites a function, does the maintenance that the architecture asks for, tells its
+ * number; vCPU 0 synchronises when it sees a new number, calls the function, must get that number
+ * or a later one, and tells what it got. In three rounds of four vCPU 1 waits for that.
  */
 static void test_code_patched_by_another(void **state)
 {
@@ -429,29 +456,22 @@ static void test_code_patched_by_another(void **state)
 
 	/* The function: MOVZ X0, #n; RET. X10 its address, X11 the number's, X16 the answer's. */
 	guest_code(&g, THIRD, MOVZ(0, 0, 0), RET);
-	guest_code(&g, CODE,
-		   0xc8dffd6c,			/* LDAR X12, [X11] */
-		   ISB,
-		   0xd63f0140,			/* BLR X10 */
-		   REG3(0xeb00001f, 0, 0, 12),	/* CMP X0, X12 */
-		   BCOND(CS, 8),		/* not older */
-		   BRK(7),
-		   0xc89ffe00,			/* STLR X0, [X16] */
+	guest_code(&g, CODE, 0xc8dffd6c,       /* LDAR X12, [X11] */
+		   ISB, 0xd63f0140,            /* BLR X10 */
+		   REG3(0xeb00001f, 0, 0, 12), /* CMP X0, X12 */
+		   BCOND(CS, 8),               /* not older */
+		   BRK(7), 0xc89ffe00,         /* STLR X0, [X16] */
 		   B(-28));
-	guest_code(&g, OTHER,
-		   ADDI(12, 12, 1),
-		   0x531b3d8d,			/* LSL W13, W12, #5 */
-		   REG3(0x2a000000, 13, 13, 14),/* ORR W13, W13, W14 */
+	guest_code(&g, OTHER, ADDI(12, 12, 1), 0x531b3d8d, /* LSL W13, W12, #5 */
+		   REG3(0x2a000000, 13, 13, 14),           /* ORR W13, W13, W14 */
 		   STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH, ISB,
-		   0xc89ffd6c,			/* STLR X12, [X11] */
-		   0xf240059f,			/* TST X12, #3 */
-		   BCOND(EQ, -44),
-		   0xc8dffe11,			/* LDAR X17, [X16] */
-		   REG3(0xeb00001f, 0, 17, 12),	/* CMP X17, X12 */
+		   0xc89ffd6c,                  /* STLR X12, [X11] */
+		   0xf240059f,                  /* TST X12, #3 */
+		   BCOND(EQ, -44), 0xc8dffe11,  /* LDAR X17, [X16] */
+		   REG3(0xeb00001f, 0, 17, 12), /* CMP X17, X12 */
 		   BCOND(CS, -56),
-		   0xf1400d9f | 0,		/* CMP X12, #3, LSL #12: the end, before it wraps */
-		   BCOND(HI, 0),
-		   B(-20));
+		   0xf1400d9f | 0, /* CMP X12, #3, LSL #12: the end, before it wraps */
+		   BCOND(HI, 0), B(-20));
 	atomic_store(&stop, false);
 	for (unsigned int n = 0; n < 2; n++) {
 		guest_reset(&g, n, n ? OTHER : CODE, 0);
@@ -459,7 +479,8 @@ static void test_code_patched_by_another(void **state)
 		g.cpu[n]->x[11] = DATA;
 		g.cpu[n]->x[14] = MOVZ(0, 0, 0);
 		g.cpu[n]->x[16] = DATA + 0x100;
-		assert_int_equal(pthread_create(&threads[n], NULL, run_vcpu, (void *)(uintptr_t)n), 0);
+		assert_int_equal(pthread_create(&threads[n], NULL, run_vcpu, (void *)(uintptr_t)n),
+				 0);
 	}
 	told = wait_for_number(DATA + 0x100, ROUNDS);
 	finish(threads[0], 0, CPU_EXIT_KICK);
@@ -468,21 +489,20 @@ static void test_code_patched_by_another(void **state)
 	assert_true(stats().invalidated > 50);
 }
 
-/* Both patch and run; the host flushes and maintains beside them; a limit makes them flush as well. */
+/*
+ * Both patch and run; the host flushes and maintains beside them; a limit makes them flush as well.
+ */
 static void test_everything_at_once(void **state)
 {
 	pthread_t threads[2];
 
 	cache()->limit = 3000;
-	guest_code(&g, OTHER,
-		   ADDI(12, 12, 1),
-		   0x92401d8c,			/* AND X12, X12, #0xff */
-		   0x531b3d8d,			/* LSL W13, W12, #5 */
-		   REG3(0x2a000000, 13, 13, 14),
-		   STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH, ISB,
-		   0xd63f0140,			/* BLR X10 */
+	guest_code(&g, OTHER, ADDI(12, 12, 1), 0x92401d8c, /* AND X12, X12, #0xff */
+		   0x531b3d8d,                             /* LSL W13, W12, #5 */
+		   REG3(0x2a000000, 13, 13, 14), STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10),
+		   DSB_ISH, ISB, 0xd63f0140, /* BLR X10 */
 		   REG3(0xeb00001f, 0, 0, 12), BCOND(EQ, 8), BRK(7), ADDI(20, 20, 1),
-		   0xc89ffe14,			/* STLR X20, [X16] */
+		   0xc89ffe14, /* STLR X20, [X16] */
 		   B(-64));
 	atomic_store(&stop, false);
 	for (unsigned int n = 0; n < 2; n++) {
@@ -492,7 +512,8 @@ static void test_everything_at_once(void **state)
 		g.cpu[n]->x[10] = THIRD + 0x100 * n;
 		g.cpu[n]->x[14] = MOVZ(0, 0, 0);
 		g.cpu[n]->x[16] = DATA + 0x100 * n;
-		assert_int_equal(pthread_create(&threads[n], NULL, run_vcpu, (void *)(uintptr_t)n), 0);
+		assert_int_equal(pthread_create(&threads[n], NULL, run_vcpu, (void *)(uintptr_t)n),
+				 0);
 	}
 	for (unsigned int i = 0; i < 1500; i++) {
 		cache_invalidate(cache(), 0, 0, i % 7 == 0);
@@ -513,11 +534,21 @@ int main(void)
 #define T(n)  cmocka_unit_test_setup_teardown(n, setup, teardown)
 #define T2(n) cmocka_unit_test_setup_teardown(n, setup2, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_shared_by_virtual_addresses), T(test_mode_is_part_of_the_key), T(test_links_after_remap),
-		T(test_link_to_unmapped_page), T(test_invalidation_unlinks), T(test_ic_ivau), T(test_ic_iallu),
-		T(test_self_modifying_block), T(test_memory_changed), T(test_hot_data_behind_code), T(test_flush_while_outside),
-		T(test_flush_while_translating), T2(test_reclamation),
-		T2(test_code_patched_by_another), T2(test_everything_at_once),
+		T(test_shared_by_virtual_addresses),
+		T(test_mode_is_part_of_the_key),
+		T(test_links_after_remap),
+		T(test_link_to_unmapped_page),
+		T(test_invalidation_unlinks),
+		T(test_ic_ivau),
+		T(test_ic_iallu),
+		T(test_self_modifying_block),
+		T(test_memory_changed),
+		T(test_hot_data_behind_code),
+		T(test_flush_while_outside),
+		T(test_flush_while_translating),
+		T2(test_reclamation),
+		T2(test_code_patched_by_another),
+		T2(test_everything_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The executor and the loop around it, on guest code: what a block retires on each way out, kick points, limits, and programs that
- * passes once got wrong. calloc() is wrapped at link time, so that the host can run out of memory.
+ * The executor and the loop around it, on guest code: what a block retires on each way out, kick
+ * points, limits, and programs that passes once got wrong. calloc() is wrapped at link time, so
+ * that the host can run out of memory.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,8 +14,8 @@
 #include "tests/engine/guest.h"
 #include "tests/engine/random_words.h"
 
-#define CODE (RAM_BASE + 0x10000)
-#define DATA (RAM_BASE + 0x40000)
+#define CODE   (RAM_BASE + 0x10000)
+#define DATA   (RAM_BASE + 0x40000)
 #define PMCR_E 1
 
 static struct guest g;
@@ -39,10 +40,10 @@ static void run_to_brk(void)
 	assert_int_equal(EC_OF(g.cpu[0]), EC_BRK64);
 }
 
-#define RUN(...)                                                                                   \
-	do {                                                                                       \
-		guest_code(&g, CODE, __VA_ARGS__, BRK(0));                                         \
-		run_to_brk();                                                                      \
+#define RUN(...)                                           \
+	do {                                               \
+		guest_code(&g, CODE, __VA_ARGS__, BRK(0)); \
+		run_to_brk();                              \
 	} while (0)
 
 /* --- regressions --- */
@@ -109,7 +110,8 @@ static void test_big_endian_atomics(void **state)
 	cpu->x[4] = 0x0102;
 	cpu->x[5] = 0x0304;
 	/* The first store fills the TLB's line. */
-	RUN(STR(31, 2) | 8 << 10, LDADD(3, 10, 0, 2), LDADD(3, 11, 1, 3), CAS_(4, 5, 2, 1), SWP(5, 12, 2, 1), LDSET(4, 13, 0, 2));
+	RUN(STR(31, 2) | 8 << 10, LDADD(3, 10, 0, 2), LDADD(3, 11, 1, 3), CAS_(4, 5, 2, 1),
+	    SWP(5, 12, 2, 1), LDSET(4, 13, 0, 2));
 	assert_int_equal(cpu->x[10], 0xff);
 	assert_int_equal(cpu->x[11], 0xffffffff);
 	assert_int_equal(cpu->x[4], 0x0102);
@@ -120,14 +122,17 @@ static void test_big_endian_atomics(void **state)
 	assert_int_equal(__builtin_bswap16(*half), 0x0304);
 }
 
-/* An access that crosses from a page into the next, for pages whose numbers are as different as a carry makes them. */
+/*
+ * An access that crosses from a page into the next, for pages whose numbers are as different as a
+ * carry makes them.
+ */
 static void test_crossing_access(void **state)
 {
 	struct cpu *cpu = g.cpu[0];
 
 	for (unsigned int shift = 13; shift < 39; shift++) {
 		uint64_t second = 1ull << shift, first = second - MEM_PAGE_SIZE;
-		uint64_t a = DATA, b = DATA + 0x20000;	/* where they are: not next to each other */
+		uint64_t a = DATA, b = DATA + 0x20000; /* where they are: not next to each other */
 
 		if (second >= RAM_BASE && first < RAM_BASE + RAM_SIZE)
 			continue;
@@ -178,7 +183,8 @@ static void test_pmu_counts_in_blocks(void **state)
 /* --- what is retired --- */
 
 /*
- * A block with three side exits, a helper that looks at the count and a load, left by each way. MRS reads the counter, by a helper.
+ * A block with three side exits, a helper that looks at the count and a load, left by each way. MRS
+ * reads the counter, by a helper.
  */
 static void test_retired_on_each_way_out(void **state)
 {
@@ -190,9 +196,11 @@ static void test_retired_on_each_way_out(void **state)
 	for (unsigned int i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		uint64_t before;
 
-		for (unsigned int again = 0; again < 3; again++) {	/* unlinked, linked */
-			guest_code(&g, CODE, CMPI(0, 1), BCOND(EQ, 0x3c), NOP, 0xd53be040 | 5, CMPI(0, 2), BCOND(EQ, 0x30), LDR(6, 2),
-				   CMPI(0, 3), BCOND(EQ, 0x28), NOP, BRK(0), NOP, NOP, NOP, NOP, NOP, BRK(0), BRK(0), BRK(0));
+		for (unsigned int again = 0; again < 3; again++) { /* unlinked, linked */
+			guest_code(&g, CODE, CMPI(0, 1), BCOND(EQ, 0x3c), NOP, 0xd53be040 | 5,
+				   CMPI(0, 2), BCOND(EQ, 0x30), LDR(6, 2), CMPI(0, 3),
+				   BCOND(EQ, 0x28), NOP, BRK(0), NOP, NOP, NOP, NOP, NOP, BRK(0),
+				   BRK(0), BRK(0));
 			cpu->sys.cntkctl = 3;
 			guest_reset(&g, 0, CODE, 0);
 			cpu->x[0] = ways[i].x0;
@@ -229,7 +237,7 @@ static void test_exceptions_count(void **state)
 {
 	static const struct {
 		uint32_t word;
-		unsigned int retired;	/* of NOP, the word */
+		unsigned int retired; /* of NOP, the word */
 		uint64_t elr;
 	} rows[] = {{SVC(7), 2, CODE + 8}, {BRK(1), 1, CODE + 4}, {UDF, 1, CODE + 4}};
 	struct cpu *cpu = g.cpu[0];
@@ -253,7 +261,10 @@ static void *run_thread(void *arg)
 	return (void *)(uintptr_t)guest_run(&g, 0);
 }
 
-/* Runs what is at CODE, which never ends, in a thread; kicks it; it must come back, again and again. */
+/*
+ * Runs what is at CODE, which never ends, in a thread; kicks it; it must come back, again and
+ * again.
+ */
 static void kick_out(unsigned int el)
 {
 	static const struct timespec pause = {.tv_nsec = 3000000};
@@ -324,7 +335,9 @@ static void test_fetch_abort_loop(void **state)
 	g.cpu[0]->sys.vbar = VECTORS;
 }
 
-/* A kick that comes before the guest is entered is not lost, and one that came is not seen twice. */
+/*
+ * A kick that comes before the guest is entered is not lost, and one that came is not seen twice.
+ */
 static void test_kick_before_entry(void **state)
 {
 	struct cpu *cpu = g.cpu[0];
@@ -337,7 +350,9 @@ static void test_kick_before_entry(void **state)
 	run_to_brk();
 }
 
-/* The limit ends a loop at the first kick point at or after it: here a block is three instructions. */
+/*
+ * The limit ends a loop at the first kick point at or after it: here a block is three instructions.
+ */
 static void test_icount_limit(void **state)
 {
 	struct cpu *cpu = g.cpu[0];
@@ -388,11 +403,13 @@ static void test_every_instruction_fits(void **state)
 static void test_large_blocks(void **state)
 {
 	static const uint32_t heavy[] = {
-		0x4c400000 | 28 << 5,	/* LD4 of 16 bytes each: 64 loads where each element is an access */
-		0x4c000000 | 28 << 5,	/* ST4 */
-		0x4e000000 | 31 << 16,	/* TBL */
-		0xa9400000 | 28 << 5 | 1 << 10,	/* LDP */
-		0xd5033fbf, 0x1b037c41,
+		/* LD4 of 16 bytes each: 64 loads where each element is an access */
+		0x4c400000 | 28 << 5,
+		0x4c000000 | 28 << 5,           /* ST4 */
+		0x4e000000 | 31 << 16,          /* TBL */
+		0xa9400000 | 28 << 5 | 1 << 10, /* LDP */
+		0xd5033fbf,
+		0x1b037c41,
 	};
 	static uint32_t page[MEM_PAGE_SIZE / 4];
 	struct translator *t = translator_create();
@@ -404,14 +421,17 @@ static void test_large_blocks(void **state)
 		for (unsigned int i = 0; i < MEM_PAGE_SIZE / 4; i++)
 			page[i] = heavy[(i * (n / 8 + 1) + n) % (sizeof(heavy) / 4)];
 		t->plain = n & 1;
-		assert_int_equal(translate_block(t, (uint8_t *)page, 0, CPU_MODE_FP | (n & 2 ? CPU_MODE_BE : 0), IR_MAX_INSNS, &tb), 0);
+		assert_int_equal(translate_block(t, (uint8_t *)page, 0,
+						 CPU_MODE_FP | (n & 2 ? CPU_MODE_BE : 0),
+						 IR_MAX_INSNS, &tb),
+				 0);
 		assert_true(tb->nr_insns >= 1);
 		free(tb);
 	}
 	translator_destroy(t);
 }
 
-static int failing;		/* calls of calloc() that fail; -1: all */
+static int failing; /* calls of calloc() that fail; -1: all */
 
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
@@ -454,7 +474,10 @@ static void test_no_memory(void **state)
 	assert_int_equal(cpu->x[0], 3);
 }
 
-/* A guest that makes new code without end: what the cache holds stays bounded, and its code still runs right. */
+/*
+ * A guest that makes new code without end: what the cache holds stays bounded, and its code still
+ * runs right.
+ */
 static void test_growth_is_bounded(void **state)
 {
 	struct code_cache *c = g.machine.code;
@@ -465,7 +488,8 @@ static void test_growth_is_bounded(void **state)
 	for (unsigned int n = 0; n < 20000; n++) {
 		uint64_t pc = RAM_BASE + (n % 200) * MEM_PAGE_SIZE + (n / 200 % 32) * 128;
 
-		guest_code(&g, pc, MOVZ(0, n & 0xffff, 0), MOVZ(1, n >> 16, 0), ADD(2, 0, 1), EOR(3, 2, 1), BRK(0));
+		guest_code(&g, pc, MOVZ(0, n & 0xffff, 0), MOVZ(1, n >> 16, 0), ADD(2, 0, 1),
+			   EOR(3, 2, 1), BRK(0));
 		guest_reset(&g, 0, pc, 0);
 		run_to_brk();
 		assert_int_equal(cpu->x[2], (n & 0xffff) + (n >> 16));
@@ -481,10 +505,21 @@ int main(void)
 {
 #define T(n) cmocka_unit_test_setup_teardown(n, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_mov_w_clears_upper_half), T(test_movk_w_of_constant), T(test_big_endian_atomics), T(test_crossing_access),
-		T(test_pmu_counts_in_blocks), T(test_retired_on_each_way_out), T(test_helper_sees_exact_count),
-		T(test_exceptions_count), T(test_kick_points), T(test_fetch_abort_loop), T(test_kick_before_entry), T(test_icount_limit),
-		T(test_every_instruction_fits), T(test_large_blocks), T(test_no_memory),
+		T(test_mov_w_clears_upper_half),
+		T(test_movk_w_of_constant),
+		T(test_big_endian_atomics),
+		T(test_crossing_access),
+		T(test_pmu_counts_in_blocks),
+		T(test_retired_on_each_way_out),
+		T(test_helper_sees_exact_count),
+		T(test_exceptions_count),
+		T(test_kick_points),
+		T(test_fetch_abort_loop),
+		T(test_kick_before_entry),
+		T(test_icount_limit),
+		T(test_every_instruction_fits),
+		T(test_large_blocks),
+		T(test_no_memory),
 		T(test_growth_is_bounded),
 	};
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The IR by itself: the verifier finds each broken invariant, the printer prints, the table of operations says what ops do. */
+/*
+ * The IR by itself: the verifier finds each broken invariant, the printer prints, the table of
+ * operations says what ops do.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -42,29 +45,47 @@ static const struct {
 	{"the block has no end", {KONST(I64, 1)}, 1},
 	{"the block has no end", {{0}}, 0},
 	{"instruction index goes back or is too large", {KONST(I64, 1, .insn = 2), END}, 2},
-	{"instruction index goes back or is too large", {KONST(I64, 1, .insn = 1), KONST(I64, 1), END}, 3},
+	{"instruction index goes back or is too large",
+	 {KONST(I64, 1, .insn = 1), KONST(I64, 1), END},
+	 3},
 	{"an operand is missing", {KONST(I64, 1), OP1(ADD, I64, 0, 0, 0), END}, 3},
 	{"an operand too many", {KONST(I64, 1), OP2(CLZ, I64, 0, 0, 0, 0), END}, 3},
-	{"an operand is used before it is defined", {KONST(I64, 1), OP1(CLZ, I64, 0, 0, 1), END}, 3},
-	{"an operand is used before it is defined", {OP1(CLZ, I64, 0, 0, 1), KONST(I64, 1), END}, 3},
-	{"an operand is an op without result", {KONST(I64, 1), PUT_X(I64, 0, 0), OP1(CLZ, I64, 0, 0, 1), END}, 4},
+	{"an operand is used before it is defined",
+	 {KONST(I64, 1), OP1(CLZ, I64, 0, 0, 1), END},
+	 3},
+	{"an operand is used before it is defined",
+	 {OP1(CLZ, I64, 0, 0, 1), KONST(I64, 1), END},
+	 3},
+	{"an operand is an op without result",
+	 {KONST(I64, 1), PUT_X(I64, 0, 0), OP1(CLZ, I64, 0, 0, 1), END},
+	 4},
 	{"an operand is of the wrong type", {GET_V(0), OP1(CLZ, I64, 0, 0, 0), END}, 3},
 	{"an operand is of the wrong type", {KONST(I64, 1), OP1(BCC, FLAGS, 0, 0, 0), END}, 3},
 	{"an operand is of the wrong type", {KONST(I64, 1), OP1(VGETU, I64, 0, 0, 0), END}, 3},
 	{"result of the wrong type", {KONST(I64, 1), OP1(CLZ, V128, 0, 0, 0), END}, 3},
 	{"the value is not of the slot's type", {KONST(I64, 1), PUT_V(0, 0), END}, 3},
 	{"the value is not of the slot's type", {KONST(I64, 1), PUT_F(0), END}, 3},
-	{"is not right after a load of a pair", {KONST(I64, 1), OP1(LD, I64, 0, 0, 0), OP1(LDHI, I64, 0, 0, 1), END}, 4},
 	{"is not right after a load of a pair",
-	 {KONST(I64, 1), OP1(LD, I64, 1, 0, 0), KONST(I64, 1), OP1(LDHI, I64, 0, 0, 1), END}, 5},
+	 {KONST(I64, 1), OP1(LD, I64, 0, 0, 0), OP1(LDHI, I64, 0, 0, 1), END},
+	 4},
+	{"is not right after a load of a pair",
+	 {KONST(I64, 1), OP1(LD, I64, 1, 0, 0), KONST(I64, 1), OP1(LDHI, I64, 0, 0, 1), END},
+	 5},
 	{NULL, {KONST(I64, 1), OP1(LD, I64, 1, 0, 0), OP1(LDHI, I64, 0, 0, 1), END}, 4},
-	{"may fault after a PUT of its instruction", {KONST(I64, 1), PUT_X(I64, 0, 0), OP1(LD, I64, 0, 0, 0), END}, 4},
 	{"may fault after a PUT of its instruction",
-	 {KONST(I64, 1), PUT_X(I64, 0, 0), OP1(CALL, I64, 0, A64_H_mrs, 0), END}, 4},
-	{"may fault after a PUT of its instruction", {KONST(I64, 1), PUT_X(I64, 0, 0), OP0(EXCEPTION, I32, 0, 0)}, 3},
+	 {KONST(I64, 1), PUT_X(I64, 0, 0), OP1(LD, I64, 0, 0, 0), END},
+	 4},
+	{"may fault after a PUT of its instruction",
+	 {KONST(I64, 1), PUT_X(I64, 0, 0), OP1(CALL, I64, 0, A64_H_mrs, 0), END},
+	 4},
+	{"may fault after a PUT of its instruction",
+	 {KONST(I64, 1), PUT_X(I64, 0, 0), OP0(EXCEPTION, I32, 0, 0)},
+	 3},
 	{NULL, {KONST(I64, 1), PUT_X(I64, 0, 0), OP1(CALL, I64, 0, A64_H_sev, 0), END}, 4},
 	/* The next instruction may fault. */
-	{NULL, {KONST(I64, 1), PUT_X(I64, 0, 0), OP1(LD, I64, 0, 0, 0, .insn = 1), JUMP_TO(8, .insn = 1)}, 4},
+	{NULL,
+	 {KONST(I64, 1), PUT_X(I64, 0, 0), OP1(LD, I64, 0, 0, 0, .insn = 1), JUMP_TO(8, .insn = 1)},
+	 4},
 	/* The type of a comparison is that of its operands. */
 	{NULL, {KONST(I64, 1), OP2(CMP, I64, 0, 0, 0, 0), PUT_F(1), END}, 4},
 };
@@ -83,7 +104,8 @@ static void test_verifier(void **state)
 			continue;
 		}
 		if (!said || !strstr(said, broken[i].message))
-			fail_msg("block %u: \"%s\" where \"%s\" was expected", i, said ? said : "(nothing)", broken[i].message);
+			fail_msg("block %u: \"%s\" where \"%s\" was expected", i,
+				 said ? said : "(nothing)", broken[i].message);
 	}
 }
 
@@ -91,8 +113,13 @@ static void test_verifier(void **state)
 static void test_front_end_is_verified(void **state)
 {
 	static const uint32_t modes[] = {
-		CPU_MODE_FP, CPU_MODE_FP | CPU_MODE_EL1, 0, CPU_MODE_FP | CPU_MODE_BE, CPU_MODE_FP | CPU_MODE_ALIGN | CPU_MODE_SP_ALIGN,
-		CPU_MODE_FP | CPU_MODE_EL1 | CPU_MODE_STEP, CPU_MODE_FP | CPU_MODE_EL1 | CPU_MODE_UAO | CPU_MODE_EL1T,
+		CPU_MODE_FP,
+		CPU_MODE_FP | CPU_MODE_EL1,
+		0,
+		CPU_MODE_FP | CPU_MODE_BE,
+		CPU_MODE_FP | CPU_MODE_ALIGN | CPU_MODE_SP_ALIGN,
+		CPU_MODE_FP | CPU_MODE_EL1 | CPU_MODE_STEP,
+		CPU_MODE_FP | CPU_MODE_EL1 | CPU_MODE_UAO | CPU_MODE_EL1T,
 	};
 	static uint32_t words[MEM_PAGE_SIZE / 4];
 	uint64_t seed = 7;
@@ -101,7 +128,8 @@ static void test_front_end_is_verified(void **state)
 	for (unsigned int n = 0; n < 60000; n++) {
 		for (unsigned int i = 0; i < 8; i++)
 			words[i] = decode_space_word(&seed);
-		a64_translate_block(&block, words, 0, modes[n % (sizeof(modes) / sizeof(modes[0]))], 8);
+		a64_translate_block(&block, words, 0, modes[n % (sizeof(modes) / sizeof(modes[0]))],
+				    8);
 		if (ir_verify(&block, why, sizeof(why)))
 			fail_msg("%08x %08x...: %s", words[0], words[1], why);
 	}
@@ -124,10 +152,21 @@ static void test_printer(void **state)
 		OP0(JUMP, I64, IR_CALLS, 64, .insn = 1),
 	};
 	static const char *const expected[] = {
-		"block at page offset 0x40, mode 0x4, 2 instructions\n", " +0:\n", "%0 = GET.i64 x3\n", "%1 = CONST.i64 0x1234\n",
-		"%2 = ADD.i64 %0 %1\n", "%3 = LD.i32 aux=0x1 %2 {16 pair signed offset -4 scale 0 ext 0}\n", "PUT.i32 %3 x4\n",
-		" +4:\n", "%5 = GET.v128 v2\n", "%6 = V_AND.v128 aux=0x20 %5 %5\n", "PUT.v128 %6 v31\n", "%8 = GET.flags nzcv\n",
-		"BCC.flags aux=0x8 %8 imm=-8\n", "%10 = CALL.i64 %0 mrs\n", "JUMP.i64 aux=0x1 imm=64\n",
+		"block at page offset 0x40, mode 0x4, 2 instructions\n",
+		" +0:\n",
+		"%0 = GET.i64 x3\n",
+		"%1 = CONST.i64 0x1234\n",
+		"%2 = ADD.i64 %0 %1\n",
+		"%3 = LD.i32 aux=0x1 %2 {16 pair signed offset -4 scale 0 ext 0}\n",
+		"PUT.i32 %3 x4\n",
+		" +4:\n",
+		"%5 = GET.v128 v2\n",
+		"%6 = V_AND.v128 aux=0x20 %5 %5\n",
+		"PUT.v128 %6 v31\n",
+		"%8 = GET.flags nzcv\n",
+		"BCC.flags aux=0x8 %8 imm=-8\n",
+		"%10 = CALL.i64 %0 mrs\n",
+		"JUMP.i64 aux=0x1 imm=64\n",
 	};
 	char *text = NULL;
 	size_t size;
@@ -158,13 +197,37 @@ static void test_properties(void **state)
 	static const struct {
 		unsigned int opc, props;
 	} rows[] = {
-		{IR_CONST, 0}, {IR_GET, 0}, {IR_PUT, 0}, {IR_ADD, 0}, {IR_CMP, 0}, {IR_LDHI, 0}, {IR_CLREX, 0}, {IR_FENCE, 0},
-		{IR_LD, IRP_FAULT | IRP_MEM}, {IR_ST, IRP_FAULT | IRP_MEM}, {IR_STX, IRP_FAULT | IRP_MEM},
-		{IR_RMW, IRP_FAULT | IRP_MEM}, {IR_CAS, IRP_FAULT | IRP_MEM}, {IR_PROBE_R, IRP_FAULT | IRP_MEM},
-		{IR_PROBE_W, IRP_FAULT | IRP_MEM}, {IR_SPCHECK, IRP_FAULT}, {IR_CALL, IRP_FAULT | IRP_READS | IRP_WRITES},
-		{IR_BCC, IRP_SIDE}, {IR_CBZ, IRP_SIDE}, {IR_CBNZ, IRP_SIDE}, {IR_TBZ, IRP_SIDE}, {IR_TBNZ, IRP_SIDE},
-		{IR_JUMP, IRP_END}, {IR_JUMP_IND, IRP_END}, {IR_EXCEPTION, IRP_END | IRP_FAULT}, {IR_LEAVE, IRP_END},
-		{IR_FCMP, IRP_FP}, {IR_FTOI, IRP_FP}, {IR_ITOF, IRP_FP}, {IR_V_FADD, IRP_FP}, {IR_V_AND, 0},
+		{IR_CONST, 0},
+		{IR_GET, 0},
+		{IR_PUT, 0},
+		{IR_ADD, 0},
+		{IR_CMP, 0},
+		{IR_LDHI, 0},
+		{IR_CLREX, 0},
+		{IR_FENCE, 0},
+		{IR_LD, IRP_FAULT | IRP_MEM},
+		{IR_ST, IRP_FAULT | IRP_MEM},
+		{IR_STX, IRP_FAULT | IRP_MEM},
+		{IR_RMW, IRP_FAULT | IRP_MEM},
+		{IR_CAS, IRP_FAULT | IRP_MEM},
+		{IR_PROBE_R, IRP_FAULT | IRP_MEM},
+		{IR_PROBE_W, IRP_FAULT | IRP_MEM},
+		{IR_SPCHECK, IRP_FAULT},
+		{IR_CALL, IRP_FAULT | IRP_READS | IRP_WRITES},
+		{IR_BCC, IRP_SIDE},
+		{IR_CBZ, IRP_SIDE},
+		{IR_CBNZ, IRP_SIDE},
+		{IR_TBZ, IRP_SIDE},
+		{IR_TBNZ, IRP_SIDE},
+		{IR_JUMP, IRP_END},
+		{IR_JUMP_IND, IRP_END},
+		{IR_EXCEPTION, IRP_END | IRP_FAULT},
+		{IR_LEAVE, IRP_END},
+		{IR_FCMP, IRP_FP},
+		{IR_FTOI, IRP_FP},
+		{IR_ITOF, IRP_FP},
+		{IR_V_FADD, IRP_FP},
+		{IR_V_AND, 0},
 	};
 
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -180,7 +243,10 @@ static void test_properties(void **state)
 		assert_int_equal(strlen(info->operands), 5);
 		assert_int_equal(info->operands[3], '=');
 		assert_int_equal(strspn(info->operands, "ifvxo-="), 5);
-		/* Only the last op of a path ends it; a temp's value never comes from one that ends. */
+		/*
+		 * Only the last op of a path ends it; a temp's value never comes from one that
+		 * ends.
+		 */
 		if (info->props & IRP_END)
 			assert_int_equal(info->operands[4], '-');
 	}
@@ -204,8 +270,9 @@ static void test_helpers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_verifier),   cmocka_unit_test(test_front_end_is_verified), cmocka_unit_test(test_printer),
-		cmocka_unit_test(test_properties), cmocka_unit_test(test_helpers),
+		cmocka_unit_test(test_verifier), cmocka_unit_test(test_front_end_is_verified),
+		cmocka_unit_test(test_printer),  cmocka_unit_test(test_properties),
+		cmocka_unit_test(test_helpers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lockstep: blocks of random instructions, as the passes make them, against the plain reference, at EL0 and EL1 and in all modes; and
+ * Lockstep: blocks of random instructions, as the passes make them, against the plain reference, at
+ *           EL0 and EL1 and in all modes; and
  * that lockstep sees it when an execution is wrong.
  */
 #include <inttypes.h>
@@ -12,12 +13,12 @@
 #include "tests/engine/guest.h"
 #include "tests/engine/random_words.h"
 
-#define DATA	  (RAM_BASE + 0x40000)
+#define DATA      (RAM_BASE + 0x40000)
 #define DATA_MID  (DATA + 0x800)
-#define BASE	  28
-#define INDEX	  27
+#define BASE      28
+#define INDEX     27
 #define MAX_WORDS 24
-#define BLOCKS	  4000
+#define BLOCKS    4000
 
 static struct guest g;
 static struct lockstep *lockstep;
@@ -50,7 +51,8 @@ static enum cpu_exit_reason run_subject(struct cpu *cpu, unsigned int *nr_insns)
 		return CPU_EXIT_KICK;
 	}
 	t->plain = false;
-	assert_int_equal(translate_block(t, x->host, cpu->pc & 0xfff, cpu->mode, IR_MAX_INSNS, &tb), 0);
+	assert_int_equal(translate_block(t, x->host, cpu->pc & 0xfff, cpu->mode, IR_MAX_INSNS, &tb),
+			 0);
 	*nr_insns = tb->nr_insns;
 	reason = lockstep_run(cpu, tb);
 	free(tb);
@@ -103,7 +105,9 @@ static uint64_t random64(uint64_t *seed)
 
 static void start(struct cpu *cpu, uint64_t pc, unsigned int el, uint64_t *seed)
 {
-	static const uint64_t sctlr[8] = {0, 0, 0, SCTLR_A, SCTLR_E0E, SCTLR_SA0, SCTLR_SA, SCTLR_UMA | SCTLR_DZE | SCTLR_UCT};
+	static const uint64_t sctlr[8] = {
+		0,         0,         0,        SCTLR_A,
+		SCTLR_E0E, SCTLR_SA0, SCTLR_SA, SCTLR_UMA | SCTLR_DZE | SCTLR_UCT};
 	static const uint32_t fpcr[8] = {0, 0, 0, 0, 0, 1u << 24, 1u << 25, 3u << 22 | 1u << 19};
 	uint32_t k = random_word(seed);
 
@@ -133,7 +137,8 @@ static void start(struct cpu *cpu, uint64_t pc, unsigned int el, uint64_t *seed)
 	cpu_update_mode(cpu);
 }
 
-static void complain(const uint32_t *words, unsigned int n, const struct cpu *cpu, const char *wrong)
+static void complain(const uint32_t *words, unsigned int n, const struct cpu *cpu,
+		     const char *wrong)
 {
 	static char text[64 * MAX_WORDS];
 	size_t at = 0;
@@ -141,7 +146,8 @@ static void complain(const uint32_t *words, unsigned int n, const struct cpu *cp
 	for (unsigned int i = 0; i < n; i++) {
 		const struct a64_row *row = a64_decode(words[i]);
 
-		at += (size_t)snprintf(text + at, sizeof(text) - at, " %08x (%s)", words[i], row ? row->name : "none");
+		at += (size_t)snprintf(text + at, sizeof(text) - at, " %08x (%s)", words[i],
+				       row ? row->name : "none");
 	}
 	fail_msg("%s\n in mode %#x:%s", wrong, cpu->mode, text);
 }
@@ -167,7 +173,8 @@ static void random_blocks(unsigned int el, uint64_t seed)
 
 			lockstep_before(lockstep, cpu);
 			reason = run_subject(cpu, &nr_insns);
-			const char *wrong = lockstep_after(lockstep, cpu, reason, nr_insns, why, sizeof(why));
+			const char *wrong =
+				lockstep_after(lockstep, cpu, reason, nr_insns, why, sizeof(why));
 
 			if (wrong) {
 				cpu->mode = mode;
@@ -202,14 +209,38 @@ static void begin(struct cpu *cpu)
 /* Each field that an execution may get wrong, by one bit. */
 static void test_wrong_state_is_seen(void **state)
 {
-#define AT(f) {#f, offsetof(struct cpu, f)}
+#define AT(f)                               \
+	{                                   \
+#f, offsetof(struct cpu, f) \
+	}
 	static const struct {
 		const char *name;
 		size_t offset;
 	} rows[] = {
-		AT(pc), AT(x[0]), AT(x[30]), AT(x[31]), AT(nzcv), AT(v[0].d[0]), AT(v[31].d[1]), AT(sp_el[0]), AT(sp_el[1]),
-		AT(mode), AT(ps.el), AT(ps.ss), AT(fpcr), AT(fpsr), AT(icount), AT(excl_size), AT(sys.sctlr), AT(sys.elr),
-		AT(sys.esr), AT(sys.far), AT(sys.tpidr_el0), AT(timers.t[0].cval), AT(pmu.evcntr[0]), AT(pmu.br_retired),
+		AT(pc),
+		AT(x[0]),
+		AT(x[30]),
+		AT(x[31]),
+		AT(nzcv),
+		AT(v[0].d[0]),
+		AT(v[31].d[1]),
+		AT(sp_el[0]),
+		AT(sp_el[1]),
+		AT(mode),
+		AT(ps.el),
+		AT(ps.ss),
+		AT(fpcr),
+		AT(fpsr),
+		AT(icount),
+		AT(excl_size),
+		AT(sys.sctlr),
+		AT(sys.elr),
+		AT(sys.esr),
+		AT(sys.far),
+		AT(sys.tpidr_el0),
+		AT(timers.t[0].cval),
+		AT(pmu.evcntr[0]),
+		AT(pmu.br_retired),
 	};
 #undef AT
 	struct cpu *cpu = g.cpu[0];
@@ -280,7 +311,8 @@ static void test_mmio_exit_is_compared(void **state)
 
 		assert_int_equal(reason, CPU_EXIT_MMIO);
 		cpu->exit.mmio.pa += wrong;
-		assert_int_equal(!!lockstep_after(lockstep, cpu, reason, nr, why, sizeof(why)), wrong);
+		assert_int_equal(!!lockstep_after(lockstep, cpu, reason, nr, why, sizeof(why)),
+				 wrong);
 	}
 }
 
@@ -291,8 +323,11 @@ static void test_environment(void **state)
 		const char *value;
 		bool plain;
 		unsigned int max;
-	} rows[] = {{NULL, false, IR_MAX_INSNS}, {"", false, IR_MAX_INSNS}, {"0", false, IR_MAX_INSNS},
-		    {"1", true, IR_MAX_INSNS}, {"insn", true, 1}};
+	} rows[] = {{NULL, false, IR_MAX_INSNS},
+		    {"", false, IR_MAX_INSNS},
+		    {"0", false, IR_MAX_INSNS},
+		    {"1", true, IR_MAX_INSNS},
+		    {"insn", true, 1}};
 
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (rows[i].value)
@@ -313,8 +348,13 @@ int main(void)
 {
 #define T(n) cmocka_unit_test_setup_teardown(n, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_environment), T(test_random_el0), T(test_random_el1), T(test_wrong_state_is_seen), T(test_wrong_memory_is_seen),
-		T(test_wrong_exit_is_seen), T(test_mmio_exit_is_compared),
+		T(test_environment),
+		T(test_random_el0),
+		T(test_random_el1),
+		T(test_wrong_state_is_seen),
+		T(test_wrong_memory_is_seen),
+		T(test_wrong_exit_is_seen),
+		T(test_mmio_exit_is_compared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

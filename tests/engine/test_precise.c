@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Precise state: an instruction that cannot complete, in the middle of a block, leaves exactly what was there before it.
+ * Precise state: an instruction that cannot complete, in the middle of a block, leaves exactly what
+ * was there before it.
  *
- * Every form that accesses memory stands between instructions that change what it, and its neighbours, read and write. Whatever stops it
- * (unmapped page, second page of a crossing access, read-only page, alignment, device address) the state must be that of the
- * same program with a BRK in its place: registers, flags, FPSR, memory, monitor, and the count of retired instructions.
+ * Every form that accesses memory stands between instructions that change what it, and its
+ * neighbours, read and write. Whatever stops it (unmapped page, second page of a crossing access,
+ * read-only page, alignment, device address) the state must be that of the same program with a BRK
+ * in its place: registers, flags, FPSR, memory, monitor, and the count of retired instructions.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +15,14 @@
 #include "tests/engine/guest.h"
 #include "tests/engine/random_words.h"
 
-#define CODE	 (RAM_BASE + 0x80000)
-#define DATA	 (RAM_BASE + 0x40000)	/* writable, between two pages that are not there */
-#define READONLY (RAM_BASE + 0x44000)	/* before one that is not there */
-#define DEVICE	 (RAM_BASE + 0x48000)	/* memory then nothing: mapped to no memslot, after a page of memory */
-#define NO_SLOT	 0x9000000ull
-#define BASE	 28
-#define INDEX	 27
+#define CODE     (RAM_BASE + 0x80000)
+#define DATA     (RAM_BASE + 0x40000) /* writable, between two pages that are not there */
+#define READONLY (RAM_BASE + 0x44000) /* before one that is not there */
+/* memory then nothing: mapped to no memslot, after a page of memory */
+#define DEVICE  (RAM_BASE + 0x48000)
+#define NO_SLOT 0x9000000ull
+#define BASE    28
+#define INDEX   27
 
 static struct guest g;
 
@@ -54,14 +57,17 @@ static int teardown(void **state)
 /* --- one program --- */
 
 static const uint32_t before[] = {
-	ADDS(1, 2, 3), MOV(4, 1), FADD_D(5, 6, 7), ADDI(10, 10, 1), ADDI(10, 10, 2), EOR(9, 1, 4), CMPI(10, 3),
+	ADDS(1, 2, 3),   MOV(4, 1),    FADD_D(5, 6, 7), ADDI(10, 10, 1),
+	ADDI(10, 10, 2), EOR(9, 1, 4), CMPI(10, 3),
 };
 static const uint32_t after[] = {
-	ADDS(1, 1, 10), MOV(4, 9), FADD_D(5, 5, 5), ADDI(10, 10, 4), MOV(9, 10), ADDI(BASE, BASE, 16), MOVZ(27, 3, 0), BRK(2),
+	ADDS(1, 1, 10),       MOV(4, 9),      FADD_D(5, 5, 5), ADDI(10, 10, 4), MOV(9, 10),
+	ADDI(BASE, BASE, 16), MOVZ(27, 3, 0), BRK(2),
 };
 
 struct program {
-	uint32_t word, opening;		/* the instruction; before it a load exclusive for its monitor, or 0 */
+	/* the instruction; before it a load exclusive for its monitor, or 0 */
+	uint32_t word, opening;
 	uint64_t base, sctlr;
 	uint64_t seed;
 };
@@ -113,7 +119,8 @@ static void take_outcome(struct outcome *o, enum cpu_exit_reason reason, uint64_
 	memcpy(o->x, cpu->x, sizeof(o->x));
 	memcpy(o->v, cpu->v, sizeof(o->v));
 	for (unsigned int i = 0; i < 3; i++)
-		memcpy(o->data + i * MEM_PAGE_SIZE, guest_host(&g, written_pages[i]), MEM_PAGE_SIZE);
+		memcpy(o->data + i * MEM_PAGE_SIZE, guest_host(&g, written_pages[i]),
+		       MEM_PAGE_SIZE);
 }
 
 static unsigned int execute(const struct program *p, uint32_t word, struct outcome *o)
@@ -147,16 +154,17 @@ static uint32_t make_word(const struct a64_row *row, uint64_t *seed)
 
 	if (!(row->mask & 31u << 5) && (w & 0x3b000000) != 0x18000000)
 		w = (w & ~(31u << 5)) | (random_word(seed) % 4 ? BASE : 31u) << 5;
-	if ((w & 0x3b000000) == 0x39000000)			/* unsigned offset: near */
+	if ((w & 0x3b000000) == 0x39000000) /* unsigned offset: near */
 		w &= ~(0xffeu << 10);
-	if ((w & 0x3b200c00) == 0x38200800)			/* register offset */
+	if ((w & 0x3b200c00) == 0x38200800) /* register offset */
 		w = (w & ~(31u << 16)) | INDEX << 16;
 	return w;
 }
 
 static void make_program(struct program *p, const struct a64_row *row, uint64_t *seed)
 {
-	static const uint64_t sctlr[8] = {0, 0, 0, SCTLR_A, SCTLR_E0E, SCTLR_A | SCTLR_E0E, SCTLR_SA0, SCTLR_SA0};
+	static const uint64_t sctlr[8] = {
+		0, 0, 0, SCTLR_A, SCTLR_E0E, SCTLR_A | SCTLR_E0E, SCTLR_SA0, SCTLR_SA0};
 	uint32_t k = random_word(seed);
 
 	memset(p, 0, sizeof(*p));
@@ -187,17 +195,22 @@ static void make_program(struct program *p, const struct a64_row *row, uint64_t 
 		p->base = DEVICE + (k >> 8 & 0x7f0);
 		break;
 	}
-	/* Without its monitor it fails before it looks at the address: open it where reading is allowed. */
+	/*
+	 * Without its monitor it fails before it looks at the address: open it where reading is
+	 * allowed.
+	 */
 	if (is_store_exclusive(p->word) && (p->word >> 5 & 31) != (p->word & 31)) {
 		p->base = READONLY + (k >> 8 & 0x7f0);
 		p->opening = p->word | 1u << 22 | 31u << 16;
-		p->opening = (p->opening & ~(31u | 31u << 10)) | 20 | ((p->opening & 1u << 21) ? 21u : 31u) << 10;
+		p->opening = (p->opening & ~(31u | 31u << 10)) | 20 |
+			     ((p->opening & 1u << 21) ? 21u : 31u) << 10;
 	}
 }
 
 /* --- the comparison --- */
 
-static void same_outcome(const struct program *p, const char *name, const struct outcome *o, const struct outcome *b)
+static void same_outcome(const struct program *p, const char *name, const struct outcome *o,
+			 const struct outcome *b)
 {
 	const char *what = NULL;
 
@@ -220,8 +233,8 @@ static void same_outcome(const struct program *p, const char *name, const struct
 	else if (memcmp(o->data, b->data, sizeof(o->data)))
 		what = "memory";
 	if (what)
-		fail_msg("%s %08x at base %#llx, sctlr %#llx: %s", name, p->word, (unsigned long long)p->base,
-			 (unsigned long long)p->sctlr, what);
+		fail_msg("%s %08x at base %#llx, sctlr %#llx: %s", name, p->word,
+			 (unsigned long long)p->base, (unsigned long long)p->sctlr, what);
 }
 
 /* True if the instruction did not complete. */
@@ -270,7 +283,8 @@ static void test_every_form(void **state)
 /* System instructions that access memory. */
 static void test_cache_instructions(void **state)
 {
-	static const uint32_t words[] = {0xd50b7420 | BASE, DC_CVAU(BASE), IC_IVAU(BASE), 0xd50b7e20 | BASE};
+	static const uint32_t words[] = {0xd50b7420 | BASE, DC_CVAU(BASE), IC_IVAU(BASE),
+					 0xd50b7e20 | BASE};
 
 	g.cpu[0]->sys.sctlr |= SCTLR_DZE;
 	for (unsigned int i = 0; i < sizeof(words) / 4; i++) {

@@ -27,7 +27,7 @@ struct fp_reply {
 };
 
 #define FP_FROM_V0 "\n\tfmov x0, d0"
-#define FP_NZCV	   "\n\tmrs x0, nzcv\n\tlsr x0, x0, #28"
+#define FP_NZCV    "\n\tmrs x0, nzcv\n\tlsr x0, x0, #28"
 
 /* clang-format off */
 #define FP_OPS_OF(N, k)                                                                            \
