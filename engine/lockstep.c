@@ -7,7 +7,7 @@
 
 #include "cpu/fp/fp_fast.h"
 #include "engine/engine.h"
-#include "engine/exec/exec.h"
+#include "engine/back/exec/exec.h"
 #include "engine/lockstep.h"
 #include "engine/pass/pass.h"
 

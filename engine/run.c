@@ -17,7 +17,7 @@
 
 #include "cpu/fp/fp_fast.h"
 #include "engine/engine.h"
-#include "engine/exec/exec.h"
+#include "engine/back/exec/exec.h"
 
 #define MAX_FAILURES 100 /* times, 1 ms apart, that the host had no memory */
 

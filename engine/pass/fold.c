@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Folding: operations on constants become constants. Meanings come from int_ops.h. */
-#include "engine/int_ops.h"
+#include "engine/ir/int_ops.h"
 #include "engine/pass/pass.h"
 
 typedef uint64_t fold_fn(uint64_t a, uint64_t b);

@@ -2,7 +2,7 @@
 /*
  * Forwarding: within a block, a GET of a slot whose value is already in a temp becomes that temp.
  */
-#include "engine/a64/a64.h"
+#include "engine/front/a64/a64.h"
 #include "engine/pass/pass.h"
 
 unsigned int pass_props(const struct ir_op *o)

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "engine/ir.h"
+#include "engine/ir/ir.h"
 
 #define PASS_MAX_UOPS  (IR_MAX_OPS * 2)
 #define PASS_MAX_LINKS 64

@@ -2,7 +2,7 @@
 /*
  * The table of the vector operations' functions: a column for each lane type and shape.
  */
-#include "engine/ir.h"
+#include "engine/ir/ir.h"
 #include "engine/vec/vec_impl.h"
 
 /* An op without a table of its own does not link. */

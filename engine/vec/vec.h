@@ -2,7 +2,7 @@
 /*
  * The meaning of the IR's vector and floating-point operations, as C functions.
  *
- * vec_function() of engine/ir.h finds the function of a vector op. Here are those ops of
+ * vec_function() of engine/ir/ir.h finds the function of a vector op. Here are those ops of
  * ir_ops.def that work under FPCR, which have integer operands or results. All of them accumulate
  * exceptions in cpu->fpsr, or in the host's sticky flags as cpu/fp/fp_fast.h says.
  */

@@ -21,7 +21,7 @@
 
 #include "cpu/cpu.h"
 #include "cpu/fp/fp.h"
-#include "engine/ir.h"
+#include "engine/ir/ir.h"
 #include "engine/vec/vec.h"
 
 #define VEC_NR_LANES  4 /* B H S D */

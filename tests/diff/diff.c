@@ -19,7 +19,7 @@
 
 #include "case.h"
 #include "cpu/fp/fp.h"
-#include "engine/a64/decode.h"
+#include "engine/front/a64/decode.h"
 #include "engine/engine.h"
 
 #define SYS_BASE       0x40000000ull /* page table and vectors, EL1 only */

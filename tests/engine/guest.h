@@ -18,9 +18,9 @@
 
 #include <cmocka.h>
 
-#include "engine/a64/a64.h"
+#include "engine/front/a64/a64.h"
 #include "engine/engine.h"
-#include "engine/exec/exec.h"
+#include "engine/back/exec/exec.h"
 #include "engine/pass/pass.h"
 
 #define RAM_BASE   0x40000000ull

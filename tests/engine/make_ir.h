@@ -6,7 +6,7 @@
 #ifndef TESTS_ENGINE_MAKE_IR_H
 #define TESTS_ENGINE_MAKE_IR_H
 
-#include "engine/ir.h"
+#include "engine/ir/ir.h"
 
 #define NONE IR_NONE
 #define OP_(o, t, x, i, A, B, C, ...)                                                      \

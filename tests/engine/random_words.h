@@ -3,7 +3,7 @@
 #ifndef TESTS_ENGINE_RANDOM_WORDS_H
 #define TESTS_ENGINE_RANDOM_WORDS_H
 
-#include "engine/a64/decode.h"
+#include "engine/front/a64/decode.h"
 
 /* xorshift64*; *@seed is not 0. */
 static inline uint32_t random_word(uint64_t *seed)

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/a64/decode.h"
+#include "engine/front/a64/decode.h"
 #include "tests/engine/random_words.h"
 #include "tests/engine/test_a64_int_eval.h"
 

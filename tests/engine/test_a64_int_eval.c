@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "engine/int_ops.h"
+#include "engine/ir/int_ops.h"
 #include "tests/engine/test_a64_int_eval.h"
 
 struct eval {

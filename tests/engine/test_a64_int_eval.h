@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "engine/ir.h"
+#include "engine/ir/ir.h"
 #include "tests/engine/test_a64_int_case.h"
 
 /*

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "engine/cache.h"
+#include "engine/code/cache.h"
 
 #define BASE  0x40000000ull
 #define WORDS 4

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "engine/a64/decode.h"
+#include "engine/front/a64/decode.h"
 #include "tests/engine/random_words.h"
 
 #define EL0        CPU_MODE_FP

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/a64/decode.h"
+#include "engine/front/a64/decode.h"
 #include "tests/engine/random_words.h"
 
 #define DEFAULT_WORDS 1000000

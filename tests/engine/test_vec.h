@@ -17,7 +17,7 @@
 
 #include "cpu/cpu.h"
 #include "cpu/fp/fp_fast.h"
-#include "engine/ir.h"
+#include "engine/ir/ir.h"
 #include "engine/vec/vec.h"
 #include "tests/engine/random_words.h"
 
