@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Exception entry and return between EL0 and EL1 (Arm ARM D1.10, D1.11; shared pseudocode
  * aarch64/exceptions).

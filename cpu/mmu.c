@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The translation table walker (Arm ARM D5.2 to D5.5; shared pseudocode aarch64/translation).
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The slow paths of memory accesses: sizes and orders of bytes, crossings, faults and their
  * syndromes, MMIO, the dirty log, atomics, exclusives, cache maintenance, address translation,

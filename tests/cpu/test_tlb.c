@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * TLB banks: which bank is chosen, what maintenance drops and what it leaves, broadcast between
  * threads.
