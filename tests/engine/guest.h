@@ -37,7 +37,6 @@
 #define PTE_RO    (1ull << 7)
 #define PTE_SH    (3ull << 8)
 #define PTE_AF    (1ull << 10)
-#define PTE_NG    (1ull << 11)
 #define PAGE_EL0  (PTE_VALID | PTE_EL0 | PTE_SH | PTE_AF)
 #define PAGE_EL1  (PTE_VALID | PTE_SH | PTE_AF)
 
@@ -77,9 +76,8 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 	return engine_run(g->cpu[n]);
 }
 
-#define VECTOR_CURRENT_SYNC 4 /* from EL1 with SP_EL1 */
-#define VECTOR_LOWER_SYNC   8
-#define EC_OF(cpu)          ((unsigned int)((cpu)->sys.esr >> 26))
+#define VECTOR_LOWER_SYNC 8
+#define EC_OF(cpu)        ((unsigned int)((cpu)->sys.esr >> 26))
 
 /* --- instructions --- */
 
@@ -117,8 +115,6 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 #define STR(t, n)          (0xf9000000u | (uint32_t)(n) << 5 | (uint32_t)(t))
 #define STR_W(t, n)        (0xb9000000u | (uint32_t)(n) << 5 | (uint32_t)(t))
 #define LDR_W(t, n)        (0xb9400000u | (uint32_t)(n) << 5 | (uint32_t)(t))
-#define STR_POST(t, n, i) \
-	(0xf8000400u | ((uint32_t)(i)&0x1ff) << 12 | (uint32_t)(n) << 5 | (uint32_t)(t))
 #define LDADD(s, t, n, sz)                                                               \
 	(0x38200000u | (uint32_t)(sz) << 30 | (uint32_t)(s) << 16 | (uint32_t)(n) << 5 | \
 	 (uint32_t)(t))
@@ -127,12 +123,11 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 #define CAS_(s, t, n, sz)                                                                \
 	(0x08a07c00u | (uint32_t)(sz) << 30 | (uint32_t)(s) << 16 | (uint32_t)(n) << 5 | \
 	 (uint32_t)(t))
-#define IC_IVAU(t)       (0xd50b7520u | (uint32_t)(t))
-#define IC_IALLU         0xd508751fu
-#define DC_CVAU(t)       (0xd50b7b20u | (uint32_t)(t))
-#define TLBI_VMALLE1     0xd508871fu
-#define TLBI_VMALLE1IS   0xd508831fu
-#define MRS_TPIDR_EL0(t) (0xd53bd040u | (uint32_t)(t))
+#define IC_IVAU(t)     (0xd50b7520u | (uint32_t)(t))
+#define IC_IALLU       0xd508751fu
+#define DC_CVAU(t)     (0xd50b7b20u | (uint32_t)(t))
+#define TLBI_VMALLE1   0xd508871fu
+#define TLBI_VMALLE1IS 0xd508831fu
 
 enum { EQ, NE, CS, CC, MI, PL, VS, VC, HI, LS, GE, LT, GT, LE, AL };
 
