@@ -202,8 +202,10 @@ static void protection(void)
 	CHECK_EQ(el0_esr, DONE);
 }
 
-/* ERET with an SPSR that no state has: PSTATE.IL, and the next instruction is an Illegal Execution
- * state exception. */
+/*
+ * ERET with an SPSR that no state has: PSTATE.IL, and the next instruction is an Illegal Execution
+ * state exception.
+ */
 static uint64_t illegal_to;
 
 static void on_illegal(struct frame *f)
