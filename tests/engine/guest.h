@@ -92,6 +92,8 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 #define UDF      0u
 #define RET      0xd65f03c0u
 #define BR(n)    (0xd61f0000u | (uint32_t)(n) << 5)
+#define BLR(n)   (0xd63f0000u | (uint32_t)(n) << 5)
+#define ADR(d)   (0x10000000u | (uint32_t)(d)) /* its own address */
 #define B(bytes) (0x14000000u | ((uint32_t)((bytes) / 4) & 0x3ffffffu))
 #define BCOND(cond, bytes) \
 	(0x54000000u | ((uint32_t)((bytes) / 4) & 0x7ffffu) << 5 | (uint32_t)(cond))
@@ -104,6 +106,8 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 #define ADDI(d, n, imm)    (0x91000000u | (uint32_t)(imm) << 10 | (uint32_t)(n) << 5 | (uint32_t)(d))
 #define SUBSI(d, n, imm)   (0xf1000000u | (uint32_t)(imm) << 10 | (uint32_t)(n) << 5 | (uint32_t)(d))
 #define CMPI(n, imm)       SUBSI(31, n, imm)
+#define CMP(n, m)          REG3(0xeb00001fu, 0, n, m)
+#define ORR_W(d, n, m)     REG3(0x2a000000u, d, n, m)
 #define ADD(d, n, m)       REG3(0x8b000000u, d, n, m)
 #define ADD_W(d, n, m)     REG3(0x0b000000u, d, n, m)
 #define ADDS(d, n, m)      REG3(0xab000000u, d, n, m)
@@ -113,6 +117,8 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 #define FADD_D(d, n, m)    REG3(0x1e602800u, d, n, m)
 #define LDR(t, n)          (0xf9400000u | (uint32_t)(n) << 5 | (uint32_t)(t))
 #define STR(t, n)          (0xf9000000u | (uint32_t)(n) << 5 | (uint32_t)(t))
+#define LDAR(t, n)         (0xc8dffc00u | (uint32_t)(n) << 5 | (uint32_t)(t))
+#define STLR(t, n)         (0xc89ffc00u | (uint32_t)(n) << 5 | (uint32_t)(t))
 #define STR_W(t, n)        (0xb9000000u | (uint32_t)(n) << 5 | (uint32_t)(t))
 #define LDR_W(t, n)        (0xb9400000u | (uint32_t)(n) << 5 | (uint32_t)(t))
 #define LDADD(s, t, n, sz)                                                               \
