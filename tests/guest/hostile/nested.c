@@ -172,8 +172,8 @@ static void user(void)
 	el0(0xd50342df, TRAP(0, 3, 4, 2, 6, 31, 0)); /* msr daifset, #2: UMA */
 	el0(0xd53b4220, TRAP(3, 3, 4, 2, 1, 0, 1));  /* mrs daif */
 	el0(0xf9400000, DONE);                       /* ldr x0, [x0]: the stack's page */
-	el0(0xf9400421, (uint64_t)EC_DABT_LOW << 26 | 1 << 25 | FSC_TRANSLATION |
-				3); /* ldr x1, [x1, #8]: the next page */
+	/* ldr x1, [x1, #8]: the next page */
+	el0(0xf9400421, (uint64_t)EC_DABT_LOW << 26 | 1 << 25 | FSC_TRANSLATION | 3);
 }
 
 /* The kernel's memory from EL0, and EL0's code at EL1. */
