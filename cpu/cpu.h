@@ -254,6 +254,11 @@ void cpu_set_pstate(struct cpu *cpu, uint64_t spsr);
 /** cpu_fpsr() - FPSR with the host's sticky flags folded in. */
 uint32_t cpu_fpsr(struct cpu *cpu);
 
+static inline uint64_t min64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Ask a vCPU to leave generated code and look at @req (CPU_REQ_*). Any thread. */
 static inline void cpu_request(struct cpu *cpu, uint32_t req)
 {

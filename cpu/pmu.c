@@ -188,11 +188,6 @@ static bool overflow_matters(const struct cpu *cpu, unsigned int n)
 	       (p->evtyper[n + 1] & TYPE_EVENT) == PMU_CHAIN && counting(cpu, n + 1);
 }
 
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 uint64_t pmu_horizon(struct cpu *cpu)
 {
 	const struct pmu *p = &cpu->pmu;

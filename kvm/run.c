@@ -26,8 +26,7 @@
 
 #define INSN_SIZE 4
 
-/* How long a WFE may sleep without an event: the guest may wait for a store, which nobody reports.
- */
+/* A WFE's longest sleep without an event: the guest may wait for a store, which nobody reports. */
 #define WFE_SLEEP_NS 50000u
 #define WFE_YIELDS   16 /* in a row, before it sleeps */
 
@@ -37,11 +36,6 @@
 #define PINS_OF_VMM (CPU_PIN_IRQ | CPU_PIN_FIQ)
 
 /* ---- Deadlines and limits ---- */
-
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 void vcpu_update_deadline(struct vcpu *vcpu)
 {

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "cpu/arch.h"
 #include "cpu/pmu.h"
 #include "cpu/timer.h"
 #include "engine/engine.h"
@@ -17,8 +18,6 @@
  */
 #define MPIDR_RES1      (1u << 31)
 #define MPIDR_OF_ID(id) (MPIDR_RES1 | ((id)&0xf) | (((id) >> 4) & 0xff) << 8)
-
-#define SCTLR_EE (1u << 25)
 
 #define KNOWN_FEATURES 7 /* as Linux 6.1: KVM_VCPU_MAX_FEATURES */
 #define FEATURE(name)  (1u << KVM_ARM_VCPU_##name)
