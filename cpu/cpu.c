@@ -177,7 +177,7 @@ uint64_t cpu_pstate(const struct cpu *cpu)
 void cpu_set_pstate(struct cpu *cpu, uint64_t spsr)
 {
 	struct pstate *ps = &cpu->ps;
-	unsigned int el = FIELD64(spsr, 3, 2) ? 1 : 0;
+	unsigned int el = FIELD64(spsr, 3, 2) ? 1 : 0, from = ps->el;
 
 	pmu_sync(cpu);
 	set_el_spsel(cpu, el, el ? spsr & SPSR_SP : 0);
@@ -189,4 +189,6 @@ void cpu_set_pstate(struct cpu *cpu, uint64_t spsr)
 	ps->ssbs = !!(spsr & SPSR_SSBS);
 	ps->daif = FIELD64(spsr, 9, 6);
 	cpu_update_mode(cpu);
+	if (el != from)
+		pmu_el_changed(cpu);
 }

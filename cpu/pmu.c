@@ -8,11 +8,11 @@
  *
  * What must hold:
  *  - pmu_sync() runs before EL, a filter, an enable or a counter changes; rebase() after something
- * was enabled.
+ *    was enabled; pmu_el_changed() after EL changed.
  *  - CPU_CYCLES counts nanoseconds of CLOCK_MONOTONIC: a CPU of exactly 1 GHz, also while it sleeps
- * in WFI.
+ *    in WFI.
  *  - Without AArch32, PMCR_EL0.LC is RES1 and D is RES0: the cycle counter overflows at 64 bits,
- * the event counters at 32 (no PMCR_EL0.LP before Armv8.5).
+ *    the event counters at 32 (no PMCR_EL0.LP before Armv8.5).
  */
 #include <string.h>
 
@@ -147,6 +147,29 @@ void pmu_sync(struct cpu *cpu)
 	fold(cpu);
 	if (p->nr_overflows != overflows)
 		changed(cpu);
+}
+
+/* Enabled counter @n counts cycles, or another's overflows that may be of cycles, at one EL only. */
+static bool starts_with_el(const struct pmu *p, unsigned int n)
+{
+	uint64_t type = type_of(p, n), filter = type & FILTER_RW, event = type & TYPE_EVENT;
+
+	return (n == PMU_CYCLE || event == PMU_CPU_CYCLES || event == PMU_CHAIN) && filter &&
+	       filter != FILTER_RW;
+}
+
+void pmu_el_changed(struct cpu *cpu)
+{
+	const struct pmu *p = &cpu->pmu;
+
+	if (!(p->pmcr & PMCR_E) || !(p->inten & ~p->ovs))
+		return;
+	for (uint64_t left = p->cnten; left; left &= left - 1) {
+		if (starts_with_el(p, (unsigned int)__builtin_ctzll(left))) {
+			changed(cpu);
+			return;
+		}
+	}
 }
 
 /* Before and after a register write. */

@@ -32,6 +32,11 @@ struct pmu {
 /* Bring counters up to date; call before EL, PSTATE or a PMU register changes. Cheap when nothing
  * is enabled. */
 void pmu_sync(struct cpu *cpu);
+/*
+ * To be called after the EL changed (and pmu_sync() before). A cycle counter that is filtered by EL
+ * starts or stops with it, so machine_ops.pmu_changed is told when its overflow would interrupt.
+ */
+void pmu_el_changed(struct cpu *cpu);
 /* Does an enabled counter count events that only generated code can count (CPU_MODE_PMU_BR)? */
 bool pmu_counts_blocks(const struct cpu *cpu);
 /* Set cpu->icount_limit from pmu_horizon(); after EL or a PMU register changed. */
@@ -41,8 +46,8 @@ bool pmu_level(struct cpu *cpu);
 /* Instructions until the next enabled counter may overflow with its interrupt, UINT64_MAX: none;
  * the engine stops by then. */
 uint64_t pmu_horizon(struct cpu *cpu);
-/* CLOCK_MONOTONIC ns when the cycle counter will overflow with its interrupt enabled, UINT64_MAX:
- * never. */
+/* CLOCK_MONOTONIC ns when a counter of cycles will overflow with its interrupt enabled, if the EL
+ * stays as it is; UINT64_MAX: never. */
 uint64_t pmu_deadline(struct cpu *cpu);
 void pmu_reset(struct cpu *cpu);
 

@@ -117,9 +117,7 @@ static long set_pstate(struct cpu *cpu, uint64_t pstate)
 	default:
 		return -EINVAL; /* no AArch32, no EL2 */
 	}
-	pmu_sync(cpu);
 	cpu_set_pstate(cpu, pstate);
-	cpu_update_mode(cpu);
 	return 0;
 }
 
