@@ -153,7 +153,7 @@ struct cpu {
 	/* Nothing below is a slot. */
 	struct machine *machine;
 	unsigned int index; /* creation index */
-	uint64_t mpidr;
+	_Atomic uint64_t mpidr; /* other vCPUs' PSCI calls look for it */
 	uint32_t features;  /* CPU_FEATURE_* chosen at VCPU_INIT */
 	struct cpu_tlb tlb; /* all banks and the maintenance queue */
 	bool watching;      /* a watchpoint may match: accesses go through their slow paths */
@@ -218,7 +218,8 @@ struct machine {
 	unsigned int nr_cpus;
 	struct mem_map mem; /* guest physical memory */
 	const struct machine_ops *ops;
-	uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
+	_Atomic uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
+	_Atomic uint64_t cntvoff;   /* CNTVOFF_EL2: the virtual counter's distance, timer_rebase() */
 	void *code;         /* the engine's code cache */
 	void *owner;        /* the KVM's VM */
 };
@@ -228,7 +229,8 @@ struct machine {
 /**
  * cpu_reset() - Architectural reset to AArch64 EL1h, D A I F masked, everything else as the sysreg
  * table says.
- * @cpu: the vCPU; its machine, index, mpidr and features are kept.
+ * @cpu: the vCPU; its machine, index, mpidr and features are kept, and so is cpu->exit, which is no
+ *       architectural state: an MMIO that the VMM is still to complete survives a reset.
  */
 void cpu_reset(struct cpu *cpu);
 

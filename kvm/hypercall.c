@@ -269,9 +269,12 @@ void firmware_init(struct firmware *fw)
 /* The VM's, unless this vCPU is of before PSCI 0.2. */
 static uint64_t vcpu_psci_version(struct vcpu *vcpu)
 {
+	uint64_t version;
+
 	if (!vcpu_has_feature(vcpu, KVM_ARM_VCPU_PSCI_0_2))
 		return KVM_PSCI_0_1;
-	return vcpu->vm->fw.psci_version ? vcpu->vm->fw.psci_version : KVM_PSCI_1_1;
+	version = vcpu->vm->fw.psci_version;
+	return version ? version : KVM_PSCI_1_1;
 }
 
 /** firmware_get() - Value of a firmware register: 0 or -ENOENT. */
@@ -342,14 +345,14 @@ static long set_workaround_2(uint64_t value)
 }
 
 /* A service may be hidden until a vCPU has run. */
-static long set_bmap(struct vm *vm, uint64_t *bmap, uint64_t supported, uint64_t value)
+static long set_bmap(struct vm *vm, _Atomic uint64_t *bmap, uint64_t supported, uint64_t value)
 {
 	long ret = 0;
 
 	if (value & ~supported)
 		return -EINVAL;
 	pthread_mutex_lock(&vm->lock);
-	if (atomic_load(&vm->has_run) && value != *bmap)
+	if (vm->has_run && value != *bmap)
 		ret = -EBUSY;
 	else
 		*bmap = value;

@@ -159,9 +159,13 @@ struct clock {
 #define KVM_IPA_MIN     32
 #define KVM_IPA_DEFAULT 40
 
+/*
+ * What a vCPU's thread reads in a hypercall while another's may write: the version at any time, the
+ * bitmaps until a vCPU has run.
+ */
 struct firmware {
-	uint64_t psci_version;
-	uint64_t std_bmap, std_hyp_bmap, vendor_hyp_bmap;
+	_Atomic uint64_t psci_version; /* 0: the newest */
+	_Atomic uint64_t std_bmap, std_hyp_bmap, vendor_hyp_bmap;
 };
 
 struct vm {
@@ -173,7 +177,7 @@ struct vm {
 	struct vcpu *vcpus[KVM_MAX_VCPUS]; /* by creation index; written under lock */
 	_Atomic unsigned int nr_vcpus;
 	unsigned int nr_creating; /* with those whose creation is under way */
-	_Atomic bool has_run;
+	bool has_run;             /* some vCPU has been inside the guest; under lock */
 	struct firmware fw;
 
 	pthread_mutex_t slots_lock;
@@ -201,9 +205,13 @@ void vm_put(struct vm *vm);
 void vm_stop(struct vm *vm);
 void vm_resume(struct vm *vm);
 
-/** vm_rebase_counter() - Let the virtual counter of all vCPUs be behind the physical one by
- * @offset. */
-void vm_rebase_counter(struct vm *vm, struct vcpu *also, uint64_t offset);
+/**
+ * vm_rebase_counter() - Let the virtual counter of all vCPUs be @offset ticks behind the physical.
+ *
+ * Each vCPU looks at its timers again before it executes on: wherever it is, its level is as the
+ * new counter says from the next guest entry on. The caller holds vm->lock.
+ */
+void vm_rebase_counter(struct vm *vm, uint64_t offset);
 
 /* memslot.c */
 int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *r);

@@ -11,9 +11,16 @@
  *  - The order inside KVM_RUN is Linux's: argument, initialised, first run, pending MMIO,
  *    immediate_exit, signals, requests, level compare, entry.
  *  - The field is published on every return, failed ones included.
- *  - CPU_REQ_EXIT is taken back before what it may stand for is looked at, and a deadline is
- *    computed before the levels are compared: a change is seen by the comparison, or it comes
- *    later and kicks.
+ *  - No change is slept over. A round of run_loop() (1) takes CPU_REQ_EXIT back, (2) looks at what
+ *    it may stand for: requests, power state, levels, and (3) enters the guest. Another thread that
+ *    changes one of these first makes the change and then sets CPU_REQ_EXIT. If the request is made
+ *      - before (1): so was the change, and (2) sees it;
+ *      - between (1) and (3): (2) may have looked too early, but the request is still there at
+ *        (3), engine_run() returns before the first instruction, and the next round sees it;
+ *      - after (3): the vCPU leaves the guest at its next kick point, and the next round sees it.
+ *  - Time changes levels without a request. So the deadline, when the clock thread is to make one,
+ *    is computed before the levels are compared: if it passes before the comparison, that sees
+ *    the new level; if later, the clock thread, told of it in enter_guest(), kicks.
  */
 #include <sched.h>
 #include <string.h>
@@ -398,7 +405,10 @@ static int check_first_run(struct vcpu *vcpu)
 	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3) && !vcpu->pmu_created)
 		return -EINVAL;
 	vcpu->has_run = true;
-	atomic_store(&vcpu->vm->has_run, true);
+	/* Under the lock: whoever sets a firmware register is done, or is refused. */
+	pthread_mutex_lock(&vcpu->vm->lock);
+	vcpu->vm->has_run = true;
+	pthread_mutex_unlock(&vcpu->vm->lock);
 	return 0;
 }
 

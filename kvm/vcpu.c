@@ -146,7 +146,9 @@ static bool reserve_vcpu(struct vm *vm)
  * vcpu_create() - KVM_CREATE_VCPU.
  * @id: the VMM's name for it, below KVM_CAP_MAX_VCPU_ID
  *
- * As on Linux the virtual counter of the whole VM starts again from 0 (api.rst 4.7).
+ * As on Linux the virtual counter of the whole VM starts again from 0 (api.rst 4.7), also when the
+ * vCPU cannot be published. Both happen under vm->lock: of vCPUs that are created at the same time,
+ * the last to be seen is the last that the counter was rebased for.
  * Return: a vCPU descriptor, -EINVAL, -EEXIST, -ENOMEM, -EMFILE.
  */
 long vcpu_create(struct vm *vm, unsigned long id)
@@ -159,8 +161,8 @@ long vcpu_create(struct vm *vm, unsigned long id)
 		return -EINVAL;
 	vcpu = vcpu_alloc(vm, id);
 	if (vcpu) {
-		vm_rebase_counter(vm, vcpu, timer_count());
 		pthread_mutex_lock(&vm->lock);
+		vm_rebase_counter(vm, timer_count());
 		fd = vcpu_publish(vm, vcpu);
 		pthread_mutex_unlock(&vm->lock);
 		if (fd < 0)
@@ -217,8 +219,6 @@ void vcpu_power_off(struct vcpu *vcpu)
 void vcpu_reset_state(struct vcpu *vcpu)
 {
 	struct cpu *cpu = vcpu->cpu;
-	uint64_t cntvoff = cpu->timers.cntvoff;
-	struct cpu_exit exit = cpu->exit;
 	struct vcpu_reset reset;
 
 	pthread_mutex_lock(&vcpu->vm->lock);
@@ -232,9 +232,6 @@ void vcpu_reset_state(struct vcpu *vcpu)
 	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_PSCI_0_2))
 		cpu->features |= CPU_FEATURE_PSCI;
 	cpu_reset(cpu);
-	/* What is the VM's, and what an MMIO that waits for the VMM still needs, stays. */
-	cpu->timers.cntvoff = cntvoff;
-	cpu->exit = exit;
 	cpu->pmu.initialised = vcpu->pmu_created;
 	vcpu->spsr_abt = vcpu->spsr_und = vcpu->spsr_irq = vcpu->spsr_fiq = 0;
 	if (reset.pending) {

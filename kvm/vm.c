@@ -2,8 +2,8 @@
 /*
  * A VM: its life, its capabilities, its requests, and the stop protocol.
  *
- * The stop protocol. Memslots and the counter's offset change only while no vCPU is inside the
- * guest. A vCPU says in_guest before it enters and then looks at vm->stopping; vm_stop() sets
+ * The stop protocol. Memslots and the list of vCPUs change only while no vCPU is inside the guest.
+ * A vCPU says in_guest before it enters and then looks at vm->stopping; vm_stop() sets
  * stopping and then looks at each in_guest: both orders are sequentially consistent, so that one of
  * the two sees the other. A vCPU that leaves while stopping is set signals machine.passed; one that
  * would enter waits for vm->resumed.
@@ -210,28 +210,23 @@ void vm_stop(struct vm *vm)
 
 void vm_resume(struct vm *vm)
 {
-	unsigned int i;
-
 	pthread_mutex_lock(&vm->machine.lock);
 	if (atomic_fetch_sub(&vm->stopping, 1) == 1)
 		pthread_cond_broadcast(&vm->resumed);
 	pthread_mutex_unlock(&vm->machine.lock);
-	/* Who sleeps in WFI may have to sleep for another time now. */
-	for (i = 0; i < vm->nr_vcpus; i++)
-		vcpu_wake(vm->vcpus[i]);
 }
 
-void vm_rebase_counter(struct vm *vm, struct vcpu *also, uint64_t offset)
+void vm_rebase_counter(struct vm *vm, uint64_t offset)
 {
 	unsigned int i;
 
-	pthread_mutex_lock(&vm->lock);
-	vm_stop(vm);
+	timer_rebase(&vm->machine, offset);
+	/*
+	 * A vCPU that sleeps has to sleep for another time now; one that runs, or is about to, has
+	 * compared levels and told its deadline with the old offset.
+	 */
 	for (i = 0; i < vm->nr_vcpus; i++)
-		__atomic_store_n(&vm->vcpus[i]->cpu->timers.cntvoff, offset, __ATOMIC_RELAXED);
-	also->cpu->timers.cntvoff = offset;
-	vm_resume(vm);
-	pthread_mutex_unlock(&vm->lock);
+		vcpu_kick(vm->vcpus[i]);
 }
 
 /* ---- Requests ---- */
