@@ -267,7 +267,7 @@ struct vcpu {
 	bool has_run;       /* the checks of the first run are done */
 	bool pmu_created;   /* KVM_ARM_VCPU_PMU_V3_INIT */
 	bool mmio_pending;  /* cpu->exit.mmio waits for the VMM */
-	bool abort_pending; /* an external abort, before anything else */
+	bool abort_pending; /* an external abort, which takes the place of that MMIO's completion */
 	uint64_t spsr_abt, spsr_und, spsr_irq, spsr_fiq; /* AArch32's; only ONE_REG sees them */
 	unsigned int spins;                              /* WFE in a row */
 

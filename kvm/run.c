@@ -37,9 +37,6 @@
 #define WFE_SLEEP_NS 50000u
 #define WFE_YIELDS   16 /* in a row, before it sleeps */
 
-/* DFSC of a synchronous external abort (Arm ARM D13.2.37). */
-#define DFSC_EXTERNAL 0x10
-
 #define PINS_OF_VMM (CPU_PIN_IRQ | CPU_PIN_FIQ)
 
 /* ---- Deadlines and limits ---- */
@@ -90,7 +87,10 @@ const struct machine_ops vcpu_machine_ops = {
 
 /* ---- Exceptions that the KVM injects ---- */
 
-/* A synchronous external abort, at the address of the last MMIO (KVM_SET_VCPU_EVENTS). */
+/*
+ * A synchronous external abort, at the address of the last MMIO (KVM_SET_VCPU_EVENTS). An MMIO that
+ * waits has come to its end by it: PC is at the vector now, and there is nothing to complete.
+ */
 static void take_pending_abort(struct vcpu *vcpu)
 {
 	struct cpu *cpu = vcpu->cpu;
@@ -98,7 +98,8 @@ static void take_pending_abort(struct vcpu *vcpu)
 	if (!vcpu->abort_pending)
 		return;
 	vcpu->abort_pending = false;
-	cpu_take_exception(cpu, ESR(cpu->ps.el ? EC_DABT : EC_DABT_LOW, DFSC_EXTERNAL), cpu->pc,
+	vcpu->mmio_pending = false;
+	cpu_take_exception(cpu, ESR(cpu->ps.el ? EC_DABT : EC_DABT_LOW, FSC_EXTERNAL), cpu->pc,
 			   cpu->exit.mmio.va, true);
 }
 
