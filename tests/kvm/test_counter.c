@@ -14,7 +14,7 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define SETS      3000
+#define SETS      10000
 #define MANY_VMS  60
 #define TOGETHER  8
 #define CNT       KVM_REG_ARM_TIMER_CNT
