@@ -92,7 +92,7 @@ int copy_out(uint64_t user, const void *from, size_t n);
 #define REQ_OUT  (1 << 1) /* … or written */
 #define REQ_INIT (1 << 2) /* -ENOEXEC before KVM_ARM_VCPU_INIT (vCPU only) */
 
-#define REQ_ARG_MAX 64 /* largest structure that the tables move */
+#define REQ_ARG_MAX 112 /* largest structure that the tables move */
 
 /* One row for each request of a kind of descriptor. */
 struct request {
@@ -179,6 +179,7 @@ struct vm {
 	unsigned int nr_creating; /* with those whose creation is under way */
 	bool has_run;             /* some vCPU has been inside the guest; under lock */
 	struct firmware fw;
+	_Atomic bool nisv_to_user; /* KVM_CAP_ARM_NISV_TO_USER is enabled */
 
 	pthread_mutex_t slots_lock;
 	struct memslot **slots; /* by slot number */
@@ -194,7 +195,8 @@ struct vm {
 
 long vm_create(unsigned long type);
 long vm_request(struct vm *vm, unsigned int nr, unsigned long arg);
-long vm_check_extension(struct vm *vm, unsigned long cap);
+/* KVM_CHECK_EXTENSION on @vm or, with NULL, on the system descriptor. */
+long vm_check_extension(const struct vm *vm, unsigned long cap);
 void vm_put(struct vm *vm);
 
 /**

@@ -37,6 +37,9 @@
 #define WFE_SLEEP_NS 50000u
 #define WFE_YIELDS   16 /* in a row, before it sleeps */
 
+/* Where a walk of stage 2 tables, which are not there, would have ended. */
+#define STAGE_2_LEVEL 3
+
 #define PINS_OF_VMM (CPU_PIN_IRQ | CPU_PIN_FIQ)
 
 /* ---- Deadlines and limits ---- */
@@ -262,9 +265,18 @@ static int exit_mmio(struct vcpu *vcpu)
 	return 0;
 }
 
+/* An access that nobody can complete without decoding the instruction (api.rst 6.20). */
 static int exit_no_syndrome(struct vcpu *vcpu)
 {
-	return -ENOSYS;
+	const struct cpu_mmio *m = &vcpu->cpu->exit.mmio;
+	struct kvm_run *run = vcpu->run;
+
+	if (!atomic_load(&vcpu->vm->nisv_to_user))
+		return -ENOSYS;
+	run->exit_reason = KVM_EXIT_ARM_NISV;
+	run->arm_nisv.esr_iss = FSC_TRANSLATION | STAGE_2_LEVEL | (m->write ? ISS_WNR : 0);
+	run->arm_nisv.fault_ipa = m->pa;
+	return 0;
 }
 
 /* The engine is at the end of what it can do. */
@@ -441,7 +453,7 @@ static int run_checked(struct vcpu *vcpu, uint64_t mask)
  * @mask: the signal mask of the calling thread, which has blocked signals since
  *
  * Return: 0 with an exit reason for the VMM, or -EINTR, -ENOEXEC, -EINVAL, -ENOSYS (an access
- * outside memory that has no syndrome). Source: api.rst 4.10, 8.5.
+ * outside memory that has no syndrome, and KVM_CAP_ARM_NISV_TO_USER is not enabled). Source: api.rst 4.10, 8.5.
  */
 long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
 {

@@ -11,16 +11,18 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define X(n)          CORE_ID(regs.regs[n])
-#define TRNG_VERSION  0x84000050
-#define TRNG_FEATURES 0x84000051
-#define TRNG_RND32    0x84000053
-#define TRNG_RND64    0xc4000053
-#define VENDOR_UID    0x8600ff01
-#define VENDOR_FEAT   0x86000000
-#define VENDOR_PTP    0x86000001
-#define UNSUPPORTED   0xffffffffffffffff
-#define INVALID_PARAM 0xfffffffffffffffe
+#define X(n)             CORE_ID(regs.regs[n])
+#define TRNG_VERSION     0x84000050
+#define TRNG_FEATURES    0x84000051
+#define TRNG_RND32       0x84000053
+#define TRNG_RND64       0xc4000053
+#define PV_TIME_FEATURES 0xc5000020
+#define PV_TIME_ST       0xc5000021
+#define VENDOR_UID       0x8600ff01
+#define VENDOR_FEAT      0x86000000
+#define VENDOR_PTP       0x86000001
+#define UNSUPPORTED      0xffffffffffffffff
+#define INVALID_PARAM    0xfffffffffffffffe
 
 /* One HVC; x0 to x3 afterwards. */
 static void hvc(struct machine_under_test *m, uint64_t fn, uint64_t arg, uint64_t x[4])
@@ -109,6 +111,7 @@ static void workarounds(void **state)
 		{0x80008000, 1},
 		{0x80007fff, (uint64_t)-2},
 		{0x80003fff, 1},
+		{PV_TIME_FEATURES, 0},
 	};
 	struct machine_under_test *m = *state;
 	uint64_t x[4];
@@ -116,6 +119,58 @@ static void workarounds(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		hvc(m, 0x80000001, rows[i].fn, x);
 		assert_int_equal(x[0], rows[i].value);
+	}
+	/* There is the call, but no stolen time of this vCPU. */
+	hvc(m, PV_TIME_FEATURES, PV_TIME_ST, x);
+	assert_int_equal(x[0], UNSUPPORTED);
+	hvc(m, PV_TIME_ST, 0, x);
+	assert_int_equal(x[0], UNSUPPORTED);
+}
+
+static void stolen_time_hidden(void **state)
+{
+	struct machine_under_test *m = *state;
+	uint64_t x[4];
+
+	assert_int_equal(set_u64(m->vcpu, KVM_REG_ARM_STD_HYP_BMAP, 0), 0);
+	hvc(m, 0x80000001, PV_TIME_FEATURES, x);
+	assert_int_equal(x[0], UNSUPPORTED);
+}
+
+/* Accesses without a syndrome are the VMM's, if it has asked for them. */
+static void no_syndrome_to_user(void **state)
+{
+	static const struct {
+		uint32_t insn;
+		bool write;
+	} rows[] = {
+		{0xa9000941, true},  /* STP X1, X2, [X10] */
+		{0xa9400941, false}, /* LDP X1, X2, [X10] */
+		{0xf8408541, false}, /* LDR X1, [X10], #8 */
+	};
+	struct kvm_enable_cap cap = {.cap = KVM_CAP_ARM_NISV_TO_USER};
+	struct machine_under_test *m = *state;
+	uint64_t x[4];
+
+	for (unsigned int on = 0; on < 2; on++) {
+		for (size_t i = 0; i < COUNT(rows); i++) {
+			/* Nothing waits to be completed from the round before. */
+			hvc(m, 0x80000000, 0, x);
+			m->run->immediate_exit = 1;
+			assert_int_equal(run_vcpu(m), -EINTR);
+			m->run->immediate_exit = 0;
+			memcpy(m->ram + 0x4000 + 4 * i, &rows[i].insn, 4);
+			assert_int_equal(set_u64(m->vcpu, PC, RAM + 0x4000 + 4 * i), 0);
+			assert_int_equal(set_u64(m->vcpu, X(10), MMIO + 0x18), 0);
+			assert_int_equal(run_vcpu(m), on ? 0 : -ENOSYS);
+			assert_int_equal(get_u64(m->vcpu, PC), RAM + 0x4000 + 4 * i);
+			if (!on)
+				continue;
+			assert_int_equal(m->run->exit_reason, KVM_EXIT_ARM_NISV);
+			assert_int_equal(m->run->arm_nisv.fault_ipa, MMIO + 0x18);
+			assert_int_equal(!!(m->run->arm_nisv.esr_iss & 1 << 6), rows[i].write);
+		}
+		assert_int_equal(CALL_PTR(m->vm, KVM_ENABLE_CAP, &cap), 0);
 	}
 }
 
@@ -455,6 +510,8 @@ int main(void)
 		T(entropy_hidden),
 		T(vendor),
 		T(workarounds),
+		T(stolen_time_hidden),
+		T(no_syndrome_to_user),
 		cmocka_unit_test_setup_teardown(every_instruction_counts, set_up_pmu, tear_down),
 		cmocka_unit_test_setup_teardown(instructions_overflow, set_up_pmu, tear_down),
 		T(serror),
