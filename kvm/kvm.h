@@ -142,7 +142,11 @@ void user_irq_edge(struct vcpu *vcpu, unsigned int line);
 
 /* ---- clock.c: the thread that watches what the guest cannot ---- */
 
-#define CLOCK_SIGNAL_PERIOD_NS 500000ull /* how late a signal to a running vCPU may be noticed */
+/*
+ * How often a vCPU that stays in one KVM_RUN looks for signals. The first look is at the end of the
+ * first whole period, so that a signal waits for less than two.
+ */
+#define CLOCK_SIGNAL_PERIOD_NS 500000ull
 
 struct clock {
 	pthread_t thread;

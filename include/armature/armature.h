@@ -11,8 +11,10 @@
  * it does not matter how the handler was installed (SA_RESTART or not) or what it does. During
  * KVM_RUN the library keeps the thread's asynchronous signals blocked, so a handler runs when
  * KVM_RUN is over, before armature_ioctl() returns; it may even jump away. A guest that sleeps is
- * interrupted at once, one that runs within a millisecond. KVM_SET_SIGNAL_MASK and immediate_exit
- * mean what they mean on Linux.
+ * interrupted at once. In one that runs the library looks for signals every half millisecond: while
+ * the host has a CPU to spare, one is seen after a quarter of a millisecond on average and within a
+ * whole one; where threads compete for CPUs, the host's scheduler adds what it makes them wait.
+ * KVM_SET_SIGNAL_MASK and immediate_exit mean what they mean on Linux.
  *
  * Descriptors. What a descriptor stands for goes when its last duplicate, its last copy in a child
  * process and its last mapping are gone; armature_close() sees that at once, after a plain close(2)

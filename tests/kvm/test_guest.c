@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What needs a running guest and is not the ABI's: services of the firmware, SError, and many
  * threads. */
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -501,6 +505,65 @@ static void mask_is_restored(void **state)
 	assert_memory_equal(&before, &after, 8);
 }
 
+/* ---- The clock thread ---- */
+
+struct sched_attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+/* The slice that the scheduler gives thread @tid, ns; 0 where Linux does not tell (before 6.12). */
+static uint64_t slice_of(long tid)
+{
+	struct sched_attributes a = {.size = sizeof(a)};
+
+	assert_int_equal(syscall(SYS_sched_getattr, tid, &a, sizeof(a), 0), 0);
+	return a.runtime;
+}
+
+/* The thread of this process that is called @name. */
+static long find_thread(const char *name)
+{
+	DIR *d = opendir("/proc/self/task");
+	const struct dirent *e;
+	long found = 0;
+
+	assert_non_null(d);
+	while (!found && (e = readdir(d))) {
+		char path[300], comm[32] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", e->d_name);
+		f = fopen(path, "r");
+		if (f && fgets(comm, sizeof(comm), f)) {
+			comm[strcspn(comm, "\n")] = '\0';
+			if (!strcmp(comm, name))
+				found = atol(e->d_name);
+		}
+		if (f)
+			fclose(f);
+	}
+	closedir(d);
+	return found;
+}
+
+/* When it wakes it is to run at once, though vCPUs' threads compute: its slice is shorter. */
+static void clock_has_a_short_slice(void **state)
+{
+	uint64_t ours = slice_of(0);
+	long clock;
+
+	if (!ours)
+		skip();
+	/* When it has its name it has its slice. */
+	while (!(clock = find_thread("armature-clock")))
+		usleep(1000);
+	assert_true(slice_of(clock) < ours);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -521,6 +584,7 @@ int main(void)
 		T(closed_while_running),
 		T(handler_jumps),
 		T(mask_is_restored),
+		T(clock_has_a_short_slice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
