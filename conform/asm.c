@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A small A64 assembler: see asm.h. One function an instruction; encodings from the Arm ARM, C4.1.
+/*
+ * A small A64 assembler: see asm.h. One function an instruction; encodings from the Arm ARM, C4.1.
  */
 #include <assert.h>
 

@@ -152,11 +152,11 @@ struct cpu {
 
 	/* Nothing below is a slot. */
 	struct machine *machine;
-	unsigned int index; /* creation index */
+	unsigned int index;     /* creation index */
 	_Atomic uint64_t mpidr; /* other vCPUs' PSCI calls look for it */
-	uint32_t features;  /* CPU_FEATURE_* chosen at VCPU_INIT */
-	struct cpu_tlb tlb; /* all banks and the maintenance queue */
-	bool watching;      /* a watchpoint may match: accesses go through their slow paths */
+	uint32_t features;      /* CPU_FEATURE_* chosen at VCPU_INIT */
+	struct cpu_tlb tlb;     /* all banks and the maintenance queue */
+	bool watching;          /* a watchpoint may match: accesses go through their slow paths */
 	bool stepped,
 		stepped_ex; /* Software Step: an instruction was stepped; it was a load exclusive */
 	void *engine;       /* the engine's per-vCPU part */
@@ -219,7 +219,7 @@ struct machine {
 	struct mem_map mem; /* guest physical memory */
 	const struct machine_ops *ops;
 	_Atomic uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
-	_Atomic uint64_t cntvoff;   /* CNTVOFF_EL2: the virtual counter's distance, timer_rebase() */
+	_Atomic uint64_t cntvoff;   /* CNTVOFF_EL2: by how much the virtual counter is behind */
 	void *code;         /* the engine's code cache */
 	void *owner;        /* the KVM's VM */
 };

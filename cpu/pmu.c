@@ -149,7 +149,7 @@ void pmu_sync(struct cpu *cpu)
 		changed(cpu);
 }
 
-/* Enabled counter @n counts cycles, or another's overflows that may be of cycles, at one EL only. */
+/* Counter @n counts cycles, or another's overflows that may be of cycles, at one EL only. */
 static bool starts_with_el(const struct pmu *p, unsigned int n)
 {
 	uint64_t type = type_of(p, n), filter = type & FILTER_RW, event = type & TYPE_EVENT;

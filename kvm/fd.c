@@ -81,7 +81,7 @@ static bool description_gone(const struct object *o)
 	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	struct stat st;
 
-	/* A VMM that closes what it does not know may have closed the probe: nothing is known then. */
+	/* A VMM that closes what it does not know may have closed the probe: nobody knows then. */
 	if (fstat(o->probe, &st) || st.st_dev != o->dev || st.st_ino != o->ino)
 		return false;
 	return !fcntl(o->probe, F_OFD_GETLK, &fl) && fl.l_type == F_UNLCK;

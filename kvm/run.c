@@ -453,7 +453,8 @@ static int run_checked(struct vcpu *vcpu, uint64_t mask)
  * @mask: the signal mask of the calling thread, which has blocked signals since
  *
  * Return: 0 with an exit reason for the VMM, or -EINTR, -ENOEXEC, -EINVAL, -ENOSYS (an access
- * outside memory that has no syndrome, and KVM_CAP_ARM_NISV_TO_USER is not enabled). Source: api.rst 4.10, 8.5.
+ * outside memory that has no syndrome, and KVM_CAP_ARM_NISV_TO_USER is not enabled).
+ * Source: api.rst 4.10, 8.5.
  */
 long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
 {

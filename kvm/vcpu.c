@@ -14,7 +14,8 @@
 #include "engine/engine.h"
 #include "kvm/kvm.h"
 
-/* MPIDR_EL1 as Linux makes it of the vCPU's id: Aff0 counts to 16, as a GICv3 wants (RES1: bit 31).
+/*
+ * MPIDR_EL1 as Linux makes it of the vCPU's id: Aff0 counts to 16, as a GICv3 wants (RES1: bit 31).
  */
 #define MPIDR_RES1      (1u << 31)
 #define MPIDR_OF_ID(id) (MPIDR_RES1 | ((id)&0xf) | (((id) >> 4) & 0xff) << 8)

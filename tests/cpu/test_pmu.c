@@ -314,7 +314,7 @@ static void test_deadline_follows_el(void **state)
 		cpu_set_pstate(cpu, 5);
 		assert_int_equal(rig->pmu_changed, told + 4);
 	}
-	/* Nobody needs to know of a counter that does not interrupt, counts everywhere or nowhere. */
+	/* Nobody is told of a counter that does not interrupt, counts everywhere or nowhere. */
 	told = rig->pmu_changed;
 	msr(cpu, R_INTENCLR, 1u << 31);
 	assert_int_equal(rig->pmu_changed, ++told);

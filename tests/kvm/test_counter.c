@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The virtual counter is one for all vCPUs of a VM, whoever sets it, resets or is created meanwhile.
+ * The virtual counter is one for all vCPUs of a VM, whoever sets it, is reset or created meanwhile.
  *
  * The counter is the host's clock behind one offset, so of three reads one after the other, on any
  * vCPUs, none is less than the one before; if two vCPUs had offsets of their own, reading the one

@@ -204,7 +204,7 @@ static void child_is_refused(void **state)
 /* ---- Forks while other threads are in the library ---- */
 
 #define CALLERS 3
-#define FORKS   200
+#define FORKS   60
 
 struct caller {
 	const struct machine_under_test *m;

@@ -163,8 +163,8 @@ static const struct sysreg *accessible(const struct a64 *t, uint16_t enc, unsign
 }
 
 /*
- * At EL0 even a plain register may be trapped, if its row says who may access it; the vCPU decides whether there
- * is a PMU.
+ * At EL0 even a plain register may be trapped, if its row says who may access it; the vCPU decides
+ * whether there is a PMU.
  */
 static bool mrs(struct a64 *t, uint32_t insn)
 {
