@@ -176,7 +176,7 @@ uint64_t cpu_pstate(const struct cpu *cpu)
 void cpu_set_pstate(struct cpu *cpu, uint64_t spsr)
 {
 	struct pstate *ps = &cpu->ps;
-	unsigned int el = FIELD64(spsr, 3, 2) ? 1 : 0, from = ps->el;
+	unsigned int el = FIELD64(spsr, 3, 2) ? 1 : 0;
 
 	pmu_sync(cpu);
 	set_el_spsel(cpu, el, el ? spsr & SPSR_SP : 0);
@@ -188,6 +188,4 @@ void cpu_set_pstate(struct cpu *cpu, uint64_t spsr)
 	ps->ssbs = !!(spsr & SPSR_SSBS);
 	ps->daif = FIELD64(spsr, 9, 6);
 	cpu_update_mode(cpu);
-	if (el != from)
-		pmu_el_changed(cpu);
 }

@@ -220,8 +220,8 @@ struct machine {
 	const struct machine_ops *ops;
 	_Atomic uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
 	_Atomic uint64_t cntvoff;   /* CNTVOFF_EL2: by how much the virtual counter is behind */
-	void *code;         /* the engine's code cache */
-	void *owner;        /* the KVM's VM */
+	void *code;                 /* the engine's code cache */
+	void *owner;                /* the KVM's VM */
 };
 
 /* cpu.c */

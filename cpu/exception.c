@@ -24,10 +24,9 @@ enum vector { VECTOR_SYNC = 0x000, VECTOR_IRQ = 0x080, VECTOR_FIQ = 0x100, VECTO
 static void enter(struct cpu *cpu, enum vector vector, uint64_t elr)
 {
 	struct pstate *ps = &cpu->ps;
-	bool from_el0 = !ps->el;
 	uint64_t offset = vector;
 
-	if (from_el0)
+	if (ps->el == 0)
 		offset += VECTOR_EL0;
 	else if (ps->spsel)
 		offset += VECTOR_EL1H;
@@ -50,8 +49,6 @@ static void enter(struct cpu *cpu, enum vector vector, uint64_t elr)
 	cpu->stepped = false;
 	cpu->pc = (cpu->sys.vbar & VBAR_BASE) + offset;
 	cpu_update_mode(cpu);
-	if (from_el0)
-		pmu_el_changed(cpu);
 }
 
 void cpu_take_exception(struct cpu *cpu, uint32_t esr, uint64_t elr, uint64_t far, bool far_valid)

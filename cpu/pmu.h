@@ -26,20 +26,20 @@ struct pmu {
 	uint64_t br_retired, mem_access, exc_taken;
 	uint64_t base_br, base_mem, base_exc;
 	uint64_t nr_overflows; /* counts changes of ovs made by counting, for observers */
+	uint8_t el;            /* that pmu_update_limit() saw last, with an interrupt enabled */
 	bool initialised;      /* KVM_ARM_VCPU_PMU_V3_INIT was done */
 };
 
 /* Bring counters up to date; call before EL, PSTATE or a PMU register changes. Cheap when nothing
  * is enabled. */
 void pmu_sync(struct cpu *cpu);
-/*
- * To be called after the EL changed (and pmu_sync() before). A cycle counter that is filtered by EL
- * starts or stops with it, so machine_ops.pmu_changed is told when its overflow would interrupt.
- */
-void pmu_el_changed(struct cpu *cpu);
 /* Does an enabled counter count events that only generated code can count (CPU_MODE_PMU_BR)? */
 bool pmu_counts_blocks(const struct cpu *cpu);
-/* Set cpu->icount_limit from pmu_horizon(); after EL or a PMU register changed. */
+/*
+ * To be called after EL or a PMU register changed: sets cpu->icount_limit from pmu_horizon(). A
+ * counter of cycles that is filtered by EL starts or stops with a change of it, so pmu_deadline() is
+ * another: machine_ops.pmu_changed is told, if its overflow would interrupt.
+ */
 void pmu_update_limit(struct cpu *cpu);
 /* PMCR.E and (PMOVSSET & PMINTENSET) != 0. */
 bool pmu_level(struct cpu *cpu);

@@ -92,6 +92,10 @@
 #define PMEVCNTR(n) PMU(SYSREG(3, 3, 14, 8 + (n) / 8, (n) % 8), "PMEVCNTR" #n "_EL0", EL0_RW | USER)
 #define PMEVTYPER(n)                                                                               \
 	PMU(SYSREG(3, 3, 14, 12 + (n) / 8, (n) % 8), "PMEVTYPER" #n "_EL0", EL0_RW | USER)
+#define COUNTER(op2, name, rd)                                                                     \
+	GUARDED(SYSREG(3, 3, 14, 0, op2), name, SR_RO | SR_EL0_R, access_counter, rd, NULL)
+#define TIMER(crm, op2, name, what)                                                                \
+	GUARDED(SYSREG(3, 3, 14, crm, op2), name, EL0_RW, access_timer, read_##what, write_##what)
 #define EIGHT(M, a, b, c, d, e, f, g, h) M(a), M(b), M(c), M(d), M(e), M(f), M(g), M(h)
 
 static const struct sysreg rows[] = {
@@ -271,22 +275,15 @@ static const struct sysreg rows[] = {
 	PMU(SYSREG(3, 3, 9, 14, 3), "PMOVSSET_EL0", EL0_RW | SR_CONTEXT | USER),
 	PLAIN(SYSREG(3, 3, 13, 0, 2), tpidr_el0, "TPIDR_EL0", EL0_RW | USER),
 	PLAIN(SYSREG(3, 3, 13, 0, 3), tpidrro_el0, "TPIDRRO_EL0", SR_EL0_R | USER),
-	GUARDED(SYSREG(3, 3, 14, 0, 0), "CNTFRQ_EL0", SR_RO | SR_EL0_R,
-		access_counter, read_cntfrq, NULL),
-	GUARDED(SYSREG(3, 3, 14, 0, 1), "CNTPCT_EL0", SR_RO | SR_EL0_R,
-		access_counter, read_cntpct, NULL),
-	GUARDED(SYSREG(3, 3, 14, 0, 2), "CNTVCT_EL0", SR_RO | SR_EL0_R,
-		access_counter, read_cntvct, NULL),
-	GUARDED(SYSREG(3, 3, 14, 2, 0), "CNTP_TVAL_EL0", EL0_RW,
-		access_timer, read_tval, write_tval),
-	GUARDED(SYSREG(3, 3, 14, 2, 1), "CNTP_CTL_EL0", EL0_RW, access_timer, read_ctl, write_ctl),
-	GUARDED(SYSREG(3, 3, 14, 2, 2), "CNTP_CVAL_EL0", EL0_RW,
-		access_timer, read_cval, write_cval),
-	GUARDED(SYSREG(3, 3, 14, 3, 0), "CNTV_TVAL_EL0", EL0_RW,
-		access_timer, read_tval, write_tval),
-	GUARDED(SYSREG(3, 3, 14, 3, 1), "CNTV_CTL_EL0", EL0_RW, access_timer, read_ctl, write_ctl),
-	GUARDED(SYSREG(3, 3, 14, 3, 2), "CNTV_CVAL_EL0", EL0_RW,
-		access_timer, read_cval, write_cval),
+	COUNTER(0, "CNTFRQ_EL0", read_cntfrq),
+	COUNTER(1, "CNTPCT_EL0", read_cntpct),
+	COUNTER(2, "CNTVCT_EL0", read_cntvct),
+	TIMER(2, 0, "CNTP_TVAL_EL0", tval),
+	TIMER(2, 1, "CNTP_CTL_EL0", ctl),
+	TIMER(2, 2, "CNTP_CVAL_EL0", cval),
+	TIMER(3, 0, "CNTV_TVAL_EL0", tval),
+	TIMER(3, 1, "CNTV_CTL_EL0", ctl),
+	TIMER(3, 2, "CNTV_CVAL_EL0", cval),
 	EIGHT(PMEVCNTR, 0, 1, 2, 3, 4, 5, 6, 7),
 	EIGHT(PMEVCNTR, 8, 9, 10, 11, 12, 13, 14, 15),
 	EIGHT(PMEVCNTR, 16, 17, 18, 19, 20, 21, 22, 23),

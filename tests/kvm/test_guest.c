@@ -362,7 +362,7 @@ static void stop_spinning(struct runner *r)
 static void slots_while_running(void **state)
 {
 	struct machine_under_test *m = *state;
-	volatile uint64_t *counter = (volatile uint64_t *)(m->ram + 0x8000);
+	const uint64_t *counter = (const uint64_t *)(m->ram + 0x8000);
 	uint64_t last;
 	struct runner r;
 	int i;
@@ -376,10 +376,9 @@ static void slots_while_running(void **state)
 			set_region(m->vm, 1, 0, 0x20000000, 4096, (uintptr_t)m->ram + 0x10000), 0);
 		assert_int_equal(set_region(m->vm, 1, 0, 0, 0, 0), 0);
 	}
-	last = *counter;
-	for (i = 0; i < 5000 && *counter == last; i++)
+	last = __atomic_load_n(counter, __ATOMIC_RELAXED);
+	while (__atomic_load_n(counter, __ATOMIC_RELAXED) == last)
 		usleep(1000);
-	assert_true(*counter > last);
 	assert_int_equal(r.exits, 0);
 	stop_spinning(&r);
 }
@@ -390,7 +389,7 @@ static void log_while_running(void **state)
 	uint64_t bits[RAM_BYTES / 4096 / 64];
 	struct kvm_dirty_log log = {.slot = 0, .dirty_bitmap = bits};
 	struct runner r;
-	int i, seen = 0;
+	int seen = 0;
 
 	catch_usr1();
 	assert_int_equal(
@@ -398,13 +397,12 @@ static void log_while_running(void **state)
 		0);
 	start_spinning(&r, m);
 	/* It writes all the time, but may not be scheduled in each millisecond. */
-	for (i = 0; i < 5000 && seen <= 10; i++) {
+	while (seen <= 10) {
 		usleep(1000);
 		assert_int_equal(CALL_PTR(m->vm, KVM_GET_DIRTY_LOG, &log), 0);
 		assert_int_equal(bits[0] & ~(1ull << 8), 0);
 		seen += bits[0] == 1ull << 8;
 	}
-	assert_true(seen > 10);
 	stop_spinning(&r);
 }
 
