@@ -125,8 +125,8 @@ static int vcpu_publish(struct vm *vm, struct vcpu *vcpu)
 	atomic_fetch_add(&vm->refs, 1);
 	vm_stop(vm);
 	vm->vcpus[vcpu->index] = vcpu;
-	vm->machine.cpus[vcpu->index] = vcpu->cpu;
-	vm->machine.nr_cpus = vcpu->index + 1;
+	__atomic_store_n(&vm->machine.cpus[vcpu->index], vcpu->cpu, __ATOMIC_RELEASE);
+	__atomic_store_n(&vm->machine.nr_cpus, vcpu->index + 1, __ATOMIC_RELEASE);
 	atomic_store(&vm->nr_vcpus, vcpu->index + 1);
 	vm_resume(vm);
 	return fd;

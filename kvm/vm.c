@@ -3,10 +3,11 @@
  * A VM: its life, its capabilities, its requests, and the stop protocol.
  *
  * The stop protocol. Memslots and the list of vCPUs change only while no vCPU is inside the guest.
- * A vCPU says in_guest before it enters and then looks at vm->stopping; vm_stop() sets
- * stopping and then looks at each in_guest: both orders are sequentially consistent, so that one of
- * the two sees the other. A vCPU that leaves while stopping is set signals machine.passed; one that
- * would enter waits for vm->resumed.
+ * Two threads may have stopped the VM at the same time: that keeps vCPUs out, not each other. A
+ * vCPU says in_guest before it enters and then looks at vm->stopping; vm_stop() sets stopping and
+ * then looks at each in_guest: both orders are sequentially consistent, so that one of the two sees
+ * the other. A vCPU that leaves while stopping is set signals machine.passed; one that would enter
+ * waits for vm->resumed.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -424,6 +424,52 @@ static void vcpus_while_running(void **state)
 		armature_close(fd[i]);
 }
 
+struct mover {
+	const struct machine_under_test *m;
+	_Atomic bool stop;
+	_Atomic unsigned int moves;
+	bool failed;
+};
+
+static void *move_slot(void *arg)
+{
+	struct mover *v = arg;
+	uint64_t hva = (uintptr_t)v->m->ram + 0x10000;
+
+	for (; !v->stop; v->moves++) {
+		v->failed |= set_region(v->m->vm, 1, 0, 0x10000000, 4096, hva) != 0;
+		v->failed |= set_region(v->m->vm, 1, 0, 0x20000000, 4096, hva) != 0;
+		v->failed |= set_region(v->m->vm, 1, 0, 0, 0, 0) != 0;
+	}
+	return NULL;
+}
+
+/* vCPUs come while slots move and a guest runs: both stop the VM, at the same time. */
+static void vcpus_beside_slots(void **state)
+{
+	struct machine_under_test *m = *state;
+	struct mover v = {.m = m};
+	pthread_t thread;
+	struct runner r;
+	int fd[40];
+
+	catch_usr1();
+	start_spinning(&r, m);
+	assert_int_equal(pthread_create(&thread, NULL, move_slot, &v), 0);
+	while (!v.moves)
+		usleep(100);
+	for (size_t i = 0; i < COUNT(fd); i++) {
+		fd[i] = call(m->vm, KVM_CREATE_VCPU, i + 1);
+		assert_true(fd[i] >= 0);
+	}
+	v.stop = true;
+	pthread_join(thread, NULL);
+	assert_false(v.failed);
+	stop_spinning(&r);
+	for (size_t i = 0; i < COUNT(fd); i++)
+		armature_close(fd[i]);
+}
+
 /* A descriptor that is closed while its vCPU runs: the vCPU runs on until it returns. */
 static void closed_while_running(void **state)
 {
@@ -579,6 +625,7 @@ int main(void)
 		T(slots_while_running),
 		T(log_while_running),
 		T(vcpus_while_running),
+		T(vcpus_beside_slots),
 		T(closed_while_running),
 		T(handler_jumps),
 		T(mask_is_restored),
