@@ -181,7 +181,7 @@ struct vm {
 	struct vcpu *vcpus[KVM_MAX_VCPUS]; /* by creation index; written under lock */
 	_Atomic unsigned int nr_vcpus;
 	unsigned int nr_creating; /* with those whose creation is under way */
-	_Atomic bool has_run;      /* some vCPU has been inside the guest; written under lock */
+	_Atomic bool has_run;     /* some vCPU has been inside the guest; written under lock */
 	struct firmware fw;
 	_Atomic bool nisv_to_user; /* KVM_CAP_ARM_NISV_TO_USER is enabled */
 
