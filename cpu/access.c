@@ -468,9 +468,6 @@ static int plain_fault(struct cpu *cpu, uint32_t esr)
 	return CPU_FAULT;
 }
 
-#define STEP_ISV (1u << 24)
-#define STEP_EX  (1u << 6)
-
 static int step_fault(struct cpu *cpu)
 {
 	uint32_t iss = FSC_DEBUG;

@@ -93,6 +93,13 @@
 #define FPCR_RW (BITS64(26, 22) | BIT64(19))
 #define FPSR_RW (BIT64(27) | BIT64(7) | BITS64(4, 0))
 
+/* ISS of a trapped instruction with a condition field: CV = 1, COND = 0b1110 (D13.2.40). */
+#define ISS_COND_ALWAYS 0x1e00000u
+
+/* ISS of a Software Step exception */
+#define STEP_ISV (1u << 24)
+#define STEP_EX  (1u << 6)
+
 /* ISS of aborts (D13.2.40) */
 #define ISS_WNR          (1u << 6)
 #define ISS_CM           (1u << 8)

@@ -55,7 +55,6 @@ void cpu_reset(struct cpu *cpu)
 	memset(cpu->x, 0, sizeof(cpu->x));
 	memset(cpu->v, 0, sizeof(cpu->v));
 	memset(cpu->sp_el, 0, sizeof(cpu->sp_el));
-	memset(&cpu->exit, 0, sizeof(cpu->exit));
 	memset(&cpu->fault, 0, sizeof(cpu->fault));
 	cpu->pc = 0;
 	cpu->nzcv = 0;

@@ -161,11 +161,11 @@ struct cpu {
 
 	/* Nothing below is a slot. */
 	struct machine *machine;
-	unsigned int index; /* creation index */
-	uint64_t mpidr;
-	uint32_t features;  /* CPU_FEATURE_* chosen at VCPU_INIT */
-	struct cpu_tlb tlb; /* all banks and the maintenance queue */
-	bool watching;      /* a watchpoint may match: accesses go through their slow paths */
+	unsigned int index;     /* creation index */
+	_Atomic uint64_t mpidr; /* other vCPUs' PSCI calls look for it */
+	uint32_t features;      /* CPU_FEATURE_* chosen at VCPU_INIT */
+	struct cpu_tlb tlb;     /* all banks and the maintenance queue */
+	bool watching;          /* a watchpoint may match: accesses go through their slow paths */
 	bool stepped,
 		stepped_ex; /* Software Step: an instruction was stepped; it was a load exclusive */
 	void *engine;       /* the engine's per-vCPU part */
@@ -231,9 +231,10 @@ struct machine {
 	unsigned int nr_cpus;
 	struct mem_map mem; /* guest physical memory */
 	const struct machine_ops *ops;
-	uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
-	void *code;         /* the engine's code cache */
-	void *owner;        /* the KVM's VM */
+	_Atomic uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
+	_Atomic uint64_t cntvoff;   /* CNTVOFF_EL2: by how much the virtual counter is behind */
+	void *code;                 /* the engine's code cache */
+	void *owner;                /* the KVM's VM */
 };
 
 /* cpu.c */
@@ -246,7 +247,8 @@ struct machine {
 /**
  * cpu_reset() - Architectural reset to AArch64 EL1h, D A I F masked, everything else as the sysreg
  * table says.
- * @cpu: the vCPU; its machine, index, mpidr and features are kept.
+ * @cpu: the vCPU; its machine, index, mpidr and features are kept, and so is cpu->exit, which is no
+ *       architectural state: an MMIO that the VMM is still to complete survives a reset.
  */
 void cpu_reset(struct cpu *cpu);
 
@@ -294,6 +296,11 @@ void cpu_set_pstate(struct cpu *cpu, uint64_t spsr);
 
 /** cpu_fpsr() - FPSR with the host's sticky flags folded in. */
 uint32_t cpu_fpsr(struct cpu *cpu);
+
+static inline uint64_t min64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
 
 /* Ask a vCPU to leave generated code and look at @req (CPU_REQ_*). Any thread. */
 static inline void cpu_request(struct cpu *cpu, uint32_t req)

@@ -17,9 +17,6 @@ enum vector { VECTOR_SYNC = 0x000, VECTOR_IRQ = 0x080, VECTOR_FIQ = 0x100, VECTO
 #define VBAR_BASE   BITS64(63, 11)
 
 /* ISS fields */
-#define STEP_ISV        (1u << 24)
-#define STEP_EX         (1u << 6)
-#define WFX_ISS         0x1e00000u /* CV = 1, COND = 0b1110 */
 #define SERROR_IDS      (1u << 24)
 #define SYSREG_RT_SHIFT 5
 
@@ -142,6 +139,6 @@ int cpu_wfx_trap(struct cpu *cpu, bool wfe)
 {
 	if (cpu->ps.el || (cpu->sys.sctlr & (wfe ? SCTLR_NTWE : SCTLR_NTWI)))
 		return CPU_EXIT_NONE;
-	cpu->fault = (struct cpu_fault){.esr = ESR(EC_WFX, WFX_ISS | wfe)};
+	cpu->fault = (struct cpu_fault){.esr = ESR(EC_WFX, ISS_COND_ALWAYS | wfe)};
 	return CPU_FAULT;
 }

@@ -41,14 +41,16 @@ int set_up_bare(void **state); /* no KVM_ARM_VCPU_INIT */
 int tear_down(void **state);
 
 int set_region(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, uint64_t hva);
+/* Another vCPU of @m, initialised; and its end. */
+void create_vcpu(struct machine_under_test *m, unsigned int id, int *vcpu, struct kvm_run **run);
+void close_vcpu(int vcpu, struct kvm_run *run);
 int init_vcpu(int vcpu, uint32_t features);
 int get_id(int vcpu, uint64_t id, void *value);
 int set_id(int vcpu, uint64_t id, const void *value);
 int set_u64(int vcpu, uint64_t id, uint64_t value);
 uint64_t get_u64(int vcpu, uint64_t id);
 int run_vcpu(struct machine_under_test *m); /* 0 or -errno */
-/* Objects of the process that are alive: VM and vCPU memfds in /proc/self/fd and the library's own.
- */
+/* Descriptors of the process: VM and vCPU memfds and the library's own are among them. */
 unsigned int open_fds(void);
 
 #endif

@@ -163,8 +163,8 @@ static const struct sysreg *accessible(const struct a64 *t, uint16_t enc, unsign
 }
 
 /*
- * At EL0 even a plain register may be trapped, if it has a function; the vCPU decides whether there
- * is a PMU.
+ * At EL0 even a plain register may be trapped, if its row says who may access it; the vCPU decides
+ * whether there is a PMU.
  */
 static bool mrs(struct a64 *t, uint32_t insn)
 {
@@ -184,7 +184,7 @@ static bool mrs(struct a64 *t, uint32_t insn)
 			a64_set_x(t, false, rt, a64_get(t, IR_I32, CPU_SLOT(fpcr)));
 		return true;
 	}
-	if ((r->flags & SR_PLAIN) && !(r->flags & SR_PMU) && (!el0(t) || !r->read))
+	if ((r->flags & SR_PLAIN) && !(r->flags & SR_PMU) && (!el0(t) || !r->access))
 		v = r->slot ? a64_get(t, IR_I64, r->slot) : k64(t, r->reset);
 	else
 		v = a64_call(t, A64_H_mrs, k64(t, enc), IR_NONE, IR_NONE);
@@ -195,7 +195,7 @@ static bool mrs(struct a64 *t, uint32_t insn)
 static bool plain_write(const struct a64 *t, const struct sysreg *r)
 {
 	return (r->flags & SR_PLAIN_W) && !(r->flags & SR_PMU) && r->slot && !r->mask &&
-	       (!el0(t) || !r->write);
+	       (!el0(t) || !r->access);
 }
 
 static bool msr(struct a64 *t, uint32_t insn)
