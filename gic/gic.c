@@ -33,6 +33,17 @@
 #include <stdlib.h>
 #include "gic/internal.h"
 
+/**
+ * agic_uniprocessor() - Whether there is one CPU only, which all interrupts then target.
+ * @gic: the GIC
+ *
+ * GICD_ITARGETSR is RAZ/WI in such a GIC (section 4.3.12).
+ */
+bool agic_uniprocessor(const struct armature_gic *gic)
+{
+	return gic->config.nr_cpus == 1;
+}
+
 /*
  * SGIs are edge-triggered and start enabled, the rest is level-sensitive and disabled; all are
  * Group 0, priority 0, inactive. Inputs keep their level.
@@ -67,6 +78,7 @@ static void reset_cpu(struct armature_gic *gic, unsigned int cpu)
 
 static void reset(struct armature_gic *gic)
 {
+	uint8_t targets = agic_uniprocessor(gic) ? gic->all_cpus : 0;
 	unsigned int i;
 
 	agic_irq_forget_ready(gic);
@@ -74,7 +86,7 @@ static void reset(struct armature_gic *gic)
 	for (i = 0; i < gic->config.nr_cpus; i++)
 		reset_cpu(gic, i);
 	for (i = 0; i < AGIC_NR_SPIS; i++)
-		agic_reset_irq(gic, &gic->spi[i], AGIC_NR_PRIVATE + i, 0);
+		agic_reset_irq(gic, &gic->spi[i], AGIC_NR_PRIVATE + i, targets);
 }
 
 static bool config_valid(const struct armature_gic_config *config)

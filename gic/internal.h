@@ -47,7 +47,7 @@
  * struct irq - One interrupt of any kind. SGIs and PPIs have one for each CPU.
  * @intid:    its number
  * @priority: GICD_IPRIORITYR
- * @targets:  GICD_ITARGETSR; of a private interrupt, the CPU it belongs to
+ * @targets:  GICD_ITARGETSR; of a private interrupt, the CPU it belongs to; with one CPU, that CPU
  * @sources:  an SGI's pending state: the CPUs that sent it; 0 for others
  * @enabled:  GICD_ISENABLER
  * @group:    GICD_IGROUPR, 0 or 1
@@ -148,6 +148,7 @@ uint8_t agic_running_priority(const struct cpu_if *c);
 void agic_update_pins(struct armature_gic *gic);
 
 /* gic.c */
+bool agic_uniprocessor(const struct armature_gic *gic);
 void agic_reset_irq(struct armature_gic *gic, struct irq *irq, unsigned int intid, uint8_t targets);
 
 #endif

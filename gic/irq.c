@@ -39,12 +39,6 @@ bool agic_irq_pending(const struct irq *irq)
 	return irq->sources || irq->latch || (irq->line && !irq->edge);
 }
 
-/* A uniprocessor's interrupts all target the one processor (section 4.3.12). */
-static uint8_t route(const struct armature_gic *gic, const struct irq *irq)
-{
-	return gic->config.nr_cpus == 1 ? gic->all_cpus : irq->targets;
-}
-
 static void ready_add(struct ready *ready, unsigned int level, unsigned int intid)
 {
 	unsigned int word = intid / AGIC_WORD_BITS;
@@ -89,7 +83,7 @@ void agic_irq_changed(struct armature_gic *gic, struct irq *irq)
 	uint8_t left;
 
 	if (irq->enabled && !irq->active && agic_irq_pending(irq))
-		cpus = route(gic, irq);
+		cpus = irq->targets;
 	if (cpus == irq->ready_cpus &&
 	    (!cpus || (level == irq->ready_level && irq->group == irq->ready_group)))
 		return;

@@ -85,6 +85,11 @@ static void unpack_irq(struct irq *irq, uint32_t word)
 	irq->sources = word >> SOURCES_SHIFT;
 }
 
+static bool targets_fixed(const struct armature_gic *gic, const struct irq *irq)
+{
+	return irq->intid < AGIC_NR_PRIVATE || agic_uniprocessor(gic);
+}
+
 /* Whether an interrupt could be in a state: @irq says which one it is. */
 static bool irq_valid(const struct armature_gic *gic, const struct irq *irq, uint32_t word)
 {
@@ -93,8 +98,7 @@ static bool irq_valid(const struct armature_gic *gic, const struct irq *irq, uin
 	unpack_irq(&new, word);
 	if (word & 0xff & ~FLAG_ALL || new.priority & ~AGIC_PRIO_MASK)
 		return false;
-	if (irq->intid < AGIC_NR_PRIVATE ? new.targets != irq->targets
-					 : new.targets & ~gic->all_cpus)
+	if (targets_fixed(gic, irq) ? new.targets != irq->targets : new.targets & ~gic->all_cpus)
 		return false;
 	if (irq->intid >= AGIC_NR_SGIS)
 		return !new.sources;

@@ -53,9 +53,7 @@
  *
  * GICD_ITARGETSR:
  *	Bits of CPUs that do not exist are RAZ/WI; the first eight registers are read-only.
- *	With one CPU all SPIs go to it whatever their targets say, but the one implemented
- *	bit reads as written, as on Linux's vgic, where the specification has RAZ/WI: kvm-
- *	unit-tests wants that.
+ *	With one CPU all interrupts go to it and all the registers are RAZ/WI (section 4.3.12).
  *
  * GICD_SGIR:
  *	Filter 0b11 and an empty target list do nothing; NSATT is ignored.
