@@ -17,6 +17,7 @@
 #define SGIR_FILTER_SHIFT  24
 #define SGIR_FILTER_MASK   0x3u
 #define SGIR_TARGETS_SHIFT 16
+#define SGIR_TARGETS_MASK  ((1u << ARMATURE_GIC_MAX_CPUS) - 1)
 #define SGIR_INTID_MASK    0xfu
 
 #define ICFGR_EDGE 0x2u
@@ -72,11 +73,11 @@ static uint32_t iidr_read(struct armature_gic *gic, unsigned int at)
 
 static void sgir_write(struct armature_gic *gic, unsigned int cpu, uint32_t value)
 {
-	const unsigned int targets[] = {
-		value >> SGIR_TARGETS_SHIFT, /* the list */
-		~(1u << cpu),                /* all but the sender */
-		1u << cpu,                   /* the sender */
-		0,                           /* reserved */
+	const uint64_t targets[] = {
+		(value >> SGIR_TARGETS_SHIFT) & SGIR_TARGETS_MASK, /* the list */
+		~agic_cpu_bit(cpu),                                /* all but the sender */
+		agic_cpu_bit(cpu),                                 /* the sender */
+		0,                                                 /* reserved */
 	};
 
 	agic_irq_send_sgi(gic, cpu, value & SGIR_INTID_MASK,

@@ -43,8 +43,8 @@ static void ready_add(struct ready *ready, unsigned int level, unsigned int inti
 {
 	unsigned int word = intid / AGIC_WORD_BITS;
 
-	ready->bits[level][word] |= 1ull << intid % AGIC_WORD_BITS;
-	ready->words[level] |= 1u << word;
+	ready->bits[level][word] |= UINT64_C(1) << intid % AGIC_WORD_BITS;
+	ready->words[level] |= UINT64_C(1) << word;
 	ready->levels |= 1u << level;
 }
 
@@ -52,9 +52,9 @@ static void ready_remove(struct ready *ready, unsigned int level, unsigned int i
 {
 	unsigned int word = intid / AGIC_WORD_BITS;
 
-	ready->bits[level][word] &= ~(1ull << intid % AGIC_WORD_BITS);
+	ready->bits[level][word] &= ~(UINT64_C(1) << intid % AGIC_WORD_BITS);
 	if (!ready->bits[level][word])
-		ready->words[level] &= ~(1u << word);
+		ready->words[level] &= ~(UINT64_C(1) << word);
 	if (!ready->words[level])
 		ready->levels &= ~(1u << level);
 }
@@ -67,7 +67,7 @@ static unsigned int ready_first(const struct ready *ready)
 	if (!ready->levels)
 		return AGIC_INTID_NONE;
 	level = __builtin_ctz(ready->levels);
-	word = __builtin_ctz(ready->words[level]);
+	word = __builtin_ctzll(ready->words[level]);
 	return word * AGIC_WORD_BITS + __builtin_ctzll(ready->bits[level][word]);
 }
 
@@ -79,8 +79,8 @@ static unsigned int ready_first(const struct ready *ready)
 void agic_irq_changed(struct armature_gic *gic, struct irq *irq)
 {
 	uint8_t level = irq->priority >> AGIC_PRIO_SHIFT;
-	uint8_t cpus = 0;
-	uint8_t left;
+	uint64_t cpus = 0;
+	uint64_t left;
 
 	if (irq->enabled && !irq->active && agic_irq_pending(irq))
 		cpus = irq->targets;
@@ -89,11 +89,11 @@ void agic_irq_changed(struct armature_gic *gic, struct irq *irq)
 		return;
 
 	gic->dirty |= cpus | irq->ready_cpus;
-	for (left = irq->ready_cpus; left; left &= left - 1)
-		ready_remove(&gic->cpu[__builtin_ctz(left)].ready[irq->ready_group],
+	for (left = irq->ready_cpus; left; left = agic_other_cpus(left))
+		ready_remove(&gic->cpu[agic_first_cpu(left)].ready[irq->ready_group],
 			     irq->ready_level, irq->intid);
-	for (left = cpus; left; left &= left - 1)
-		ready_add(&gic->cpu[__builtin_ctz(left)].ready[irq->group], level, irq->intid);
+	for (left = cpus; left; left = agic_other_cpus(left))
+		ready_add(&gic->cpu[agic_first_cpu(left)].ready[irq->group], level, irq->intid);
 	irq->ready_cpus = cpus;
 	irq->ready_level = level;
 	irq->ready_group = irq->group;
@@ -102,19 +102,18 @@ void agic_irq_changed(struct armature_gic *gic, struct irq *irq)
 /**
  * agic_irq_send_sgi() - Make an SGI pending (section 4.3.15).
  * @gic:   the GIC
- * @from:  the CPU that sends it
+ * @from:  the CPU that sends it, below ARMATURE_GIC_MAX_CPUS
  * @intid: 0 to 15
- * @to:    a bit for each CPU that receives it; those that do not exist are ignored
+ * @to:    the CPUs that receive it; those that do not exist are ignored
  */
-void agic_irq_send_sgi(struct armature_gic *gic, unsigned int from, unsigned int intid,
-		       unsigned int to)
+void agic_irq_send_sgi(struct armature_gic *gic, unsigned int from, unsigned int intid, uint64_t to)
 {
-	unsigned int left;
+	uint64_t left;
 
-	for (left = to & gic->all_cpus; left; left &= left - 1) {
-		struct irq *irq = agic_irq(gic, __builtin_ctz(left), intid);
+	for (left = to & gic->all_cpus; left; left = agic_other_cpus(left)) {
+		struct irq *irq = agic_irq(gic, agic_first_cpu(left), intid);
 
-		irq->sources |= 1u << from;
+		irq->sources |= agic_cpu_bit(from);
 		agic_irq_changed(gic, irq);
 	}
 }
@@ -229,8 +228,8 @@ static void drive_pin(struct armature_gic *gic, unsigned int cpu, enum armature_
  */
 void agic_update_pins(struct armature_gic *gic)
 {
-	for (; gic->dirty; gic->dirty &= gic->dirty - 1) {
-		unsigned int cpu = __builtin_ctz(gic->dirty);
+	for (; gic->dirty; gic->dirty = agic_other_cpus(gic->dirty)) {
+		unsigned int cpu = agic_first_cpu(gic->dirty);
 		int pin = wanted_pin(gic, cpu);
 
 		drive_pin(gic, cpu, ARMATURE_GIC_IRQ, pin == ARMATURE_GIC_IRQ);
