@@ -12,7 +12,7 @@
  *
  *     vcpu->lock            one KVM request at a time on a vCPU (held for a whole KVM_RUN)
  *       vm->slots_lock      memslots and the dirty log
- *         vm->lock          vCPU list, PSCI power states, firmware registers
+ *         vm->lock          vCPU list, the sink, PSCI power states, firmware registers
  *           machine.lock    stop protocol (vm.c); conditions machine.passed, vm->resumed
  *             fd table      fd.c, a leaf
  *
@@ -118,18 +118,67 @@ struct memslot {
 	_Atomic uint64_t *dirty;
 };
 
-/* ---- user_irq.c: levels of in-kernel devices, for an interrupt controller in user space ---- */
+/* ---- lines.c: the output lines of in-kernel devices, and the one sink that they feed ---- */
 
 struct vcpu;
+struct vm;
 
-/* A device output that is published in the field. */
+/* An output of a device that each vCPU has. */
 struct device_line {
-	uint64_t bit;
-	/* A level device: its level now. NULL for an edge device, see user_irq_edge(). */
+	uint64_t bit; /* of the field, where user_irq.c publishes it */
+	/* A level device: its level now. NULL for an edge device, see device_line_edge(). */
 	bool (*level)(struct vcpu *vcpu);
 };
 
 #define MAX_DEVICE_LINES 8
+
+/**
+ * struct irq_sink - Where the lines of a VM's devices go: one for each kind of irqchip.
+ * @level:      the level of @line of @vcpu is another than was last told (at first: low). Whenever
+ *              the lines are looked at, on @vcpu's thread; NULL for a sink that looks by itself
+ * @edge:       edge device @line of @vcpu fires; any thread
+ * @must_exit:  KVM_RUN must return before the guest is entered (again); NULL: never
+ * @update_run: KVM_RUN returns; NULL: there is nothing to publish
+ */
+struct irq_sink {
+	void (*level)(struct vcpu *vcpu, unsigned int line, bool level);
+	void (*edge)(struct vcpu *vcpu, unsigned int line);
+	bool (*must_exit)(struct vcpu *vcpu);
+	void (*update_run)(struct vcpu *vcpu);
+};
+
+/** device_lines_init() - Give a new VM its devices' lines, and the sink of user_irq.c. */
+void device_lines_init(struct vm *vm);
+
+/**
+ * vm_set_irqchip() - An interrupt controller was made inside the KVM.
+ * @vm:   the VM
+ * @sink: what takes its devices' lines from now on
+ * @rows: the system registers that it brings along, or NULL
+ *
+ * Return: 0; -EEXIST if there is one already; -EBUSY after a vCPU has run; -EINVAL for rows that
+ * machine_add_sysregs() refuses.
+ */
+int vm_set_irqchip(struct vm *vm, const struct irq_sink *sink, const struct sysreg_rows *rows);
+
+/**
+ * device_lines_must_exit() - Look at the lines of @vcpu, whose levels may have changed.
+ * @vcpu: the vCPU, on its thread
+ *
+ * To be asked before each guest entry, before a sleep, and when a device's output may have changed.
+ * Pins of the vCPU may change in it.
+ *
+ * Return: true if KVM_RUN must return before the guest is entered (again).
+ */
+bool device_lines_must_exit(struct vcpu *vcpu);
+
+/** device_lines_update_run() - On every return of KVM_RUN. */
+void device_lines_update_run(struct vcpu *vcpu);
+
+/** device_line_edge() - Edge device @line of @vcpu fires. Any thread. */
+void device_line_edge(struct vcpu *vcpu, unsigned int line);
+
+/* ---- user_irq.c: the sink for an interrupt controller in user space ---- */
 
 /** user_irq_should_notify() - Some line differs from what was last published. */
 bool user_irq_should_notify(struct vcpu *vcpu);
@@ -137,7 +186,7 @@ bool user_irq_should_notify(struct vcpu *vcpu);
 /** user_irq_update_run() - Publish all lines; on every return to user space. */
 void user_irq_update_run(struct vcpu *vcpu);
 
-/** user_irq_edge() - Edge device @line of @vcpu fires. Any thread. */
+/** user_irq_edge() - Count an edge of @line of @vcpu, to be shown in one return. Any thread. */
 void user_irq_edge(struct vcpu *vcpu, unsigned int line);
 
 /* ---- clock.c: the thread that watches what the guest cannot ---- */
@@ -186,6 +235,7 @@ struct vm {
 	struct clock clock;
 	struct device_line lines[MAX_DEVICE_LINES];
 	unsigned int nr_lines;
+	const struct irq_sink *_Atomic sink; /* written under lock, before a vCPU has run */
 };
 
 long vm_create(unsigned long type);
@@ -262,6 +312,7 @@ struct vcpu {
 	bool abort_pending; /* an external abort, before anything else */
 	uint64_t spsr_abt, spsr_und, spsr_irq, spsr_fiq; /* AArch32's; only ONE_REG sees them */
 	unsigned int spins;                              /* WFE in a row */
+	uint32_t told_levels; /* bit n: line n was high when the sink was last told (lines.c) */
 
 	uint64_t stats[NR_VCPU_STATS];
 	struct stats_file *stats_file; /* NULL: nobody has asked */
@@ -282,8 +333,8 @@ struct vcpu {
 	_Atomic uint32_t in_guest;
 	_Atomic uint32_t runs; /* counts KVM_RUNs */
 	_Atomic uint32_t sleeping;
-	_Atomic uint64_t deadline; /* when the clock thread must kick */
-	_Atomic uint32_t edges[MAX_DEVICE_LINES];
+	_Atomic uint64_t deadline;                /* when the clock thread must kick */
+	_Atomic uint32_t edges[MAX_DEVICE_LINES]; /* not yet shown: user_irq.c */
 };
 
 long vcpu_create(struct vm *vm, unsigned long id);

@@ -9,10 +9,8 @@
  * would enter waits for vm->resumed.
  */
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "cpu/timer.h"
 #include "engine/engine.h"
 #include "kvm/kvm.h"
 
@@ -96,28 +94,6 @@ static void vm_release(struct object *o)
 	vm_put((struct vm *)((char *)o - offsetof(struct vm, object)));
 }
 
-static bool vtimer_level(struct vcpu *vcpu)
-{
-	return timer_level(vcpu->cpu, TIMER_VIRT);
-}
-
-static bool ptimer_level(struct vcpu *vcpu)
-{
-	return timer_level(vcpu->cpu, TIMER_PHYS);
-}
-
-static bool pmu_line_level(struct vcpu *vcpu)
-{
-	return (vcpu->cpu->features & CPU_FEATURE_PMU) && pmu_level(vcpu->cpu);
-}
-
-/* The devices of version 1 of KVM_CAP_ARM_USER_IRQ. */
-static const struct device_line device_lines[] = {
-	{KVM_ARM_DEV_EL1_VTIMER, vtimer_level},
-	{KVM_ARM_DEV_EL1_PTIMER, ptimer_level},
-	{KVM_ARM_DEV_PMU, pmu_line_level},
-};
-
 static struct vm *vm_alloc(unsigned int ipa_bits)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
@@ -136,8 +112,7 @@ static struct vm *vm_alloc(unsigned int ipa_bits)
 	pthread_mutex_init(&vm->slots_lock, NULL);
 	pthread_cond_init(&vm->resumed, NULL);
 	firmware_init(&vm->fw);
-	memcpy(vm->lines, device_lines, sizeof(device_lines));
-	vm->nr_lines = ARRAY_SIZE(device_lines);
+	device_lines_init(vm);
 	atomic_store(&vm->refs, 1);
 	vm->object.kind = OBJECT_VM;
 	vm->object.release = vm_release;
