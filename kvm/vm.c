@@ -72,6 +72,7 @@ static void vm_destroy(struct vm *vm)
 	unsigned int i;
 
 	clock_stop(vm);
+	devices_destroy(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(vm->vcpus[i]);
 	engine_vm_destroy(&vm->machine);
@@ -113,6 +114,7 @@ static struct vm *vm_alloc(unsigned int ipa_bits)
 	pthread_cond_init(&vm->resumed, NULL);
 	firmware_init(&vm->fw);
 	device_lines_init(vm);
+	devices_init(vm);
 	atomic_store(&vm->refs, 1);
 	vm->object.kind = OBJECT_VM;
 	vm->object.release = vm_release;
@@ -275,9 +277,9 @@ static long vm_no_irqchip(void *owner, void *arg, unsigned long raw)
 	return -ENXIO;
 }
 
-static long vm_no_device(void *owner, void *arg, unsigned long raw)
+static long vm_create_device(void *owner, void *arg, unsigned long raw)
 {
-	return -ENODEV;
+	return device_create(owner, arg);
 }
 
 static long vm_set_device_addr(void *owner, void *arg, unsigned long raw)
@@ -304,7 +306,7 @@ static const struct request vm_requests[] = {
 	{KVM_GET_DIRTY_LOG, REQ_IN, vm_get_dirty_log},
 	{KVM_ARM_PREFERRED_TARGET, REQ_OUT, vm_preferred_target},
 	{KVM_CREATE_IRQCHIP, 0, vm_no_irqchip},
-	{KVM_CREATE_DEVICE, REQ_IN, vm_no_device},
+	{KVM_CREATE_DEVICE, REQ_IN | REQ_OUT, vm_create_device},
 	{KVM_GET_STATS_FD, 0, vm_get_stats_fd},
 	{KVM_ARM_SET_DEVICE_ADDR, REQ_IN, vm_set_device_addr},
 };
