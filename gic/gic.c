@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * libarmature-gic: the life of a GIC, and its inputs.
  *
@@ -22,9 +22,8 @@
  *	  gic->lock			all state of one GIC; taken once by each public function
  *	    what the callbacks take	set_pin() and event() run with gic->lock held
  *
- * So a callback must not call the library, and must not wait for a lock that some thread
- * holds while it calls the library. No two GICs' locks are ever held at once. There is no
- * global state.
+ * So a callback must not call the library, and must not wait for a lock that some thread holds while
+ * it calls the library. No two GICs' locks are ever held at once. There is no global state.
  *
  * What must always hold when the lock is free: every interrupt is in the ready sets it belongs in
  * (irq.c), and every pin is where the state demands and where set_pin() last put it.
@@ -40,7 +39,7 @@ _Static_assert(ARMATURE_GIC_MAX_CPUS <= 8 * sizeof(((struct irq *)0)->sources), 
  * agic_uniprocessor() - Whether there is one CPU only, which all interrupts then target.
  * @gic: the GIC
  *
- * GICD_ITARGETSR is RAZ/WI in such a GIC (section 4.3.12).
+ * Return: true if so. GICD_ITARGETSR is RAZ/WI in such a GIC (section 4.3.12).
  */
 bool agic_uniprocessor(const struct armature_gic *gic)
 {

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The state of an interrupt, what is ready for each CPU, and the pins.
  *
@@ -19,6 +19,8 @@
  * @gic:   the GIC
  * @cpu:   the CPU
  * @intid: below the configured number
+ *
+ * Return: the CPU's own SGI or PPI, or the SPI that all CPUs share.
  */
 struct irq *agic_irq(struct armature_gic *gic, unsigned int cpu, unsigned int intid)
 {
@@ -31,8 +33,8 @@ struct irq *agic_irq(struct armature_gic *gic, unsigned int cpu, unsigned int in
  * agic_irq_pending() - Whether an interrupt's state includes pending.
  * @irq: the interrupt
  *
- * A level-sensitive interrupt is pending while its input is asserted or its latch is set; an
- * edge-triggered one while its latch is; an SGI while a source is (section 4.3.8).
+ * Return: true for a level-sensitive interrupt while its input is asserted or its latch is set; for
+ * an edge-triggered one while its latch is; for an SGI while a source is (section 4.3.8).
  */
 bool agic_irq_pending(const struct irq *irq)
 {
@@ -151,6 +153,8 @@ struct irq *agic_highest_pending(struct armature_gic *gic, unsigned int cpu)
  * agic_enabled_at_cpu() - Whether GICC_CTLR enables the group of an interrupt.
  * @c:   the CPU interface
  * @irq: the interrupt
+ *
+ * Return: true if so (section 4.4.1).
  */
 bool agic_enabled_at_cpu(const struct cpu_if *c, const struct irq *irq)
 {
@@ -158,13 +162,12 @@ bool agic_enabled_at_cpu(const struct cpu_if *c, const struct irq *irq)
 }
 
 /**
- * agic_group_mask() - The bits of a priority that are the group priority: GIC_PriorityMask() of
- * section 3.7; sections 3.3.3 and 3.5.
+ * agic_group_mask() - GIC_PriorityMask() of section 3.7: which bits are the group priority.
  * @c:   the CPU interface
  * @irq: the interrupt whose group decides which binary point counts
  *
- * A binary point n in GICC_BPR leaves bits [7:n+1]; one in GICC_ABPR, which counts for Group 1
- * while CBPR is 0, leaves bits [7:n].
+ * Return: the mask. A binary point n in GICC_BPR leaves bits [7:n+1]; one in GICC_ABPR, which
+ * counts for Group 1 while CBPR is 0, leaves bits [7:n] (sections 3.3.3 and 3.5).
  */
 uint8_t agic_group_mask(const struct cpu_if *c, const struct irq *irq)
 {
@@ -174,9 +177,11 @@ uint8_t agic_group_mask(const struct cpu_if *c, const struct irq *irq)
 }
 
 /**
- * agic_running_priority() - The group priority of the most urgent active interrupt that had no
- * priority drop yet, or the idle priority.
+ * agic_running_priority() - The running priority of a CPU interface (section 4.4.6).
  * @c: the CPU interface
+ *
+ * Return: the group priority of the most urgent active interrupt that had no priority drop yet, or
+ * the idle priority.
  */
 uint8_t agic_running_priority(const struct cpu_if *c)
 {
@@ -188,10 +193,12 @@ uint8_t agic_running_priority(const struct cpu_if *c)
 }
 
 /**
- * agic_priority_suffices() - Whether a pending interrupt passes the priority mask, and preempts
- * what is running (sections 3.3.1 to 3.3.3).
+ * agic_priority_suffices() - Whether a pending interrupt is urgent enough to be signalled.
  * @c:   the CPU interface
  * @irq: the interrupt
+ *
+ * Return: true if it passes the priority mask and preempts what is running (sections 3.3.1 to
+ * 3.3.3).
  */
 bool agic_priority_suffices(const struct cpu_if *c, const struct irq *irq)
 {

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * From inside the library: what lies under the registers of a GICv2 serves more CPUs than those can
  * name. Interrupts' targets, ready sets and pins with AGIC_MAX_CPUS CPUs.
