@@ -76,6 +76,7 @@ static uint64_t stored(const struct machine_under_test *m)
 static struct {
 	unsigned int rises[MAX_DEVICE_LINES], falls[MAX_DEVICE_LINES];
 	uint32_t high;
+	bool disabled; /* the interrupt: its pin stays low */
 	_Atomic unsigned int edges;
 } told;
 
@@ -87,7 +88,8 @@ static void sink_level(struct vcpu *vcpu, unsigned int line, bool level)
 	else
 		told.falls[line]++;
 	told.high ^= 1u << line;
-	vcpu_set_pin(vcpu, CPU_PIN_IRQ, told.high);
+	if (!told.disabled)
+		vcpu_set_pin(vcpu, CPU_PIN_IRQ, told.high);
 }
 
 static void sink_edge(struct vcpu *vcpu, unsigned int line)
@@ -116,7 +118,7 @@ static int set_up_sink(void **state)
 }
 
 /*
- * A program makes @line rise, at once or later; the guest's handler makes it fall and says so to the
+ * A program makes @line rise, at once or later; the guest's handler makes it fall and tells the
  * VMM. All that without a return of KVM_RUN, asleep or not.
  */
 static void expect_line(struct machine_under_test *m, const struct prog *p, unsigned int line,
@@ -248,6 +250,49 @@ static void field_is_untouched(void **state)
 	assert_int_equal(call(m->vcpu, KVM_RUN, 1), -EINVAL);
 	assert_int_equal(m->run->s.regs.device_irq_level, 0);
 	assert_int_equal(told.high, 1);
+}
+
+struct waker {
+	struct vcpu *vcpu;
+	_Atomic bool woken;
+};
+
+/* When the vCPU has been asleep at a hundred looks in a row, it sleeps. */
+static void *wake_sleeper(void *arg)
+{
+	struct waker *w = arg;
+	unsigned int asleep = 0;
+
+	while (asleep < 100) {
+		usleep(100);
+		asleep = atomic_load(&w->vcpu->sleeping) ? asleep + 1 : 0;
+	}
+	atomic_store(&w->woken, true);
+	vcpu_set_pin(w->vcpu, CPU_PIN_IRQ, true);
+	return NULL;
+}
+
+/* A level that the interrupt controller does not signal ends no sleep: the pin does. */
+static void level_without_pin(void **state)
+{
+	struct machine_under_test *m = *state;
+	struct waker w = {.vcpu = vcpu_of(m)};
+	pthread_t thread;
+	struct prog p = {0};
+
+	told.disabled = true;
+	a_wfi(&p);
+	a_str(&p, 3, A_XZR, 10);
+	load(m, &p);
+	set_u64(m->vcpu, KVM_REG_ARM_TIMER_CVAL, 0);
+	set_u64(m->vcpu, KVM_REG_ARM_TIMER_CTL, TIMER_ENABLE);
+	assert_int_equal(pthread_create(&thread, NULL, wake_sleeper, &w), 0);
+	assert_int_equal(run_vcpu(m), 0);
+	assert_true(atomic_load(&w.woken));
+	pthread_join(thread, NULL);
+	assert_int_equal(told.rises[0], 1);
+	assert_int_equal(told.high, 1);
+	assert_int_equal(m->run->s.regs.device_irq_level, 0);
 }
 
 #define EDGES 500
@@ -802,6 +847,7 @@ int main(void)
 		SINK(pmu),
 		SINK(level_by_one_reg),
 		SINK(field_is_untouched),
+		SINK(level_without_pin),
 		SINK(edges),
 		SINK(one_irqchip),
 		PAIR(registers_of_one_vm),
