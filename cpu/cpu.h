@@ -231,6 +231,7 @@ struct machine {
 	unsigned int nr_cpus;
 	struct mem_map mem; /* guest physical memory */
 	const struct machine_ops *ops;
+	const struct sysreg_rows *sysregs; /* besides those that every CPU has, or NULL */
 	_Atomic uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
 	_Atomic uint64_t cntvoff;   /* CNTVOFF_EL2: by how much the virtual counter is behind */
 	void *code;                 /* the engine's code cache */

@@ -18,22 +18,59 @@
 #define ENC_CRM(e) (((e) >> 3) & 15)
 #define ENC_OP2(e) ((e)&7)
 
-const struct sysreg *sysreg_find(uint16_t enc)
+static const struct sysreg *find(const struct sysreg *row, size_t nr, uint16_t enc)
 {
-	size_t lo = 0, hi;
-	const struct sysreg *rows = sysreg_table(&hi);
+	size_t lo = 0, hi = nr;
 
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
 
-		if (rows[mid].enc == enc)
-			return &rows[mid];
-		if (rows[mid].enc < enc)
+		if (row[mid].enc == enc)
+			return &row[mid];
+		if (row[mid].enc < enc)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
 	return NULL;
+}
+
+const struct sysreg *sysreg_find(uint16_t enc)
+{
+	size_t nr;
+	const struct sysreg *rows = sysreg_table(&nr);
+
+	return find(rows, nr, enc);
+}
+
+/* --- Rows from elsewhere --- */
+
+static bool rows_valid(const struct sysreg_rows *rows)
+{
+	for (size_t i = 0; i < rows->nr; i++) {
+		const struct sysreg *r = &rows->row[i];
+
+		if (r->slot || sysreg_find(r->enc) || (i && r[-1].enc >= r->enc))
+			return false;
+	}
+	return true;
+}
+
+int machine_add_sysregs(struct machine *m, const struct sysreg_rows *rows)
+{
+	if (m->sysregs)
+		return -EEXIST;
+	if (!rows_valid(rows))
+		return -EINVAL;
+	m->sysregs = rows;
+	return 0;
+}
+
+const struct sysreg *machine_sysreg(const struct machine *m, uint16_t enc)
+{
+	const struct sysreg *r = sysreg_find(enc);
+
+	return r || !m->sysregs ? r : find(m->sysregs->row, m->sysregs->nr, enc);
 }
 
 int sysreg_undefined(struct cpu *cpu)
@@ -99,6 +136,20 @@ int sysreg_write(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 	slot = sysreg_slot(cpu, r);
 	*slot = r->mask ? (*slot & ~r->mask) | (value & r->mask) : value;
 	return CPU_EXIT_NONE;
+}
+
+int sysreg_mrs(struct cpu *cpu, uint16_t enc, uint64_t *value)
+{
+	const struct sysreg *r = machine_sysreg(cpu->machine, enc);
+
+	return r ? sysreg_read(cpu, r, value) : sysreg_undefined(cpu);
+}
+
+int sysreg_msr(struct cpu *cpu, uint16_t enc, uint64_t value)
+{
+	const struct sysreg *r = machine_sysreg(cpu->machine, enc);
+
+	return r ? sysreg_write(cpu, r, value) : sysreg_undefined(cpu);
 }
 
 /* --- KVM's view: no rights, no EL, and so nothing that could fault --- */

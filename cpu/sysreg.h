@@ -75,11 +75,48 @@ struct sysreg {
 	uint64_t mask; /* bits of the slot that MSR can change; 0: all */
 };
 
-/* The row of @enc or NULL: the access is UNDEFINED. O(log n). */
+/* The row of @enc among those that every CPU has, or NULL. O(log n). */
 const struct sysreg *sysreg_find(uint16_t enc);
 
-/* All rows, sorted by encoding. */
+/* These rows, sorted by encoding. */
 const struct sysreg *sysreg_table(size_t *nr);
+
+/**
+ * struct sysreg_rows - Registers that some machines have besides: those of an interrupt controller.
+ * @row: sorted by encoding; none is one that every CPU has
+ * @nr:  how many
+ *
+ * Their state is their owner's: they have no slots, and reads and writes go through their functions
+ * always, so that a translation is the same whether a machine has them or not.
+ */
+struct sysreg_rows {
+	const struct sysreg *row;
+	size_t nr;
+};
+
+struct machine;
+
+/**
+ * machine_add_sysregs() - Give all vCPUs of a machine registers besides those that every CPU has.
+ * @m:    the machine, before a vCPU of it has run
+ * @rows: stay where they are as long as the machine lives
+ *
+ * Return: 0; -EEXIST if it has such rows; -EINVAL for rows that are not as struct sysreg_rows says.
+ */
+int machine_add_sysregs(struct machine *m, const struct sysreg_rows *rows);
+
+/**
+ * machine_sysreg() - The row of a register in a machine.
+ * @m:   the machine
+ * @enc: the encoding
+ *
+ * Return: the row; or NULL, and an access is UNDEFINED. O(log n).
+ */
+const struct sysreg *machine_sysreg(const struct machine *m, uint16_t enc);
+
+/* MRS and MSR of any encoding at the present EL: CPU_EXIT_NONE or CPU_FAULT. */
+int sysreg_mrs(struct cpu *cpu, uint16_t enc, uint64_t *value);
+int sysreg_msr(struct cpu *cpu, uint16_t enc, uint64_t value);
 
 /* MRS and MSR at the present EL: does all access checks itself (EL, RO/WO, traps). CPU_EXIT_NONE or
  * CPU_FAULT. */

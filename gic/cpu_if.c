@@ -8,10 +8,9 @@
 #include <stddef.h>
 #include "gic/internal.h"
 
-#define GICC_IIDR_VALUE \
-	0x0412043bu /* product 0x041, architecture 2, revision 0, implementer Arm \
-		     */
-#define GICC_BPR_MASK 0x7u
+/* Product 0x041, architecture version 2, revision 0, implementer Arm (section 4.4.14). */
+#define GICC_IIDR_VALUE 0x0412043bu
+#define GICC_BPR_MASK   0x7u
 
 static void tell(struct armature_gic *gic, unsigned int cpu, enum armature_gic_event event,
 		 uint32_t intid)
@@ -21,9 +20,10 @@ static void tell(struct armature_gic *gic, unsigned int cpu, enum armature_gic_e
 }
 
 /*
- * The interrupt that GICC_IAR or GICC_HPPIR (@group 0), or their aliases (@group 1) have to do
- * with, or NULL with in *@special what is to be read instead (sections 4.4.4 and 4.4.7, for a
- * GIC without the Security Extensions).
+ * The interrupt that a read of GICC_IAR or GICC_HPPIR (@group 0), or of their aliases (@group 1),
+ * is about; or NULL, and then *@special is what is to be read instead (sections 4.4.4 and 4.4.7,
+ * for a GIC without the Security Extensions). @prioritised: for acknowledging, so that the priority
+ * mask and the running priority count.
  */
 static struct irq *visible_pending(struct armature_gic *gic, unsigned int cpu, unsigned int group,
 				   bool prioritised, uint32_t *special)
@@ -51,7 +51,7 @@ static uint32_t named(const struct irq *irq)
 	uint32_t value = irq->intid;
 
 	if (irq->sources)
-		value |= __builtin_ctz(irq->sources) << AGIC_CPUID_SHIFT;
+		value |= agic_first_cpu(irq->sources) << AGIC_CPUID_SHIFT;
 	return value;
 }
 
@@ -68,14 +68,16 @@ static uint32_t acknowledge(struct armature_gic *gic, unsigned int cpu, unsigned
 	c->apr[irq->group] |= 1u << ((irq->priority & agic_group_mask(c, irq)) >> AGIC_PRIO_SHIFT);
 	irq->active = true;
 	irq->latch = false;
-	irq->sources &= irq->sources - 1;
+	irq->sources = agic_other_cpus(irq->sources);
 	agic_irq_changed(gic, irq);
 	tell(gic, cpu, ARMATURE_GIC_ACK, irq->intid);
 	return value;
 }
 
-/* Clears the lowest bit of the active priorities of one group, or of whichever group has the
- * lowest. */
+/*
+ * Clears the lowest bit of the active priorities: for GICC_EOIR (@group 0) that of whichever group
+ * has the lowest, for GICC_AEOIR (@group 1) that of Group 1.
+ */
 static void drop_priority(struct armature_gic *gic, unsigned int cpu, unsigned int group)
 {
 	uint32_t *apr = gic->cpu[cpu].apr;
@@ -86,7 +88,7 @@ static void drop_priority(struct armature_gic *gic, unsigned int cpu, unsigned i
 		apr[0] &= ~lowest;
 	else
 		apr[1] &= ~lowest;
-	gic->dirty |= 1u << cpu;
+	gic->dirty |= agic_cpu_bit(cpu);
 }
 
 static void deactivate(struct armature_gic *gic, struct irq *irq)
@@ -116,7 +118,7 @@ static uint32_t ctlr_read(struct armature_gic *gic, unsigned int cpu)
 static void ctlr_write(struct armature_gic *gic, unsigned int cpu, uint32_t value)
 {
 	gic->cpu[cpu].ctlr = value & AGIC_GICC_CTLR_MASK;
-	gic->dirty |= 1u << cpu;
+	gic->dirty |= agic_cpu_bit(cpu);
 }
 
 static uint32_t pmr_read(struct armature_gic *gic, unsigned int cpu)
@@ -127,7 +129,7 @@ static uint32_t pmr_read(struct armature_gic *gic, unsigned int cpu)
 static void pmr_write(struct armature_gic *gic, unsigned int cpu, uint32_t value)
 {
 	gic->cpu[cpu].pmr = value & AGIC_PRIO_MASK;
-	gic->dirty |= 1u << cpu;
+	gic->dirty |= agic_cpu_bit(cpu);
 }
 
 static void set_binary_point(struct armature_gic *gic, unsigned int cpu, unsigned int group,
@@ -135,7 +137,7 @@ static void set_binary_point(struct armature_gic *gic, unsigned int cpu, unsigne
 {
 	value &= GICC_BPR_MASK;
 	gic->cpu[cpu].bpr[group] = value < min ? min : value;
-	gic->dirty |= 1u << cpu;
+	gic->dirty |= agic_cpu_bit(cpu);
 }
 
 static uint32_t bpr_read(struct armature_gic *gic, unsigned int cpu)
@@ -221,7 +223,7 @@ static uint32_t apr_read(struct armature_gic *gic, unsigned int cpu)
 static void apr_write(struct armature_gic *gic, unsigned int cpu, uint32_t value)
 {
 	gic->cpu[cpu].apr[0] = value;
-	gic->dirty |= 1u << cpu;
+	gic->dirty |= agic_cpu_bit(cpu);
 }
 
 static uint32_t nsapr_read(struct armature_gic *gic, unsigned int cpu)
@@ -232,7 +234,7 @@ static uint32_t nsapr_read(struct armature_gic *gic, unsigned int cpu)
 static void nsapr_write(struct armature_gic *gic, unsigned int cpu, uint32_t value)
 {
 	gic->cpu[cpu].apr[1] = value;
-	gic->dirty |= 1u << cpu;
+	gic->dirty |= agic_cpu_bit(cpu);
 }
 
 static uint32_t iidr_read(struct armature_gic *gic, unsigned int cpu)

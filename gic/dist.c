@@ -17,6 +17,7 @@
 #define SGIR_FILTER_SHIFT  24
 #define SGIR_FILTER_MASK   0x3u
 #define SGIR_TARGETS_SHIFT 16
+#define SGIR_TARGETS_MASK  ((1u << ARMATURE_GIC_MAX_CPUS) - 1)
 #define SGIR_INTID_MASK    0xfu
 
 #define ICFGR_EDGE 0x2u
@@ -41,7 +42,7 @@ struct dist_reg {
 	unsigned int length;
 	unsigned int sizes;
 	unsigned int bits;
-	uint32_t (*get)(const struct irq *irq);
+	uint32_t (*get)(const struct armature_gic *gic, const struct irq *irq);
 	void (*set)(struct armature_gic *gic, struct irq *irq, uint32_t value);
 	uint32_t (*read)(struct armature_gic *gic, unsigned int at);
 	void (*write)(struct armature_gic *gic, unsigned int cpu, uint32_t value);
@@ -72,11 +73,11 @@ static uint32_t iidr_read(struct armature_gic *gic, unsigned int at)
 
 static void sgir_write(struct armature_gic *gic, unsigned int cpu, uint32_t value)
 {
-	const unsigned int targets[] = {
-		value >> SGIR_TARGETS_SHIFT, /* the list */
-		~(1u << cpu),                /* all but the sender */
-		1u << cpu,                   /* the sender */
-		0,                           /* reserved */
+	const uint64_t targets[] = {
+		(value >> SGIR_TARGETS_SHIFT) & SGIR_TARGETS_MASK, /* the list */
+		~agic_cpu_bit(cpu),                                /* all but the sender */
+		agic_cpu_bit(cpu),                                 /* the sender */
+		0,                                                 /* reserved */
 	};
 
 	agic_irq_send_sgi(gic, cpu, value & SGIR_INTID_MASK,
@@ -95,7 +96,7 @@ static uint32_t id_read(struct armature_gic *gic, unsigned int at)
 	return ids[at / 4];
 }
 
-static uint32_t get_group(const struct irq *irq)
+static uint32_t get_group(const struct armature_gic *gic, const struct irq *irq)
 {
 	return irq->group;
 }
@@ -105,7 +106,7 @@ static void set_group(struct armature_gic *gic, struct irq *irq, uint32_t value)
 	irq->group = value;
 }
 
-static uint32_t get_enabled(const struct irq *irq)
+static uint32_t get_enabled(const struct armature_gic *gic, const struct irq *irq)
 {
 	return irq->enabled;
 }
@@ -120,7 +121,7 @@ static void clear_enabled(struct armature_gic *gic, struct irq *irq, uint32_t va
 	irq->enabled &= !value;
 }
 
-static uint32_t get_pending(const struct irq *irq)
+static uint32_t get_pending(const struct armature_gic *gic, const struct irq *irq)
 {
 	return agic_irq_pending(irq);
 }
@@ -137,7 +138,7 @@ static void clear_pending(struct armature_gic *gic, struct irq *irq, uint32_t va
 	irq->latch &= !value;
 }
 
-static uint32_t get_active(const struct irq *irq)
+static uint32_t get_active(const struct armature_gic *gic, const struct irq *irq)
 {
 	return irq->active;
 }
@@ -152,7 +153,7 @@ static void clear_active(struct armature_gic *gic, struct irq *irq, uint32_t val
 	irq->active &= !value;
 }
 
-static uint32_t get_priority(const struct irq *irq)
+static uint32_t get_priority(const struct armature_gic *gic, const struct irq *irq)
 {
 	return irq->priority;
 }
@@ -162,18 +163,18 @@ static void set_priority(struct armature_gic *gic, struct irq *irq, uint32_t val
 	irq->priority = value & AGIC_PRIO_MASK;
 }
 
-static uint32_t get_targets(const struct irq *irq)
+static uint32_t get_targets(const struct armature_gic *gic, const struct irq *irq)
 {
-	return irq->targets;
+	return agic_uniprocessor(gic) ? 0 : irq->targets;
 }
 
 static void set_targets(struct armature_gic *gic, struct irq *irq, uint32_t value)
 {
-	if (irq->intid >= AGIC_NR_PRIVATE)
+	if (irq->intid >= AGIC_NR_PRIVATE && !agic_uniprocessor(gic))
 		irq->targets = value & gic->all_cpus;
 }
 
-static uint32_t get_config(const struct irq *irq)
+static uint32_t get_config(const struct armature_gic *gic, const struct irq *irq)
 {
 	return irq->edge ? ICFGR_EDGE : 0;
 }
@@ -184,7 +185,7 @@ static void set_config(struct armature_gic *gic, struct irq *irq, uint32_t value
 		irq->edge = value & ICFGR_EDGE;
 }
 
-static uint32_t get_sources(const struct irq *irq)
+static uint32_t get_sources(const struct armature_gic *gic, const struct irq *irq)
 {
 	return irq->sources;
 }
@@ -259,7 +260,7 @@ static uint32_t read_fields(struct armature_gic *gic, unsigned int cpu, const st
 	uint32_t value = 0;
 
 	for (i = 0; i < count; i++)
-		value |= reg->get(agic_irq(gic, cpu, first + i)) << i * reg->bits;
+		value |= reg->get(gic, agic_irq(gic, cpu, first + i)) << i * reg->bits;
 	return value;
 }
 

@@ -22,9 +22,8 @@
  *	  gic->lock			all state of one GIC; taken once by each public function
  *	    what the callbacks take	set_pin() and event() run with gic->lock held
  *
- * So a callback must not call the library, and must not wait for a lock that some thread
- * holds while it calls the library. No two GICs' locks are ever held at once. There is no
- * global state.
+ * So a callback must not call the library, and must not wait for a lock that some thread holds while
+ * it calls the library. No two GICs' locks are ever held at once. There is no global state.
  *
  * What must always hold when the lock is free: every interrupt is in the ready sets it belongs in
  * (irq.c), and every pin is where the state demands and where set_pin() last put it.
@@ -33,11 +32,25 @@
 #include <stdlib.h>
 #include "gic/internal.h"
 
+_Static_assert(ARMATURE_GIC_MAX_CPUS <= AGIC_MAX_CPUS, "a CPU has a bit in a set of CPUs");
+_Static_assert(ARMATURE_GIC_MAX_CPUS <= 8 * sizeof(((struct irq *)0)->sources), "of SGIs too");
+
+/**
+ * agic_uniprocessor() - Whether there is one CPU only, which all interrupts then target.
+ * @gic: the GIC
+ *
+ * Return: true if so. GICD_ITARGETSR is RAZ/WI in such a GIC (section 4.3.12).
+ */
+bool agic_uniprocessor(const struct armature_gic *gic)
+{
+	return gic->config.nr_cpus == 1;
+}
+
 /*
  * SGIs are edge-triggered and start enabled, the rest is level-sensitive and disabled; all are
  * Group 0, priority 0, inactive. Inputs keep their level.
  */
-void agic_reset_irq(struct armature_gic *gic, struct irq *irq, unsigned int intid, uint8_t targets)
+static void reset_irq(struct irq *irq, unsigned int intid, uint64_t targets)
 {
 	bool sgi = intid < AGIC_NR_SGIS;
 
@@ -56,7 +69,7 @@ static void reset_cpu(struct armature_gic *gic, unsigned int cpu)
 	unsigned int intid;
 
 	for (intid = 0; intid < AGIC_NR_PRIVATE; intid++)
-		agic_reset_irq(gic, &c->private[intid], intid, 1u << cpu);
+		reset_irq(&c->private[intid], intid, agic_cpu_bit(cpu));
 	c->ctlr = 0;
 	c->pmr = 0;
 	c->bpr[0] = AGIC_BPR_MIN;
@@ -67,6 +80,7 @@ static void reset_cpu(struct armature_gic *gic, unsigned int cpu)
 
 static void reset(struct armature_gic *gic)
 {
+	uint64_t targets = agic_uniprocessor(gic) ? gic->all_cpus : 0;
 	unsigned int i;
 
 	agic_irq_forget_ready(gic);
@@ -74,12 +88,12 @@ static void reset(struct armature_gic *gic)
 	for (i = 0; i < gic->config.nr_cpus; i++)
 		reset_cpu(gic, i);
 	for (i = 0; i < AGIC_NR_SPIS; i++)
-		agic_reset_irq(gic, &gic->spi[i], AGIC_NR_PRIVATE + i, 0);
+		reset_irq(&gic->spi[i], AGIC_NR_PRIVATE + i, targets);
 }
 
 static bool config_valid(const struct armature_gic_config *config)
 {
-	if (config->nr_cpus < 1 || config->nr_cpus > ARMATURE_GIC_MAX_CPUS || !config->set_pin)
+	if (config->nr_cpus < 1 || config->nr_cpus > AGIC_MAX_CPUS || !config->set_pin)
 		return false;
 	if (config->nr_irqs == ARMATURE_GIC_MAX_IRQS)
 		return true;
@@ -87,7 +101,16 @@ static bool config_valid(const struct armature_gic_config *config)
 	       config->nr_irqs % 32 == 0;
 }
 
-int armature_gic_create(const struct armature_gic_config *config, struct armature_gic **gic)
+/**
+ * agic_create() - Make a GIC of up to AGIC_MAX_CPUS CPUs.
+ * @config: as for armature_gic_create()
+ * @gic:    receives the GIC
+ *
+ * The registers of a GICv2 cannot name a CPU beyond ARMATURE_GIC_MAX_CPUS; all else can.
+ *
+ * Return: as armature_gic_create().
+ */
+int agic_create(const struct armature_gic_config *config, struct armature_gic **gic)
 {
 	struct armature_gic *g;
 	int err;
@@ -103,10 +126,15 @@ int armature_gic_create(const struct armature_gic_config *config, struct armatur
 		return -err;
 	}
 	g->config = *config;
-	g->all_cpus = (1u << config->nr_cpus) - 1;
+	g->all_cpus = UINT64_MAX >> (AGIC_MAX_CPUS - config->nr_cpus);
 	reset(g);
 	*gic = g;
 	return 0;
+}
+
+int armature_gic_create(const struct armature_gic_config *config, struct armature_gic **gic)
+{
+	return config->nr_cpus > ARMATURE_GIC_MAX_CPUS ? -EINVAL : agic_create(config, gic);
 }
 
 void armature_gic_destroy(struct armature_gic *gic)

@@ -16,6 +16,12 @@
 #include <pthread.h>
 #include <armature/gic.h>
 
+/*
+ * A set of CPUs is a uint64_t in which bit n stands for CPU n. That is the one limit on their
+ * number outside dist.c, whose registers have room for fewer (ARMATURE_GIC_MAX_CPUS).
+ */
+#define AGIC_MAX_CPUS 64
+
 #define AGIC_NR_SGIS     16
 #define AGIC_NR_PRIVATE  32 /* SGIs and PPIs */
 #define AGIC_NR_SPIS     (ARMATURE_GIC_MAX_IRQS - AGIC_NR_PRIVATE)
@@ -45,42 +51,43 @@
 
 /**
  * struct irq - One interrupt of any kind. SGIs and PPIs have one for each CPU.
- * @intid:    its number
- * @priority: GICD_IPRIORITYR
- * @targets:  GICD_ITARGETSR; of a private interrupt, the CPU it belongs to
- * @sources:  an SGI's pending state: the CPUs that sent it; 0 for others
- * @enabled:  GICD_ISENABLER
- * @group:    GICD_IGROUPR, 0 or 1
- * @edge:     GICD_ICFGR; always set for an SGI
- * @line:     level of its input; false for an SGI
- * @latch:    pending by an edge or by a write of GICD_ISPENDR; false for an SGI
- * @active:   GICD_ISACTIVER
+ * @targets:     the CPUs that it may be signalled to: GICD_ITARGETSR; of a private interrupt, the
+ *               CPU it belongs to; with one CPU, that CPU
  * @ready_cpus:  the CPUs in whose ready sets it is,
  * @ready_level: at this level,
  * @ready_group: in this group's set
+ * @intid:       its number
+ * @sources:     a GICv2 SGI's pending state: the CPUs that sent it; 0 for others
+ * @priority:    GICD_IPRIORITYR
+ * @group:       GICD_IGROUPR, 0 or 1
+ * @enabled:     GICD_ISENABLER
+ * @edge:        GICD_ICFGR; always set for an SGI
+ * @line:        level of its input; false for an SGI
+ * @latch:       pending by an edge or by a write of GICD_ISPENDR; false for a GICv2 SGI
+ * @active:      GICD_ISACTIVER
  */
 struct irq {
-	uint16_t intid;
-	uint8_t priority;
-	uint8_t targets;
+	uint64_t targets;
+	uint64_t ready_cpus;
+	uint8_t ready_level;
+	uint8_t ready_group;
 	uint8_t sources;
-	bool enabled;
+	uint8_t priority;
+	uint32_t intid;
 	uint8_t group;
+	bool enabled;
 	bool edge;
 	bool line;
 	bool latch;
 	bool active;
-	uint8_t ready_cpus;
-	uint8_t ready_level;
-	uint8_t ready_group;
 };
 
 #define AGIC_WORD_BITS 64
 #define AGIC_NR_WORDS  ((ARMATURE_GIC_MAX_IRQS + AGIC_WORD_BITS - 1) / AGIC_WORD_BITS)
 
 /**
- * struct ready - The interrupts of one group that could be signalled to one CPU: pending, not
- * active, enabled, targeting it.
+ * struct ready - What could be signalled to one CPU: the interrupts of one group that are pending,
+ *                not active, enabled, and target it.
  * @levels: bit n: words[n] is not 0
  * @words:  of each priority level; bit n: bits[level][n] is not 0
  * @bits:   of each priority level; the set itself, by INTID
@@ -89,7 +96,7 @@ struct irq {
  */
 struct ready {
 	uint32_t levels;
-	uint16_t words[AGIC_NR_LEVELS];
+	uint64_t words[AGIC_NR_LEVELS];
 	uint64_t bits[AGIC_NR_LEVELS][AGIC_NR_WORDS];
 };
 
@@ -117,21 +124,39 @@ struct cpu_if {
  * struct armature_gic - A GIC.
  * @lock:     guards all that follows, except @config and @all_cpus, which never change
  * @config:   what it was made with
- * @all_cpus: a bit for each CPU that exists
- * @ctlr:     GICD_CTLR
+ * @all_cpus: the CPUs that exist
  * @dirty:    the CPUs whose pins may have to change before the lock is released
+ * @ctlr:     GICD_CTLR
  * @spi:      shared interrupts; those beyond the configured number are never touched
  * @cpu:      CPU interfaces
  */
 struct armature_gic {
 	pthread_mutex_t lock;
 	struct armature_gic_config config;
-	uint8_t all_cpus;
+	uint64_t all_cpus;
+	uint64_t dirty;
 	uint32_t ctlr;
-	uint8_t dirty;
 	struct irq spi[AGIC_NR_SPIS];
 	struct cpu_if cpu[];
 };
+
+/* The set of one CPU. */
+static inline uint64_t agic_cpu_bit(unsigned int cpu)
+{
+	return UINT64_C(1) << cpu;
+}
+
+/* The first CPU of a set that is not empty, */
+static inline unsigned int agic_first_cpu(uint64_t cpus)
+{
+	return __builtin_ctzll(cpus);
+}
+
+/* and the set without it. */
+static inline uint64_t agic_other_cpus(uint64_t cpus)
+{
+	return cpus & (cpus - 1);
+}
 
 /* irq.c */
 struct irq *agic_irq(struct armature_gic *gic, unsigned int cpu, unsigned int intid);
@@ -139,7 +164,7 @@ bool agic_irq_pending(const struct irq *irq);
 void agic_irq_changed(struct armature_gic *gic, struct irq *irq);
 void agic_irq_forget_ready(struct armature_gic *gic);
 void agic_irq_send_sgi(struct armature_gic *gic, unsigned int from, unsigned int intid,
-		       unsigned int to);
+		       uint64_t to);
 struct irq *agic_highest_pending(struct armature_gic *gic, unsigned int cpu);
 bool agic_enabled_at_cpu(const struct cpu_if *c, const struct irq *irq);
 bool agic_priority_suffices(const struct cpu_if *c, const struct irq *irq);
@@ -148,6 +173,7 @@ uint8_t agic_running_priority(const struct cpu_if *c);
 void agic_update_pins(struct armature_gic *gic);
 
 /* gic.c */
-void agic_reset_irq(struct armature_gic *gic, struct irq *irq, unsigned int intid, uint8_t targets);
+int agic_create(const struct armature_gic_config *config, struct armature_gic **gic);
+bool agic_uniprocessor(const struct armature_gic *gic);
 
 #endif

@@ -19,6 +19,8 @@
  * @gic:   the GIC
  * @cpu:   the CPU
  * @intid: below the configured number
+ *
+ * Return: the CPU's own SGI or PPI, or the SPI that all CPUs share.
  */
 struct irq *agic_irq(struct armature_gic *gic, unsigned int cpu, unsigned int intid)
 {
@@ -31,26 +33,20 @@ struct irq *agic_irq(struct armature_gic *gic, unsigned int cpu, unsigned int in
  * agic_irq_pending() - Whether an interrupt's state includes pending.
  * @irq: the interrupt
  *
- * A level-sensitive interrupt is pending while its input is asserted or its latch is set; an
- * edge-triggered one while its latch is; an SGI while a source is (section 4.3.8).
+ * Return: true for a level-sensitive interrupt while its input is asserted or its latch is set; for
+ * an edge-triggered one while its latch is; for an SGI while a source is (section 4.3.8).
  */
 bool agic_irq_pending(const struct irq *irq)
 {
 	return irq->sources || irq->latch || (irq->line && !irq->edge);
 }
 
-/* A uniprocessor's interrupts all target the one processor (section 4.3.12). */
-static uint8_t route(const struct armature_gic *gic, const struct irq *irq)
-{
-	return gic->config.nr_cpus == 1 ? gic->all_cpus : irq->targets;
-}
-
 static void ready_add(struct ready *ready, unsigned int level, unsigned int intid)
 {
 	unsigned int word = intid / AGIC_WORD_BITS;
 
-	ready->bits[level][word] |= 1ull << intid % AGIC_WORD_BITS;
-	ready->words[level] |= 1u << word;
+	ready->bits[level][word] |= UINT64_C(1) << intid % AGIC_WORD_BITS;
+	ready->words[level] |= UINT64_C(1) << word;
 	ready->levels |= 1u << level;
 }
 
@@ -58,9 +54,9 @@ static void ready_remove(struct ready *ready, unsigned int level, unsigned int i
 {
 	unsigned int word = intid / AGIC_WORD_BITS;
 
-	ready->bits[level][word] &= ~(1ull << intid % AGIC_WORD_BITS);
+	ready->bits[level][word] &= ~(UINT64_C(1) << intid % AGIC_WORD_BITS);
 	if (!ready->bits[level][word])
-		ready->words[level] &= ~(1u << word);
+		ready->words[level] &= ~(UINT64_C(1) << word);
 	if (!ready->words[level])
 		ready->levels &= ~(1u << level);
 }
@@ -73,7 +69,7 @@ static unsigned int ready_first(const struct ready *ready)
 	if (!ready->levels)
 		return AGIC_INTID_NONE;
 	level = __builtin_ctz(ready->levels);
-	word = __builtin_ctz(ready->words[level]);
+	word = __builtin_ctzll(ready->words[level]);
 	return word * AGIC_WORD_BITS + __builtin_ctzll(ready->bits[level][word]);
 }
 
@@ -85,21 +81,21 @@ static unsigned int ready_first(const struct ready *ready)
 void agic_irq_changed(struct armature_gic *gic, struct irq *irq)
 {
 	uint8_t level = irq->priority >> AGIC_PRIO_SHIFT;
-	uint8_t cpus = 0;
-	uint8_t left;
+	uint64_t cpus = 0;
+	uint64_t left;
 
 	if (irq->enabled && !irq->active && agic_irq_pending(irq))
-		cpus = route(gic, irq);
+		cpus = irq->targets;
 	if (cpus == irq->ready_cpus &&
 	    (!cpus || (level == irq->ready_level && irq->group == irq->ready_group)))
 		return;
 
 	gic->dirty |= cpus | irq->ready_cpus;
-	for (left = irq->ready_cpus; left; left &= left - 1)
-		ready_remove(&gic->cpu[__builtin_ctz(left)].ready[irq->ready_group],
+	for (left = irq->ready_cpus; left; left = agic_other_cpus(left))
+		ready_remove(&gic->cpu[agic_first_cpu(left)].ready[irq->ready_group],
 			     irq->ready_level, irq->intid);
-	for (left = cpus; left; left &= left - 1)
-		ready_add(&gic->cpu[__builtin_ctz(left)].ready[irq->group], level, irq->intid);
+	for (left = cpus; left; left = agic_other_cpus(left))
+		ready_add(&gic->cpu[agic_first_cpu(left)].ready[irq->group], level, irq->intid);
 	irq->ready_cpus = cpus;
 	irq->ready_level = level;
 	irq->ready_group = irq->group;
@@ -108,19 +104,18 @@ void agic_irq_changed(struct armature_gic *gic, struct irq *irq)
 /**
  * agic_irq_send_sgi() - Make an SGI pending (section 4.3.15).
  * @gic:   the GIC
- * @from:  the CPU that sends it
+ * @from:  the CPU that sends it, below ARMATURE_GIC_MAX_CPUS
  * @intid: 0 to 15
- * @to:    a bit for each CPU that receives it; those that do not exist are ignored
+ * @to:    the CPUs that receive it; those that do not exist are ignored
  */
-void agic_irq_send_sgi(struct armature_gic *gic, unsigned int from, unsigned int intid,
-		       unsigned int to)
+void agic_irq_send_sgi(struct armature_gic *gic, unsigned int from, unsigned int intid, uint64_t to)
 {
-	unsigned int left;
+	uint64_t left;
 
-	for (left = to & gic->all_cpus; left; left &= left - 1) {
-		struct irq *irq = agic_irq(gic, __builtin_ctz(left), intid);
+	for (left = to & gic->all_cpus; left; left = agic_other_cpus(left)) {
+		struct irq *irq = agic_irq(gic, agic_first_cpu(left), intid);
 
-		irq->sources |= 1u << from;
+		irq->sources |= agic_cpu_bit(from);
 		agic_irq_changed(gic, irq);
 	}
 }
@@ -158,6 +153,8 @@ struct irq *agic_highest_pending(struct armature_gic *gic, unsigned int cpu)
  * agic_enabled_at_cpu() - Whether GICC_CTLR enables the group of an interrupt.
  * @c:   the CPU interface
  * @irq: the interrupt
+ *
+ * Return: true if so (section 4.4.1).
  */
 bool agic_enabled_at_cpu(const struct cpu_if *c, const struct irq *irq)
 {
@@ -165,13 +162,12 @@ bool agic_enabled_at_cpu(const struct cpu_if *c, const struct irq *irq)
 }
 
 /**
- * agic_group_mask() - The bits of a priority that are the group priority: GIC_PriorityMask() of
- * section 3.7; sections 3.3.3 and 3.5.
+ * agic_group_mask() - GIC_PriorityMask() of section 3.7: which bits are the group priority.
  * @c:   the CPU interface
  * @irq: the interrupt whose group decides which binary point counts
  *
- * A binary point n in GICC_BPR leaves bits [7:n+1]; one in GICC_ABPR, which counts for Group 1
- * while CBPR is 0, leaves bits [7:n].
+ * Return: the mask. A binary point n in GICC_BPR leaves bits [7:n+1]; one in GICC_ABPR, which
+ * counts for Group 1 while CBPR is 0, leaves bits [7:n] (sections 3.3.3 and 3.5).
  */
 uint8_t agic_group_mask(const struct cpu_if *c, const struct irq *irq)
 {
@@ -181,9 +177,11 @@ uint8_t agic_group_mask(const struct cpu_if *c, const struct irq *irq)
 }
 
 /**
- * agic_running_priority() - The group priority of the most urgent active interrupt that had no
- * priority drop yet, or the idle priority.
+ * agic_running_priority() - The running priority of a CPU interface (section 4.4.6).
  * @c: the CPU interface
+ *
+ * Return: the group priority of the most urgent active interrupt that had no priority drop yet, or
+ * the idle priority.
  */
 uint8_t agic_running_priority(const struct cpu_if *c)
 {
@@ -195,10 +193,12 @@ uint8_t agic_running_priority(const struct cpu_if *c)
 }
 
 /**
- * agic_priority_suffices() - Whether a pending interrupt passes the priority mask, and preempts
- * what is running (sections 3.3.1 to 3.3.3).
+ * agic_priority_suffices() - Whether a pending interrupt is urgent enough to be signalled.
  * @c:   the CPU interface
  * @irq: the interrupt
+ *
+ * Return: true if it passes the priority mask and preempts what is running (sections 3.3.1 to
+ * 3.3.3).
  */
 bool agic_priority_suffices(const struct cpu_if *c, const struct irq *irq)
 {
@@ -235,8 +235,8 @@ static void drive_pin(struct armature_gic *gic, unsigned int cpu, enum armature_
  */
 void agic_update_pins(struct armature_gic *gic)
 {
-	for (; gic->dirty; gic->dirty &= gic->dirty - 1) {
-		unsigned int cpu = __builtin_ctz(gic->dirty);
+	for (; gic->dirty; gic->dirty = agic_other_cpus(gic->dirty)) {
+		unsigned int cpu = agic_first_cpu(gic->dirty);
 		int pin = wanted_pin(gic, cpu);
 
 		drive_pin(gic, cpu, ARMATURE_GIC_IRQ, pin == ARMATURE_GIC_IRQ);

@@ -7,7 +7,8 @@
  *			its 32 private interrupts				32 words
  *	each SPI	the interrupt						1 word
  *
- * An interrupt is four bytes: flags, priority, targets, sources.
+ * An interrupt is four bytes: flags, priority, targets, sources. A byte is enough for a set of CPUs
+ * of a GICv2.
  *
  * A buffer is checked as a whole before anything changes, so that restoring a bad one changes
  * nothing, and what comes from a good one is a state that the GIC could have reached by itself.
@@ -68,7 +69,7 @@ static uint32_t pack_irq(const struct irq *irq)
 			 (irq->edge ? FLAG_EDGE : 0) | (irq->line ? FLAG_LINE : 0) |
 			 (irq->latch ? FLAG_LATCH : 0) | (irq->active ? FLAG_ACTIVE : 0);
 
-	return flags | irq->priority << 8 | irq->targets << TARGETS_SHIFT |
+	return flags | irq->priority << 8 | (uint32_t)irq->targets << TARGETS_SHIFT |
 	       (uint32_t)irq->sources << SOURCES_SHIFT;
 }
 
@@ -81,8 +82,13 @@ static void unpack_irq(struct irq *irq, uint32_t word)
 	irq->latch = word & FLAG_LATCH;
 	irq->active = word & FLAG_ACTIVE;
 	irq->priority = word >> 8;
-	irq->targets = word >> TARGETS_SHIFT;
+	irq->targets = (uint8_t)(word >> TARGETS_SHIFT);
 	irq->sources = word >> SOURCES_SHIFT;
+}
+
+static bool targets_fixed(const struct armature_gic *gic, const struct irq *irq)
+{
+	return irq->intid < AGIC_NR_PRIVATE || agic_uniprocessor(gic);
 }
 
 /* Whether an interrupt could be in a state: @irq says which one it is. */
@@ -93,8 +99,7 @@ static bool irq_valid(const struct armature_gic *gic, const struct irq *irq, uin
 	unpack_irq(&new, word);
 	if (word & 0xff & ~FLAG_ALL || new.priority & ~AGIC_PRIO_MASK)
 		return false;
-	if (irq->intid < AGIC_NR_PRIVATE ? new.targets != irq->targets
-					 : new.targets & ~gic->all_cpus)
+	if (targets_fixed(gic, irq) ? new.targets != irq->targets : new.targets & ~gic->all_cpus)
 		return false;
 	if (irq->intid >= AGIC_NR_SGIS)
 		return !new.sources;

@@ -2,8 +2,10 @@
 /*
  * libarmature inside: the objects behind the descriptors, and who may touch what.
  *
- *     descriptor ──> struct object ──> struct vm ──> struct vcpu (one for each CREATE_VCPU)
- *        fd.c                            vm.c           vcpu.c, run.c
+ *     descriptor ──> struct object ──> struct vm ─┬─> struct vcpu (one for each CREATE_VCPU)
+ *        fd.c                            vm.c     │      vcpu.c, run.c
+ *                                                 └─> struct device (one for each CREATE_DEVICE)
+ *                                                        device.c
  *
  * Terms: a request is what ioctl(2) calls its second argument; a handler serves one request of one
  * kind of descriptor; "the field" is run->s.regs.device_irq_level, which the VMM reads.
@@ -12,7 +14,7 @@
  *
  *     vcpu->lock            one KVM request at a time on a vCPU (held for a whole KVM_RUN)
  *       vm->slots_lock      memslots and the dirty log
- *         vm->lock          vCPU list, PSCI power states, firmware registers
+ *         vm->lock          vCPU list, devices, the sink, PSCI power states, firmware registers
  *           machine.lock    stop protocol (vm.c); conditions machine.passed, vm->resumed
  *             fd table      fd.c, a leaf
  *
@@ -20,7 +22,7 @@
  *  - The architectural state of a vCPU (struct cpu) is touched only by the thread that holds
  *    vcpu->lock, or by one that has stopped the machine with vm_stop().
  *  - Errors are negative errno; armature_ioctl() alone turns them into -1 and errno.
- *  - A vCPU lives as long as its VM, a VM as long as any descriptor of it or of its vCPUs.
+ *  - vCPUs and devices live as long as their VM, a VM as long as any descriptor of it or of those.
  */
 #ifndef KVM_KVM_H
 #define KVM_KVM_H
@@ -43,7 +45,7 @@
 
 /* ---- fd.c: descriptors ---- */
 
-enum object_kind { OBJECT_SYSTEM, OBJECT_VM, OBJECT_VCPU };
+enum object_kind { OBJECT_SYSTEM, OBJECT_VM, OBJECT_VCPU, OBJECT_DEVICE };
 
 /* What a descriptor stands for. Embedded in the thing itself. */
 struct object {
@@ -102,6 +104,9 @@ struct request {
 	long (*handle)(void *owner, void *arg, unsigned long raw);
 };
 
+/** request_find() - The row of @nr, or NULL. */
+const struct request *request_find(const struct request *table, size_t rows, unsigned int nr);
+
 /** request_dispatch() - Find the row of @nr and serve it; -EINVAL when there is none. */
 long request_dispatch(const struct request *table, size_t rows, unsigned int nr, void *owner,
 		      unsigned long raw);
@@ -118,18 +123,69 @@ struct memslot {
 	_Atomic uint64_t *dirty;
 };
 
-/* ---- user_irq.c: levels of in-kernel devices, for an interrupt controller in user space ---- */
+/* ---- lines.c: the output lines of in-kernel devices, and the one sink that they feed ---- */
 
 struct vcpu;
+struct vm;
+struct device_type;
+struct device;
 
-/* A device output that is published in the field. */
+/* An output of a device that each vCPU has. */
 struct device_line {
-	uint64_t bit;
-	/* A level device: its level now. NULL for an edge device, see user_irq_edge(). */
+	uint64_t bit; /* of the field, where user_irq.c publishes it */
+	/* A level device: its level now. NULL for an edge device, see device_line_edge(). */
 	bool (*level)(struct vcpu *vcpu);
 };
 
 #define MAX_DEVICE_LINES 8
+
+/**
+ * struct irq_sink - Where the lines of a VM's devices go: one for each kind of irqchip.
+ * @level:      the level of @line of @vcpu is another than was last told (at first: low). Whenever
+ *              the lines are looked at, on @vcpu's thread; NULL for a sink that looks by itself
+ * @edge:       edge device @line of @vcpu fires; any thread
+ * @must_exit:  KVM_RUN must return before the guest is entered (again); NULL: never
+ * @update_run: KVM_RUN returns; NULL: there is nothing to publish
+ */
+struct irq_sink {
+	void (*level)(struct vcpu *vcpu, unsigned int line, bool level);
+	void (*edge)(struct vcpu *vcpu, unsigned int line);
+	bool (*must_exit)(struct vcpu *vcpu);
+	void (*update_run)(struct vcpu *vcpu);
+};
+
+/** device_lines_init() - Give a new VM its devices' lines, and the sink of user_irq.c. */
+void device_lines_init(struct vm *vm);
+
+/**
+ * vm_set_irqchip() - An interrupt controller was made inside the KVM.
+ * @vm:   the VM
+ * @sink: what takes its devices' lines from now on
+ * @rows: the system registers that it brings along, or NULL
+ *
+ * Return: 0; -EEXIST if there is one already; -EBUSY after a vCPU has run; -EINVAL for rows that
+ * machine_add_sysregs() refuses.
+ */
+int vm_set_irqchip(struct vm *vm, const struct irq_sink *sink, const struct sysreg_rows *rows);
+
+/**
+ * device_lines_must_exit() - Look at the lines of @vcpu, whose levels may have changed.
+ * @vcpu: the vCPU, on its thread
+ *
+ * To be asked before each guest entry, before a sleep, and when a device's output may have changed.
+ * Pins of the vCPU may change in it.
+ *
+ * Return: true if KVM_RUN must return before the guest is entered (again).
+ */
+bool device_lines_must_exit(struct vcpu *vcpu);
+
+/** device_lines_update_run() - On every return of KVM_RUN. */
+void device_lines_update_run(struct vcpu *vcpu);
+
+/** device_line_edge() - Edge device @line of @vcpu fires. Any thread. */
+void device_line_edge(struct vcpu *vcpu, unsigned int line);
+
+/* ---- user_irq.c: the sink for an interrupt controller in user space ---- */
 
 /** user_irq_should_notify() - Some line differs from what was last published. */
 bool user_irq_should_notify(struct vcpu *vcpu);
@@ -137,7 +193,7 @@ bool user_irq_should_notify(struct vcpu *vcpu);
 /** user_irq_update_run() - Publish all lines; on every return to user space. */
 void user_irq_update_run(struct vcpu *vcpu);
 
-/** user_irq_edge() - Edge device @line of @vcpu fires. Any thread. */
+/** user_irq_edge() - Count an edge of @line of @vcpu, to be shown in one return. Any thread. */
 void user_irq_edge(struct vcpu *vcpu, unsigned int line);
 
 /* ---- clock.c: the thread that watches what the guest cannot ---- */
@@ -174,7 +230,7 @@ struct firmware {
 
 struct vm {
 	struct object object;
-	_Atomic unsigned int refs; /* descriptors of the VM and of its vCPUs */
+	_Atomic unsigned int refs; /* descriptors of the VM, of its vCPUs and devices */
 	struct machine machine;
 
 	pthread_mutex_t lock;
@@ -195,6 +251,10 @@ struct vm {
 	struct clock clock;
 	struct device_line lines[MAX_DEVICE_LINES];
 	unsigned int nr_lines;
+	const struct device_type *const *device_types; /* what KVM_CREATE_DEVICE makes; NULL ends */
+	struct device *devices;                        /* under lock */
+
+	const struct irq_sink *_Atomic sink; /* written under lock, before a vCPU has run */
 };
 
 long vm_create(unsigned long type);
@@ -276,6 +336,7 @@ struct vcpu {
 	bool abort_pending; /* an external abort, which takes the place of that MMIO's completion */
 	uint64_t spsr_abt, spsr_und, spsr_irq, spsr_fiq; /* AArch32's; only ONE_REG sees them */
 	unsigned int spins;                              /* WFE in a row */
+	uint32_t told_levels; /* bit n: line n was high when the sink was last told (lines.c) */
 
 	uint64_t stats[NR_VCPU_STATS];
 	struct stats_file *stats_file; /* NULL: nobody has asked */
@@ -296,8 +357,8 @@ struct vcpu {
 	_Atomic uint32_t in_guest;
 	_Atomic uint32_t runs; /* counts KVM_RUNs */
 	_Atomic uint32_t sleeping;
-	_Atomic uint64_t deadline; /* when the clock thread must kick */
-	_Atomic uint32_t edges[MAX_DEVICE_LINES];
+	_Atomic uint64_t deadline;                /* when the clock thread must kick */
+	_Atomic uint32_t edges[MAX_DEVICE_LINES]; /* not yet shown: user_irq.c */
 };
 
 long vcpu_create(struct vm *vm, unsigned long id);
@@ -372,9 +433,87 @@ extern const size_t firmware_nr_regs;
 #define KVM_PSCI_1_0 PSCI_VERSION(1, 0)
 #define KVM_PSCI_1_1 PSCI_VERSION(1, 1)
 
-/* attr.c: attributes of a vCPU */
-long attr_set(struct vcpu *vcpu, const struct kvm_device_attr *a);
-long attr_get(struct vcpu *vcpu, const struct kvm_device_attr *a);
-long attr_has(struct vcpu *vcpu, const struct kvm_device_attr *a);
+/* ---- attr.c: attributes of devices and of vCPUs ---- */
+
+/**
+ * struct attr - One attribute, or several in a row.
+ * @group: KVM_DEV_*_GRP_* or KVM_ARM_VCPU_*_CTRL
+ * @first: ATTR(a) for one attribute, ATTRS(a, b) for a range, both ends included, ATTR_ANY for all
+ * @last:  not below @first, except in ATTR_END
+ * @set:   KVM_SET_DEVICE_ATTR: 0 or -errno; @owner is the device, or the vCPU
+ * @get:   KVM_GET_DEVICE_ATTR: likewise; it writes to @a->addr in the VMM's memory itself
+ * @has:   KVM_HAS_DEVICE_ATTR: 0 or -ENXIO; attr_is_there() for what always is
+ *
+ * In a table the first row that covers an attribute counts, and ATTR_END is last. What is NULL, and
+ * what no row covers, is -ENXIO.
+ */
+struct attr {
+	uint32_t group;
+	uint64_t first, last;
+	long (*set)(void *owner, const struct kvm_device_attr *a);
+	long (*get)(void *owner, const struct kvm_device_attr *a);
+	long (*has)(void *owner, const struct kvm_device_attr *a);
+};
+
+#define ATTR(a)     (a), (a)
+#define ATTRS(a, b) (a), (b)
+#define ATTR_ANY    0, UINT64_MAX
+#define ATTR_END                          \
+	{                                 \
+		0, 1, 0, NULL, NULL, NULL \
+	}
+
+/** attrs_set() / attrs_get() / attrs_has() - Serve KVM_*_DEVICE_ATTR from a table: 0 or -errno. */
+long attrs_set(const struct attr *table, void *owner, const struct kvm_device_attr *a);
+long attrs_get(const struct attr *table, void *owner, const struct kvm_device_attr *a);
+long attrs_has(const struct attr *table, void *owner, const struct kvm_device_attr *a);
+
+long attr_is_there(void *owner, const struct kvm_device_attr *a);
+
+extern const struct attr vcpu_attrs[];
+
+/* ---- device.c: devices inside the KVM ---- */
+
+struct device;
+
+/**
+ * struct device_type - A kind of device that KVM_CREATE_DEVICE makes.
+ * @nr:      KVM_DEV_TYPE_*
+ * @name:    of the memfd behind its descriptor
+ * @create:  a device is made: 0 or -errno; under vm->lock; may be NULL
+ * @destroy: it ends, with its VM or because its creation failed later; may be NULL
+ * @attrs:   its attributes; their functions get the struct device
+ */
+struct device_type {
+	uint32_t nr;
+	const char *name;
+	long (*create)(struct device *dev);
+	void (*destroy)(struct device *dev);
+	const struct attr *attrs;
+};
+
+struct device {
+	struct object object;
+	struct vm *vm;
+	const struct device_type *type;
+	void *state;         /* the type's */
+	struct device *next; /* of the VM's */
+};
+
+void devices_init(struct vm *vm);
+void devices_destroy(struct vm *vm);
+
+/**
+ * device_create() - KVM_CREATE_DEVICE.
+ * @vm: the VM
+ * @cd: the type and flags in, a descriptor out; with KVM_CREATE_DEVICE_TEST nothing is made
+ *
+ * Return: 0; -ENODEV for a type that is not there; what the type's create() returns; -ENOMEM,
+ * -EMFILE. Source: api.rst 4.79.
+ */
+long device_create(struct vm *vm, struct kvm_create_device *cd);
+
+/** device_request() - A request on a device's descriptor; -ENOTTY for what it does not know. */
+long device_request(struct device *dev, unsigned int nr, unsigned long arg);
 
 #endif

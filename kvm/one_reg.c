@@ -215,7 +215,7 @@ static const struct sysreg *system_find(struct vcpu *vcpu, uint64_t id)
 
 	if ((id & ~0xffffull) != fixed)
 		return NULL;
-	r = sysreg_find(id & 0xffff);
+	r = machine_sysreg(&vcpu->vm->machine, id & 0xffff);
 	if (!r || !(r->flags & SR_ONE_REG))
 		return NULL;
 	if ((r->flags & SR_PMU) && !(vcpu->cpu->features & CPU_FEATURE_PMU))
@@ -351,8 +351,21 @@ static void list_core(struct list *l)
 					    off);
 }
 
+static void list_system(struct vcpu *vcpu, struct list *l, const struct sysreg *r, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		uint64_t id = KVM_REG_ARM64 | KVM_REG_ARM64_SYSREG | KVM_REG_SIZE_U64 | r[i].enc;
+
+		if (system_find(vcpu, id) && !is_timer(id))
+			list_add(l, id);
+	}
+}
+
 static void list_all(struct vcpu *vcpu, struct list *l)
 {
+	const struct sysreg_rows *more = vcpu->vm->machine.sysregs;
 	const struct sysreg *r;
 	uint64_t ccsidr;
 	size_t i, n;
@@ -363,12 +376,9 @@ static void list_all(struct vcpu *vcpu, struct list *l)
 	for (i = 0; i < ARRAY_SIZE(timer_regs); i++)
 		list_add(l, timer_regs[i]);
 	r = sysreg_table(&n);
-	for (i = 0; i < n; i++) {
-		uint64_t id = KVM_REG_ARM64 | KVM_REG_ARM64_SYSREG | KVM_REG_SIZE_U64 | r[i].enc;
-
-		if (system_find(vcpu, id) && !is_timer(id))
-			list_add(l, id);
-	}
+	list_system(vcpu, l, r, n);
+	if (more)
+		list_system(vcpu, l, more->row, more->nr);
 	for (i = 0; i < CACHES; i++)
 		if (!sysreg_ccsidr(i, &ccsidr))
 			list_add(l, KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_DEMUX |

@@ -63,7 +63,7 @@ static void output_changed(struct cpu *cpu)
 	if (!atomic_load_explicit(&vcpu->in_guest, memory_order_relaxed))
 		return; /* a reset, or ONE_REG: the next entry looks */
 	vcpu_update_deadline(vcpu);
-	if (user_irq_should_notify(vcpu))
+	if (device_lines_must_exit(vcpu))
 		cpu_request(cpu, CPU_REQ_EXIT);
 	else
 		clock_watch(vcpu);
@@ -182,11 +182,11 @@ static bool has_request(struct vcpu *vcpu)
 	return signal_waits(vcpu) || (atomic_load(&vcpu->requests) & ~VCPU_REQ_SIGNAL);
 }
 
-/* As Linux: whatever PSTATE masks. */
+/* As Linux: whatever PSTATE masks. The lines come first: their sink may drive the pins. */
 static bool is_runnable(struct vcpu *vcpu)
 {
-	return (atomic_load(&vcpu->cpu->remote.pins) & PINS_OF_VMM) ||
-	       user_irq_should_notify(vcpu) || vcpu_stopped(vcpu);
+	return device_lines_must_exit(vcpu) ||
+	       (atomic_load(&vcpu->cpu->remote.pins) & PINS_OF_VMM) || vcpu_stopped(vcpu);
 }
 
 void vcpu_wfi(struct vcpu *vcpu)
@@ -399,7 +399,7 @@ static int run_loop(struct vcpu *vcpu)
 			ret = 1;
 			continue;
 		}
-		if (ret > 0 && user_irq_should_notify(vcpu))
+		if (ret > 0 && device_lines_must_exit(vcpu))
 			ret = interrupted(vcpu);
 		pmu_update_limit(cpu);
 		if (ret > 0)
@@ -418,7 +418,10 @@ static int check_first_run(struct vcpu *vcpu)
 	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3) && !vcpu->pmu_created)
 		return -EINVAL;
 	vcpu->has_run = true;
-	/* Under the lock: whoever sets a firmware register is done, or is refused. */
+	/*
+	 * Under the lock: whoever sets a firmware register or makes an interrupt controller
+	 * (vm_set_irqchip()) is done, or is refused.
+	 */
 	pthread_mutex_lock(&vcpu->vm->lock);
 	vcpu->vm->has_run = true;
 	pthread_mutex_unlock(&vcpu->vm->lock);
@@ -466,7 +469,7 @@ long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
 		ret = check_first_run(vcpu);
 	if (!ret)
 		ret = run_checked(vcpu, mask);
-	user_irq_update_run(vcpu);
+	device_lines_update_run(vcpu);
 	vcpu_stats_update(vcpu);
 	return ret;
 }

@@ -16,17 +16,24 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-long request_dispatch(const struct request *table, size_t rows, unsigned int nr, void *owner,
-		      unsigned long raw)
+const struct request *request_find(const struct request *table, size_t rows, unsigned int nr)
 {
 	const struct request *r;
-	_Alignas(16) unsigned char arg[REQ_ARG_MAX] = {0};
-	long ret;
 
 	for (r = table; r < table + rows; r++)
 		if (r->nr == nr)
-			break;
-	if (r == table + rows)
+			return r;
+	return NULL;
+}
+
+long request_dispatch(const struct request *table, size_t rows, unsigned int nr, void *owner,
+		      unsigned long raw)
+{
+	const struct request *r = request_find(table, rows, nr);
+	_Alignas(16) unsigned char arg[REQ_ARG_MAX] = {0};
+	long ret;
+
+	if (!r)
 		return -EINVAL;
 	if ((r->flags & REQ_IN) && copy_in(arg, raw, _IOC_SIZE(nr)))
 		return -EFAULT;
@@ -118,6 +125,9 @@ static long serve(struct object *o, unsigned int nr, unsigned long arg, uint64_t
 	case OBJECT_VCPU:
 		return vcpu_request((struct vcpu *)((char *)o - offsetof(struct vcpu, object)), nr,
 				    arg, mask);
+	case OBJECT_DEVICE:
+		return device_request(
+			(struct device *)((char *)o - offsetof(struct device, object)), nr, arg);
 	}
 	return -EINVAL;
 }

@@ -5,7 +5,9 @@
  *
  * The contract in two functions. user_irq_should_notify() is asked before each guest entry and
  * whenever a device's output may have changed: true forbids to enter, so every change that was
- * detected causes a return. user_irq_update_run() publishes on every return.
+ * detected causes a return. user_irq_update_run() publishes on every return. KVM_RUN (run.c) asks
+ * through the VM's sink (lines.c), which is this file's unless the VM has an interrupt controller
+ * inside the KVM.
  *
  * The comparison is with the field itself, which the VMM may write: a level device's bit says what
  * the VMM has seen. An edge device's bit is set in exactly one return for each edge; edges are

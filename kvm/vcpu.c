@@ -401,17 +401,17 @@ static long vcpu_reg_list(void *owner, void *arg, unsigned long raw)
 
 static long vcpu_set_attr(void *owner, void *arg, unsigned long raw)
 {
-	return attr_set(owner, arg);
+	return attrs_set(vcpu_attrs, owner, arg);
 }
 
 static long vcpu_get_attr(void *owner, void *arg, unsigned long raw)
 {
-	return attr_get(owner, arg);
+	return attrs_get(vcpu_attrs, owner, arg);
 }
 
 static long vcpu_has_attr(void *owner, void *arg, unsigned long raw)
 {
-	return attr_has(owner, arg);
+	return attrs_has(vcpu_attrs, owner, arg);
 }
 
 static long vcpu_finalize(void *owner, void *arg, unsigned long raw)

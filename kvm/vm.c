@@ -10,10 +10,8 @@
  * waits for vm->resumed.
  */
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "cpu/timer.h"
 #include "engine/engine.h"
 #include "kvm/kvm.h"
 
@@ -83,6 +81,7 @@ static void vm_destroy(struct vm *vm)
 	unsigned int i;
 
 	clock_stop(vm);
+	devices_destroy(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(vm->vcpus[i]);
 	engine_vm_destroy(&vm->machine);
@@ -105,28 +104,6 @@ static void vm_release(struct object *o)
 	vm_put((struct vm *)((char *)o - offsetof(struct vm, object)));
 }
 
-static bool vtimer_level(struct vcpu *vcpu)
-{
-	return timer_level(vcpu->cpu, TIMER_VIRT);
-}
-
-static bool ptimer_level(struct vcpu *vcpu)
-{
-	return timer_level(vcpu->cpu, TIMER_PHYS);
-}
-
-static bool pmu_line_level(struct vcpu *vcpu)
-{
-	return (vcpu->cpu->features & CPU_FEATURE_PMU) && pmu_level(vcpu->cpu);
-}
-
-/* The devices of version 1 of KVM_CAP_ARM_USER_IRQ. */
-static const struct device_line device_lines[] = {
-	{KVM_ARM_DEV_EL1_VTIMER, vtimer_level},
-	{KVM_ARM_DEV_EL1_PTIMER, ptimer_level},
-	{KVM_ARM_DEV_PMU, pmu_line_level},
-};
-
 static struct vm *vm_alloc(unsigned int ipa_bits)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
@@ -145,8 +122,8 @@ static struct vm *vm_alloc(unsigned int ipa_bits)
 	pthread_mutex_init(&vm->slots_lock, NULL);
 	pthread_cond_init(&vm->resumed, NULL);
 	firmware_init(&vm->fw);
-	memcpy(vm->lines, device_lines, sizeof(device_lines));
-	vm->nr_lines = ARRAY_SIZE(device_lines);
+	device_lines_init(vm);
+	devices_init(vm);
 	atomic_store(&vm->refs, 1);
 	vm->object.kind = OBJECT_VM;
 	vm->object.release = vm_release;
@@ -339,9 +316,9 @@ static long vm_no_irqchip(void *owner, void *arg, unsigned long raw)
 	return -ENXIO;
 }
 
-static long vm_no_device(void *owner, void *arg, unsigned long raw)
+static long vm_create_device(void *owner, void *arg, unsigned long raw)
 {
-	return -ENODEV;
+	return device_create(owner, arg);
 }
 
 static long vm_set_device_addr(void *owner, void *arg, unsigned long raw)
@@ -369,7 +346,7 @@ static const struct request vm_requests[] = {
 	{KVM_GET_DIRTY_LOG, REQ_IN, vm_get_dirty_log},
 	{KVM_ARM_PREFERRED_TARGET, REQ_OUT, vm_preferred_target},
 	{KVM_CREATE_IRQCHIP, 0, vm_no_irqchip},
-	{KVM_CREATE_DEVICE, REQ_IN, vm_no_device},
+	{KVM_CREATE_DEVICE, REQ_IN | REQ_OUT, vm_create_device},
 	{KVM_GET_STATS_FD, 0, vm_get_stats_fd},
 	{KVM_ARM_SET_DEVICE_ADDR, REQ_IN, vm_set_device_addr},
 };

@@ -53,9 +53,7 @@
  *
  * GICD_ITARGETSR:
  *	Bits of CPUs that do not exist are RAZ/WI; the first eight registers are read-only.
- *	With one CPU all SPIs go to it whatever their targets say, but the one implemented
- *	bit reads as written, as on Linux's vgic, where the specification has RAZ/WI: kvm-
- *	unit-tests wants that.
+ *	With one CPU all interrupts go to it and all the registers are RAZ/WI (section 4.3.12).
  *
  * GICD_SGIR:
  *	Filter 0b11 and an empty target list do nothing; NSATT is ignored.
@@ -103,7 +101,9 @@ extern "C" {
 #define ARMATURE_GIC_DIST_SIZE 0x1000
 #define ARMATURE_GIC_CPU_SIZE  0x2000
 
+/* A GICv2's registers have a byte for the set of an interrupt's CPUs (section 4.3.12). */
 #define ARMATURE_GIC_MAX_CPUS 8
+/* INTIDs 1020 to 1023 have special meanings (section 3.2.5). */
 #define ARMATURE_GIC_MAX_IRQS 1020
 
 struct armature_gic;
@@ -115,10 +115,10 @@ enum armature_gic_pin {
 
 /**
  * enum armature_gic_event - What a CPU interface did, for tracing and statistics.
- * @ARMATURE_GIC_ACK:        an interrupt was acknowledged (a read of GICC_IAR or GICC_AIAR that
- *                           returned an INTID below 1020)
+ * @ARMATURE_GIC_ACK:        an interrupt was acknowledged: a read of GICC_IAR or GICC_AIAR
+ *                           returned an INTID below 1020
  * @ARMATURE_GIC_EOI:        a write of GICC_EOIR or GICC_AEOIR with an INTID that exists; while
- * EOImode is 0 that deactivates too, without an event of its own
+ *                           EOImode is 0 that deactivates too, without an event of its own
  * @ARMATURE_GIC_DEACTIVATE: a write of GICC_DIR that deactivated an interrupt
  */
 enum armature_gic_event {
@@ -129,12 +129,12 @@ enum armature_gic_event {
 
 /**
  * struct armature_gic_config - What a GIC is made of.
- * @nr_cpus: number of CPU interfaces, 1 to 8
+ * @nr_cpus: number of CPU interfaces, 1 to ARMATURE_GIC_MAX_CPUS
  * @nr_irqs: number of INTIDs, with the 32 private ones: 32, 64, ... 992, or 1020. With 1020,
  *           GICD_TYPER says 1024, of which the last four are never interrupts.
  * @set_pin: a pin of a CPU changes its level; called only on a change, with the GIC's lock held
- * @event:   a CPU interface did something to interrupt @intid (without the source CPU); with the
- * lock held; may be NULL
+ * @event:   a CPU interface did something to interrupt @intid (an SGI's without the source CPU);
+ *           called with the GIC's lock held; may be NULL
  * @opaque:  handed to both
  *
  * All pins are low when the GIC is created.
@@ -241,9 +241,10 @@ ARMATURE_GIC_API void armature_gic_cpu_write(struct armature_gic *gic, unsigned 
 					     uint64_t offset, unsigned int size, uint64_t value);
 
 /**
- * armature_gic_state_size() - The size of a saved state in bytes; it depends on the configuration
- * only.
+ * armature_gic_state_size() - The size of a saved state in bytes.
  * @gic: the GIC
+ *
+ * Return: the size; it depends on the configuration only.
  */
 ARMATURE_GIC_API size_t armature_gic_state_size(const struct armature_gic *gic);
 
@@ -258,8 +259,7 @@ ARMATURE_GIC_API size_t armature_gic_state_size(const struct armature_gic *gic);
 ARMATURE_GIC_API int armature_gic_save(struct armature_gic *gic, void *buf, size_t size);
 
 /**
- * armature_gic_restore() - Restore what armature_gic_save() saved, and drive the pins as it
- * demands.
+ * armature_gic_restore() - Restore what armature_gic_save() saved, and drive the pins accordingly.
  * @gic:  a GIC of the same configuration as the saved one
  * @buf:  the saved state, trusted in nothing
  * @size: of @buf; armature_gic_state_size()
@@ -274,6 +274,8 @@ ARMATURE_GIC_API int armature_gic_restore(struct armature_gic *gic, const void *
  * @gic: the GIC
  * @cpu: whose, 0 to nr_cpus - 1; the pins of other CPUs are low
  * @pin: which
+ *
+ * Return: true if it is high.
  */
 ARMATURE_GIC_API bool armature_gic_pin(struct armature_gic *gic, unsigned int cpu,
 				       enum armature_gic_pin pin);

@@ -289,7 +289,7 @@ static uint32_t get_field(struct model *m, unsigned int cpu, unsigned int array,
 	case GICD_IPRIORITYR:
 		return m->priority[k][id];
 	case GICD_ITARGETSR:
-		return m->targets[k][id];
+		return m->nr_cpus == 1 ? 0 : m->targets[k][id];
 	case GICD_ICFGR:
 		return m->edge[k][id] ? 2 : 0;
 	}

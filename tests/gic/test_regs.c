@@ -384,7 +384,7 @@ static void target_registers(void **unused)
 	struct bench b;
 	unsigned int cpus, intid;
 
-	for (cpus = 1; cpus <= 8; cpus++) {
+	for (cpus = 2; cpus <= 8; cpus++) {
 		uint8_t all = (1u << cpus) - 1;
 
 		bench_make(&b, cpus, 1020);
@@ -405,6 +405,43 @@ static void target_registers(void **unused)
 				 0x0103020f & (all * 0x01010101u));
 		bench_free(&b);
 	}
+}
+
+/* Section 4.3.12: with one CPU all of GICD_ITARGETSR is RAZ/WI; all interrupts go to that CPU. */
+static void uniprocessor_targets(void **unused)
+{
+	struct bench b;
+	unsigned int intid;
+
+	bench_make(&b, 1, 1020);
+	assert_int_equal(dist_read(&b, 0, GICD_TYPER), 31);
+	for (intid = 0; intid < 1020; intid += 4) {
+		assert_int_equal(dist_read(&b, 0, GICD_ITARGETSR + intid), 0);
+		dist_write(&b, 0, GICD_ITARGETSR + intid, ~0u);
+		assert_int_equal(dist_read(&b, 0, GICD_ITARGETSR + intid), 0);
+		dist_write8(&b, 0, GICD_ITARGETSR + intid + 1, intid % 8 ? 0 : 1);
+		assert_int_equal(dist_read8(&b, 0, GICD_ITARGETSR + intid + 1), 0);
+	}
+	bench_enable(&b);
+	for (intid = 32; intid < 1020; intid++) {
+		set_line(&b, 0, intid, true);
+		assert_int_equal(cpu_read(&b, 0, GICC_IAR), intid);
+		set_line(&b, 0, intid, false);
+		cpu_write(&b, 0, GICC_EOIR, intid);
+	}
+	/* SGIs: to the CPU itself, by its bit or by the filter. There is no other CPU. */
+	dist_write(&b, 0, GICD_SGIR, 0xfe << 16 | 3);
+	dist_write(&b, 0, GICD_SGIR, 1 << 24 | 3);
+	assert_int_equal(cpu_read(&b, 0, GICC_IAR), SPURIOUS);
+	dist_write(&b, 0, GICD_SGIR, 0x01 << 16 | 3);
+	dist_write(&b, 0, GICD_SGIR, 2 << 24 | 4);
+	dist_write8(&b, 0, GICD_SPENDSGIR + 5, 0xfe);
+	assert_int_equal(cpu_read(&b, 0, GICC_IAR), 3);
+	cpu_write(&b, 0, GICC_EOIR, 3);
+	assert_int_equal(cpu_read(&b, 0, GICC_IAR), 4);
+	cpu_write(&b, 0, GICC_EOIR, 4);
+	assert_int_equal(cpu_read(&b, 0, GICC_IAR), SPURIOUS);
+	bench_free(&b);
 }
 
 static void config_registers(void **unused)
@@ -505,7 +542,8 @@ static void probing_guest(void **unused)
 	unsigned int cpus, irqs;
 
 	for (cpus = 1; cpus <= 8; cpus++) {
-		uint32_t mask = ((1u << cpus) - 1) * 0x01010101;
+		/* With one CPU there are no targets to choose. */
+		uint32_t mask = cpus == 1 ? 0 : ((1u << cpus) - 1) * 0x01010101;
 		uint32_t spi32 = GICD_ITARGETSR + 32;
 
 		bench_make(&b, cpus, 288);
@@ -541,6 +579,7 @@ int main(void)
 		cmocka_unit_test(group_registers),
 		cmocka_unit_test(priority_registers),
 		cmocka_unit_test(target_registers),
+		cmocka_unit_test(uniprocessor_targets),
 		cmocka_unit_test(config_registers),
 		cmocka_unit_test(sgi_pending_registers),
 		cmocka_unit_test(interface_registers),

@@ -123,6 +123,27 @@ static void impossible_states(void **unused)
 	end(&s);
 }
 
+/* With one CPU an SPI's target is that CPU, whatever was written: no other state is one. */
+static void uniprocessor_targets(void **unused)
+{
+	uint8_t state[4 * (5 + 4 + 32 + 32)];
+	uint8_t *target = state + sizeof(state) - 4 * (64 - 40) + 2;
+	struct bench b;
+
+	bench_make(&b, 1, 64);
+	bench_enable(&b);
+	dist_write8(&b, 0, GICD_ITARGETSR + 40, 0);
+	assert_int_equal(armature_gic_save(b.gic, state, sizeof(state)), 0);
+	assert_int_equal(*target, 1);
+	*target = 0;
+	assert_int_equal(armature_gic_restore(b.gic, state, sizeof(state)), -EINVAL);
+	*target = 1;
+	assert_int_equal(armature_gic_restore(b.gic, state, sizeof(state)), 0);
+	set_line(&b, 0, 40, true);
+	assert_int_equal(cpu_read(&b, 0, GICC_IAR), 40);
+	bench_free(&b);
+}
+
 static void possible_states(void **unused)
 {
 	static const struct {
@@ -203,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(impossible_states),
+		cmocka_unit_test(uniprocessor_targets),
 		cmocka_unit_test(possible_states),
 		cmocka_unit_test(pins_follow),
 		cmocka_unit_test(other_configurations),

@@ -58,7 +58,7 @@ static void edge_once(void **state)
 	load(m, false);
 	assert_int_equal(run_vcpu(m), 0);
 	assert_int_equal(field(m), 0);
-	user_irq_edge(vcpu, 3);
+	device_line_edge(vcpu, 3);
 	assert_int_equal(run_vcpu(m), -EINTR);
 	assert_int_equal(m->run->exit_reason, KVM_EXIT_INTR);
 	assert_int_equal(field(m), EDGE_BIT);
@@ -77,7 +77,7 @@ static void edge_each(void **state)
 
 	load(m, false);
 	for (i = 0; i < 3; i++)
-		user_irq_edge(vcpu, 3);
+		device_line_edge(vcpu, 3);
 	for (i = 0; i < 3; i++) {
 		assert_int_equal(run_vcpu(m), -EINTR);
 		assert_int_equal(field(m), EDGE_BIT);
@@ -93,13 +93,13 @@ static void edge_immediate_exit(void **state)
 	struct vcpu *vcpu = add_lines(m, NULL);
 
 	load(m, false);
-	user_irq_edge(vcpu, 3);
+	device_line_edge(vcpu, 3);
 	m->run->immediate_exit = 1;
 	assert_int_equal(run_vcpu(m), -EINTR);
 	assert_int_equal(field(m), EDGE_BIT);
 	assert_int_equal(run_vcpu(m), -EINTR);
 	assert_int_equal(field(m), 0);
-	user_irq_edge(vcpu, 3);
+	device_line_edge(vcpu, 3);
 	assert_int_equal(call(m->vcpu, KVM_RUN, 1), -EINVAL);
 	assert_int_equal(field(m), EDGE_BIT);
 	m->run->immediate_exit = 0;
@@ -117,7 +117,7 @@ static void edge_scribble(void **state)
 	m->run->s.regs.device_irq_level = EDGE_BIT;
 	assert_int_equal(run_vcpu(m), 0);
 	assert_int_equal(field(m), 0);
-	user_irq_edge(vcpu, 3);
+	device_line_edge(vcpu, 3);
 	m->run->s.regs.device_irq_level = EDGE_BIT;
 	assert_int_equal(run_vcpu(m), -EINTR);
 	assert_int_equal(field(m), EDGE_BIT);
@@ -135,7 +135,7 @@ static void *fire_later(void *arg)
 
 	for (i = 0; i < l->n; i++) {
 		usleep(500);
-		user_irq_edge(l->vcpu, 3);
+		device_line_edge(l->vcpu, 3);
 	}
 	return NULL;
 }
@@ -180,7 +180,7 @@ static void level_beside_edge(void **state)
 
 	load(m, false);
 	line_4 = true;
-	user_irq_edge(vcpu, 3);
+	device_line_edge(vcpu, 3);
 	assert_int_equal(run_vcpu(m), -EINTR);
 	assert_int_equal(field(m), EDGE_BIT | LEVEL_BIT);
 	assert_int_equal(run_vcpu(m), 0);
@@ -200,7 +200,7 @@ static void edge_of_other(void **state)
 
 	other = vcpu->vm->vcpus[1];
 	load(m, false);
-	user_irq_edge(other, 3);
+	device_line_edge(other, 3);
 	assert_int_equal(run_vcpu(m), 0);
 	assert_int_equal(field(m), 0);
 	armature_close(fd);

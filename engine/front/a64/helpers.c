@@ -9,12 +9,12 @@
 
 static int h_mrs(struct cpu *cpu, uint64_t enc, uint64_t b, uint64_t c, uint64_t *result)
 {
-	return sysreg_read(cpu, sysreg_find((uint16_t)enc), result);
+	return sysreg_mrs(cpu, (uint16_t)enc, result);
 }
 
 static int h_msr(struct cpu *cpu, uint64_t enc, uint64_t value, uint64_t c, uint64_t *result)
 {
-	return sysreg_write(cpu, sysreg_find((uint16_t)enc), value);
+	return sysreg_msr(cpu, (uint16_t)enc, value);
 }
 
 static int h_sys(struct cpu *cpu, uint64_t enc, uint64_t value, uint64_t c, uint64_t *result)

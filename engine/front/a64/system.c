@@ -149,13 +149,21 @@ static bool sys(struct a64 *t, uint32_t insn)
 	return true;
 }
 
+/*
+ * A register that not every CPU has, but this machine may (machine_add_sysregs()). Its row is
+ * looked for when the access is executed, and where there is none the access is UNDEFINED.
+ */
+static const struct sysreg elsewhere = {.flags = SR_EL0_R | SR_EL0_W | SR_CONTEXT};
+
 /* The row of a register that an access at the present EL may reach, or NULL: UNDEFINED. */
 static const struct sysreg *accessible(const struct a64 *t, uint16_t enc, unsigned int el0_flag,
 				       unsigned int never)
 {
 	const struct sysreg *r = sysreg_find(enc);
 
-	if (!r || (r->flags & never) || (el0(t) && !(r->flags & el0_flag)))
+	if (!r)
+		return &elsewhere;
+	if ((r->flags & never) || (el0(t) && !(r->flags & el0_flag)))
 		return NULL;
 	if (enc == SYS_SP_EL0 && (t->mode & CPU_MODE_EL1T))
 		return NULL;
