@@ -51,7 +51,7 @@ struct tb {
 
 /* What the slow path of a micro-operation needs. */
 struct tb_row {
-	uint16_t insn;    /* index of the guest instruction */
+	uint16_t offset;  /* of the guest instruction from the block's start, bytes */
 	uint16_t retired; /* instructions to count when it is left here */
 	struct mem_desc mem;
 };

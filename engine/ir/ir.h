@@ -109,6 +109,14 @@ struct ir_block {
 	uint16_t nr_insns;
 	uint16_t nr_ops;
 	uint16_t nr_mem;
+	/*
+	 * Where each instruction begins, in bytes from the first one. The entry behind the last
+	 * instruction is the block's size.
+	 */
+	uint16_t insn_offset[IR_MAX_INSNS + 1];
+	/* What CALLs name by their imm: the front end's table. */
+	const struct ir_helper *helpers;
+	unsigned int nr_helpers;
 	struct ir_op op[IR_MAX_OPS];
 	struct mem_desc mem[IR_MAX_MEM];
 };
@@ -135,6 +143,15 @@ struct ir_op_info {
 	unsigned int props;
 };
 const struct ir_op_info *ir_op_info(unsigned int opc);
+
+/* Properties of an op of @b: a CALL's are its helper's. */
+unsigned int ir_props(const struct ir_block *b, const struct ir_op *o);
+
+/* Whether an op's second half is the constant k, so that a, b, c name no temps. */
+static inline bool ir_has_k(const struct ir_op *o)
+{
+	return o->opc == IR_CONST || o->opc == IR_PCREL || o->opc == IR_VCONST;
+}
 
 /* Type of the temp that @o defines: a flag producer's type is that of its operands. */
 unsigned int ir_result_type(const struct ir_op *o);

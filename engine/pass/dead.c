@@ -25,19 +25,19 @@ static void dead_puts(struct translator *t)
 				set_slot_note(t, (unsigned int)o->imm, 1);
 		} else if (o->opc == IR_GET) {
 			set_slot_note(t, (unsigned int)o->imm, 0);
-		} else if (pass_props(o) &
+		} else if (ir_props(b, o) &
 			   (IRP_FAULT | IRP_SIDE | IRP_END | IRP_READS | IRP_WRITES)) {
 			t->stamp++;
 		}
 	}
 }
 
-static bool removable(const struct ir_op *o)
+static bool removable(const struct ir_block *b, const struct ir_op *o)
 {
 	const struct ir_op_info *info = ir_op_info(o->opc);
 
 	return info->operands[4] != '-' &&
-	       !(pass_props(o) &
+	       !(ir_props(b, o) &
 		 (IRP_FAULT | IRP_SIDE | IRP_END | IRP_WRITES | IRP_FP | IRP_MEM)) &&
 	       o->opc != IR_CALL;
 }
@@ -67,11 +67,11 @@ void pass_dead(struct translator *t)
 
 		if (t->dead[i])
 			continue;
-		if (removable(o) && !t->uses[i] && !t->plain) {
+		if (removable(b, o) && !t->uses[i] && !t->plain) {
 			t->dead[i] = true;
 			continue;
 		}
-		if (pass_has_k(o))
+		if (ir_has_k(o))
 			continue;
 		count(t, o->a, i, 1);
 		count(t, o->b, i, 1);

@@ -51,7 +51,7 @@ void pass_fold(struct translator *t)
 	for (unsigned int i = 0; i < t->b.nr_ops; i++) {
 		struct ir_op *o = &t->b.op[i];
 
-		if (!t->dead[i] && !pass_has_k(o) && o->a != IR_NONE)
+		if (!t->dead[i] && !ir_has_k(o) && o->a != IR_NONE)
 			fold_op(&t->b, o);
 	}
 }

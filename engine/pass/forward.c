@@ -2,13 +2,7 @@
 /*
  * Forwarding: within a block, a GET of a slot whose value is already in a temp becomes that temp.
  */
-#include "engine/front/a64/a64.h"
 #include "engine/pass/pass.h"
-
-unsigned int pass_props(const struct ir_op *o)
-{
-	return o->opc == IR_CALL ? ir_helpers[o->imm].props : ir_op_info(o->opc)->props;
-}
 
 /*
  * May a GET of @type take the place of temp @v? An I32 operand reads the low half of an I64 temp;
@@ -37,7 +31,7 @@ void pass_forward(struct translator *t)
 		struct ir_op *o = &b->op[i];
 
 		alias[i] = (ir_val)i;
-		if (pass_has_k(o))
+		if (ir_has_k(o))
 			continue;
 		rename_operand(&o->a, alias);
 		rename_operand(&o->b, alias);
@@ -59,7 +53,7 @@ void pass_forward(struct translator *t)
 			bool whole = o->type == ir_result_type(&b->op[o->a]);
 
 			set_slot_note(t, (unsigned int)o->imm, whole ? o->a : IR_NONE);
-		} else if (pass_props(o) & IRP_WRITES) {
+		} else if (ir_props(b, o) & IRP_WRITES) {
 			t->stamp++;
 		}
 	}

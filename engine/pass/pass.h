@@ -71,15 +71,6 @@ static inline void set_slot_note(struct translator *t, unsigned int slot, uint16
 	t->slot_note[slot / 4] = note;
 }
 
-/* Properties of an op: a CALL's are its helper's. */
-unsigned int pass_props(const struct ir_op *o);
-
-/* Whether a, b, c name temps (not for ops whose second half is a constant). */
-static inline bool pass_has_k(const struct ir_op *o)
-{
-	return o->opc == IR_CONST || o->opc == IR_PCREL || o->opc == IR_VCONST;
-}
-
 /* a GET of what the block knows becomes that temp */
 void pass_forward(struct translator *t);
 void pass_fold(struct translator *t); /* operations on constants */

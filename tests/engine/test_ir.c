@@ -18,6 +18,10 @@ static void make(const struct ir_op *ops, unsigned int n)
 {
 	memset(&block, 0, sizeof(block));
 	block.nr_insns = 2;
+	block.insn_offset[1] = 4;
+	block.insn_offset[2] = 8;
+	block.helpers = a64_helpers;
+	block.nr_helpers = A64_NR_HELPERS;
 	block.nr_ops = (uint16_t)n;
 	block.nr_mem = 2;
 	block.mem[1].pair = 1;
@@ -256,15 +260,15 @@ static void test_properties(void **state)
 static void test_helpers(void **state)
 {
 	for (unsigned int i = 0; i < A64_NR_HELPERS; i++) {
-		assert_non_null(ir_helpers[i].fn);
-		assert_int_equal(ir_helpers[i].props & ~(IRP_FAULT | IRP_READS | IRP_WRITES), 0);
+		assert_non_null(a64_helpers[i].fn);
+		assert_int_equal(a64_helpers[i].props & ~(IRP_FAULT | IRP_READS | IRP_WRITES), 0);
 		/* What a helper faults on is delivered from struct cpu: it sees state. */
-		if (ir_helpers[i].props & IRP_FAULT)
-			assert_true(ir_helpers[i].props & IRP_READS);
+		if (a64_helpers[i].props & IRP_FAULT)
+			assert_true(a64_helpers[i].props & IRP_READS);
 	}
-	assert_int_equal(ir_helpers[A64_H_msr].props, IRP_FAULT | IRP_READS | IRP_WRITES);
-	assert_int_equal(ir_helpers[A64_H_casp].props, IRP_FAULT | IRP_READS | IRP_WRITES);
-	assert_int_equal(ir_helpers[A64_H_mrs].props, IRP_FAULT | IRP_READS);
+	assert_int_equal(a64_helpers[A64_H_msr].props, IRP_FAULT | IRP_READS | IRP_WRITES);
+	assert_int_equal(a64_helpers[A64_H_casp].props, IRP_FAULT | IRP_READS | IRP_WRITES);
+	assert_int_equal(a64_helpers[A64_H_mrs].props, IRP_FAULT | IRP_READS);
 }
 
 int main(void)

@@ -18,7 +18,6 @@
 
 #include "cpu/fp/fp.h"
 #include "cpu/fp/fp_fast.h"
-#include "engine/front/a64/a64.h"
 #include "engine/back/exec/exec.h"
 #include "engine/vec/vec.h"
 
@@ -307,7 +306,7 @@ rewind_u:
 	/*
 	 * An access left memory or faulted: PC at its instruction, what came before it has retired.
 	 */
-	cpu->pc += 4 * (uint64_t)tb->rows[va].insn;
+	cpu->pc += tb->rows[va].offset;
 	cpu->icount += tb->rows[va].retired;
 	if (rc != CPU_FAULT)
 		return (enum cpu_exit_reason)rc;

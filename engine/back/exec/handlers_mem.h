@@ -282,11 +282,11 @@ do_CALL:
 {
 	uint64_t result = 0;
 
-	cpu->icount += u[1].more[1];
-	rc = ir_helpers[u->imm].fn(cpu, X(u->a), X(u->b), X(u->c), &result);
+	cpu->icount += u[1].counted;
+	rc = u[1].fn(cpu, X(u->a), X(u->b), X(u->c), &result);
 	if (unlikely(rc))
 		FAIL(u->d);
-	X(u[1].more[0]) = result;
+	X(u[1].result) = result;
 }
 NEXT2;
 do_STEP : cpu_step_done(cpu, u->imm);

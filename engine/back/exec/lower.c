@@ -8,7 +8,6 @@
  */
 #include <string.h>
 
-#include "engine/front/a64/a64.h"
 #include "engine/back/exec/exec.h"
 #include "engine/pass/pass.h"
 
@@ -107,9 +106,9 @@ static uint16_t new_row(struct translator *t, const struct ir_op *o)
 	struct tb_row *row = &t->rows[t->nr_rows];
 
 	memset(row, 0, sizeof(*row));
-	row->insn = o->insn;
+	row->offset = t->b.insn_offset[o->insn];
 	row->retired = (uint16_t)(o->insn - t->counted);
-	if (pass_props(o) & IRP_MEM)
+	if (ir_props(&t->b, o) & IRP_MEM)
 		row->mem = t->b.mem[o->aux];
 	return (uint16_t)t->nr_rows++;
 }
@@ -622,13 +621,13 @@ static bool lower_call(struct translator *t, unsigned int i, const struct lower_
 	u->b = b;
 	u->c = c;
 	u->d = new_row(t, o);
-	u->imm = o->imm;
-	x->more[0] = t->loc[i] == NO_LOC ? EXEC_SLOT_DISCARD : t->loc[i];
+	x->fn = t->b.helpers[o->imm].fn;
+	x->result = t->loc[i] == NO_LOC ? EXEC_SLOT_DISCARD : t->loc[i];
 	/*
 	 * A helper may look at the count of retired instructions: what came before it in the block
 	 * is counted first.
 	 */
-	x->more[1] = (uint16_t)(o->insn - t->counted);
+	x->counted = (uint16_t)(o->insn - t->counted);
 	t->counted = o->insn;
 	t->rows[u->d].retired = 0;
 	return true;
@@ -684,7 +683,7 @@ static bool lower_exception(struct translator *t, unsigned int i, const struct l
 	const struct ir_op *o = &t->b.op[i];
 	union uop *u = emit(t, UOP_EXCEPTION);
 
-	u->a = (uint16_t)(4 * (o->insn + (o->aux ? 1 : 0)));
+	u->a = t->b.insn_offset[o->insn + (o->aux ? 1 : 0)];
 	u->c = (uint16_t)(o->insn + (o->aux ? 1 : 0) - t->counted);
 	u->imm = o->imm;
 	return true;
@@ -697,7 +696,7 @@ static bool lower_leave(struct translator *t, unsigned int i, const struct lower
 	bool stays = o->aux == IR_LEAVE_SMC;
 
 	u->a = o->aux;
-	u->b = (uint16_t)(4 * (o->insn + !stays));
+	u->b = t->b.insn_offset[o->insn + !stays];
 	u->c = retired(t, o);
 	u->imm = o->imm;
 	return true;
@@ -898,10 +897,10 @@ static bool lower_op(struct translator *t, unsigned int i)
  */
 static void mark_step(struct translator *t, const struct ir_op *o)
 {
-	bool leaves = (pass_props(o) & (IRP_SIDE | IRP_END)) && o->opc != IR_EXCEPTION &&
+	bool leaves = (ir_props(&t->b, o) & (IRP_SIDE | IRP_END)) && o->opc != IR_EXCEPTION &&
 		      !(o->opc == IR_LEAVE && o->aux == IR_LEAVE_ERET);
 
-	if ((pass_props(o) & IRP_MEM) && t->b.mem[o->aux].excl && o->opc == IR_LD)
+	if ((ir_props(&t->b, o) & IRP_MEM) && t->b.mem[o->aux].excl && o->opc == IR_LD)
 		t->step_excl = true;
 	if (t->stepped || !leaves)
 		return;

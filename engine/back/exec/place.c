@@ -24,7 +24,7 @@ static bool unwritten(const struct translator *t, unsigned int from, unsigned in
 
 		if (t->dead[i])
 			continue;
-		if ((o->opc == IR_PUT && o->imm == slot) || (pass_props(o) & IRP_WRITES))
+		if ((o->opc == IR_PUT && o->imm == slot) || (ir_props(&t->b, o) & IRP_WRITES))
 			return false;
 	}
 	return true;
@@ -67,7 +67,7 @@ static bool early_put_ok(const struct translator *t, unsigned int v, unsigned in
 			continue;
 		if ((o->opc == IR_GET || o->opc == IR_PUT) && o->imm == slot)
 			return false;
-		if (pass_props(o) & (OBSERVES | IRP_WRITES))
+		if (ir_props(&t->b, o) & (OBSERVES | IRP_WRITES))
 			return false;
 	}
 	return unwritten(t, p, t->last_use[v], slot);

@@ -31,6 +31,12 @@ union uop {
 		uint64_t k;  /* extension: constant */
 		vec_fn *vec; /* extension: function of a vector op */
 	};
+	/* extension: of a CALL */
+	struct {
+		ir_helper_fn *fn;
+		uint16_t result;  /* slot */
+		uint16_t counted; /* instructions retired before it that were not counted yet */
+	};
 	struct link link; /* extension: of an exit */
 	uint16_t more[8]; /* extension: operands */
 };

@@ -151,6 +151,8 @@ void a64_translate_block(struct ir_block *b, const void *words, uint32_t offset,
 	b->pc_offset = offset;
 	b->mode = mode;
 	b->nr_ops = b->nr_mem = 0;
+	b->helpers = a64_helpers;
+	b->nr_helpers = A64_NR_HELPERS;
 	for (;;) {
 		uint32_t insn;
 
@@ -168,4 +170,6 @@ void a64_translate_block(struct ir_block *b, const void *words, uint32_t offset,
 		t.index++;
 	}
 	b->nr_insns = t.index + 1;
+	for (unsigned int i = 0; i <= b->nr_insns; i++)
+		b->insn_offset[i] = (uint16_t)(4 * i);
 }
