@@ -48,7 +48,7 @@ static void dump_op(const struct ir_block *b, unsigned int i, FILE *f)
 	for (int k = 0; k < 3; k++)
 		if (info->operands[k] != '-' && v[k] != IR_NONE)
 			fprintf(f, " %%%u", v[k]);
-	if (o->opc == IR_GET || o->opc == IR_PUT) {
+	if (o->opc == IR_GET || o->opc == IR_PUT || o->opc == IR_COUNT) {
 		if (o->imm >= CPU_SLOT_X(0) && o->imm < CPU_SLOT_X(32))
 			fprintf(f, " x%u", (o->imm - CPU_SLOT_X(0)) / 8);
 		else if (o->imm >= CPU_SLOT_V(0) && o->imm < CPU_SLOT_V(32))
@@ -153,8 +153,12 @@ static bool slot_exists(const struct ir_op *o)
 {
 	unsigned int align = o->type == IR_V128 ? 16 : o->type == IR_I64 ? 8 : 4;
 
-	return o->imm >= 0 && (size_t)o->imm < offsetof(struct cpu, scratch) &&
-	       !((unsigned int)o->imm % align);
+	return o->imm >= 0 && (size_t)o->imm < CPU_STATE_SIZE && !((unsigned int)o->imm % align);
+}
+
+static bool is_counter(int32_t slot)
+{
+	return slot == CPU_SLOT(pmu.br_retired) || slot == CPU_SLOT(pmu.mem_access);
 }
 
 /* What an op's own fields must be: type, slot, helper, descriptor, lanes. */
@@ -165,8 +169,10 @@ static const char *verify_fields(const struct ir_block *b, unsigned int i,
 
 	if (o->type > IR_FLAGS)
 		return "no such type";
-	if ((o->opc == IR_GET || o->opc == IR_PUT) && !slot_exists(o))
+	if ((o->opc == IR_GET || o->opc == IR_PUT || o->opc == IR_COUNT) && !slot_exists(o))
 		return "no such slot";
+	if ((o->opc == IR_GET || o->opc == IR_PUT) && is_counter(o->imm))
+		return "a counter's slot is COUNT's alone";
 	if (o->opc == IR_CALL && (unsigned int)o->imm >= b->nr_helpers)
 		return "no such helper";
 	if ((info->props & IRP_MEM) && o->aux >= b->nr_mem)

@@ -74,9 +74,8 @@ static int setup(void)
 	machine.mem.slots = slots;
 	machine.mem.nr = 3;
 	machine.mem.pa_bits = 40;
-	cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ull);
-	memset(cpu, 0, sizeof(*cpu));
-	if (cpu_init(cpu, &machine, 0, 0x80000000) || engine_vcpu_init(cpu))
+	cpu = engine_cpu_alloc(&machine);
+	if (!cpu || cpu_init(cpu, &machine, 0, 0x80000000) || engine_vcpu_init(cpu))
 		return -1;
 	machine.cpus[0] = cpu;
 	machine.nr_cpus = 1;

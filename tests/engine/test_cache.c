@@ -12,7 +12,8 @@
 
 #include <cmocka.h>
 
-#include "engine/code/cache.h"
+#include "engine/back/back.h"
+#include "engine/code/links.h"
 
 #define BASE  0x40000000ull
 #define WORDS 4
@@ -20,6 +21,22 @@
 
 static struct machine machine;
 static struct code_cache cache;
+
+/* A back end whose code is nothing: where an exit leads, its site counts. */
+static void count_link(struct exit *x)
+{
+	assert_non_null(x->to);
+	x->site++;
+}
+
+static void release(struct code_cache *c, struct translation *t)
+{
+	free(t);
+}
+
+static const struct backend no_code = {
+	.link = count_link, .unlink = count_link, .release = release};
+
 static struct mem_slot slot;
 static uint32_t memory[2 * MEM_PAGE_SIZE / 4] __attribute__((aligned(4096)));
 
@@ -32,7 +49,7 @@ static int setup(void **state)
 	machine.mem.nr = 1;
 	for (unsigned int i = 0; i < sizeof(memory) / 4; i++)
 		memory[i] = NOP;
-	return cache_init(&cache, &machine);
+	return cache_init(&cache, &machine, &no_code);
 }
 
 static int teardown(void **state)
@@ -41,40 +58,46 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A translation of WORDS words at @offset, as memory has them now. */
-static struct tb *make(uint32_t offset, uint32_t mode)
+/* A translation of WORDS words at @offset, as memory has them now, with @nr_exits exits. */
+static struct translation *make_with_exits(uint32_t offset, uint32_t mode, unsigned int nr_exits)
 {
-	struct tb *tb = calloc(1, sizeof(*tb) + WORDS * sizeof(uint32_t));
+	static struct ir_block b;
+	struct translation *t;
 
-	assert_non_null(tb);
-	tb->rows = (struct tb_row *)tb->code;
-	tb->offset = (uint16_t)offset;
-	tb->mode = mode;
-	tb->nr_insns = WORDS;
-	memcpy(tb_words(tb), (uint8_t *)memory + offset, WORDS * sizeof(uint32_t));
-	return tb;
+	b.pc_offset = offset % MEM_PAGE_SIZE;
+	b.mode = mode;
+	b.nr_insns = WORDS;
+	b.insn_offset[WORDS] = 4 * WORDS;
+	t = translation_create(&b, (uint8_t *)memory + offset, sizeof(*t), nr_exits);
+	assert_non_null(t);
+	return t;
+}
+
+static struct translation *make(uint32_t offset, uint32_t mode)
+{
+	return make_with_exits(offset, mode, 0);
 }
 
 static void test_found_by_offset_and_mode(void **state)
 {
 	struct code_page *p = cache_page(&cache, BASE);
-	struct tb *tb = make(0x40, 1);
+	struct translation *t = make(0x40, 1);
 
 	assert_ptr_equal(cache_page(&cache, BASE), p);
 	assert_ptr_not_equal(cache_page(&cache, BASE + MEM_PAGE_SIZE), p);
-	assert_ptr_equal(cache_insert(&cache, p, tb), tb);
-	assert_ptr_equal(cache_find(p, 0x40, 1), tb);
+	assert_ptr_equal(cache_insert(&cache, p, t), t);
+	assert_ptr_equal(cache_find(p, 0x40, 1), t);
 	assert_null(cache_find(p, 0x40, 2));
 	assert_null(cache_find(p, 0x44, 1));
 	/* Another vCPU was first. */
-	assert_ptr_equal(cache_insert(&cache, p, make(0x40, 1)), tb);
+	assert_ptr_equal(cache_insert(&cache, p, make(0x40, 1)), t);
 }
 
 static void test_maintenance_drops_what_differs(void **state)
 {
 	struct code_page *p = cache_page(&cache, BASE);
-	struct tb *same = cache_insert(&cache, p, make(0x100, 0)),
-		  *other = cache_insert(&cache, p, make(0x110, 0));
+	struct translation *same = cache_insert(&cache, p, make(0x100, 0)),
+			   *other = cache_insert(&cache, p, make(0x110, 0));
 
 	memory[0x11c / 4] = 0;
 	cache_invalidate(&cache, BASE + 0x80, 64, false);
@@ -94,14 +117,14 @@ static void test_maintenance_drops_what_differs(void **state)
 static void test_maintenance_while_translating(void **state)
 {
 	struct code_page *p = cache_page(&cache, BASE);
-	struct tb *tb = make(0x200, 0);
+	struct translation *t = make(0x200, 0);
 
 	memory[0x208 / 4] = 0;
 	cache_invalidate(&cache, BASE + 0x200, 64, false);
-	assert_null(cache_insert(&cache, p, tb));
+	assert_null(cache_insert(&cache, p, t));
 	assert_null(cache_find(p, 0x200, 0));
-	tb = make(0x200, 0);
-	assert_ptr_equal(cache_insert(&cache, p, tb), tb);
+	t = make(0x200, 0);
+	assert_ptr_equal(cache_insert(&cache, p, t), t);
 }
 
 int main(void)

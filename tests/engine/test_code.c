@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cpu/arch.h"
+#include "engine/code/dispatch.h"
 #include "tests/engine/guest.h"
 
 #define CODE  (RAM_BASE + 0x10000)
@@ -167,7 +168,7 @@ static void test_link_to_unmapped_page(void **state)
 static void test_invalidation_unlinks(void **state)
 {
 	struct code_page *p;
-	struct tb *a, *b;
+	struct translation *a, *b;
 
 	guest_code(&g, CODE, B(8), BRK(1), MOVZ(0, 1, 0), B(8), BRK(2), ADDI(0, 0, 1), BRK(0));
 	for (unsigned int i = 0; i < 3; i++)
@@ -175,16 +176,19 @@ static void test_invalidation_unlinks(void **state)
 	p = cache_page(cache(), CODE);
 	a = NULL;
 	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS && !a; i++)
-		for (struct tb *tb = atomic_load(&p->bucket[i]); tb; tb = atomic_load(&tb->next))
-			if (tb->offset == (CODE & 0xfff))
-				a = tb;
+		for (struct translation *t = atomic_load(&p->bucket[i]); t;
+		     t = atomic_load(&t->next))
+			if (t->offset == (CODE & 0xfff))
+				a = t;
 	assert_non_null(a);
-	b = atomic_load(&a->code[tb_links(a)[0]].link.tb);
+	assert_int_equal(a->nr_exits, 1);
+	assert_int_equal(a->exits[0].delta, 8);
+	b = a->exits[0].to;
 	assert_non_null(b);
 	assert_int_equal(b->offset, (CODE & 0xfff) + 8);
-	assert_ptr_equal(b->incoming, &a->code[tb_links(a)[0]].link);
+	assert_ptr_equal(b->incoming, &a->exits[0]);
 	guest_code(&g, CODE + 8, MOVZ(0, 5, 0));
-	assert_null(atomic_load(&a->code[tb_links(a)[0]].link.tb));
+	assert_null(a->exits[0].to);
 	assert_null(atomic_load(&b->page));
 	assert_int_equal(run(CODE, 0), 6);
 }
@@ -318,16 +322,14 @@ static void test_flush_while_outside(void **state)
 static void test_flush_while_translating(void **state)
 {
 	struct code_page *page = cache_page(cache(), CODE);
-	struct tb *tb;
+	struct translation *t;
 
 	guest_code(&g, CODE, MOVZ(0, 1, 0), HVC(0));
 	guest_reset(&g, 0, CODE, 0);
 	cache_flush(cache());
-	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, g.cpu[0]->mode, &tb),
-			 -ESTALE);
+	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, &t), -ESTALE);
 	page = cache_page(cache(), CODE);
-	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, g.cpu[0]->mode, &tb),
-			 0);
+	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, &t), 0);
 }
 
 /* --- with another vCPU --- */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/front/a64/a64.h"
 #include "tests/engine/guest.h"
 #include "tests/engine/make_ir.h"
 #include "tests/engine/random_words.h"
@@ -38,8 +39,12 @@ static const struct {
 	{"no such operation", {{.opc = IR_NR_OPS}, END}, 2},
 	{"no such operation", {{.opc = IR_SCALAR_OPS, .type = IR_V128}, END}, 2},
 	{"no such type", {{.opc = IR_CONST, .type = IR_FLAGS + 1, .a = NONE}, END}, 2},
-	{"no such slot", {OP0(GET, I64, 0, offsetof(struct cpu, scratch)), END}, 2},
+	{"no such slot", {OP0(GET, I64, 0, CPU_STATE_SIZE), END}, 2},
 	{"no such slot", {OP0(GET, I64, 0, CPU_SLOT_X(0) + 4), END}, 2},
+	{"no such slot", {OP0(COUNT, I64, 1, CPU_STATE_SIZE), END}, 2},
+	{"COUNT's alone", {OP0(GET, I64, 0, CPU_SLOT(pmu.br_retired)), END}, 2},
+	{"COUNT's alone", {KONST(I64, 1), OP1(PUT, I64, 0, CPU_SLOT(pmu.mem_access), 0), END}, 3},
+	{NULL, {OP0(COUNT, I64, 1, CPU_SLOT(pmu.mem_access)), END}, 2},
 	{"no such slot", {OP0(GET, V128, 0, CPU_SLOT_V(0) + 8), END}, 2},
 	{"no such slot", {KONST(I64, 1), OP1(PUT, I64, 0, -8, 0), END}, 3},
 	{"no such helper", {OP0(CALL, I64, 0, A64_NR_HELPERS), END}, 2},
@@ -209,6 +214,8 @@ static void test_properties(void **state)
 		{IR_LDHI, 0},
 		{IR_CLREX, 0},
 		{IR_FENCE, 0},
+		{IR_COUNT, 0},
+		{IR_STEP, IRP_READS | IRP_WRITES},
 		{IR_LD, IRP_FAULT | IRP_MEM},
 		{IR_ST, IRP_FAULT | IRP_MEM},
 		{IR_STX, IRP_FAULT | IRP_MEM},

@@ -26,7 +26,7 @@ static struct lockstep *lockstep;
 static int setup(void **state)
 {
 	guest_start(&g, 1);
-	lockstep = lockstep_create(&g.machine);
+	lockstep = lockstep_create(&g.machine, &back_exec);
 	return !lockstep;
 }
 
@@ -40,22 +40,23 @@ static int teardown(void **state)
 /* The subject: a block as the passes make it. */
 static enum cpu_exit_reason run_subject(struct cpu *cpu, unsigned int *nr_insns)
 {
-	struct translator *t = ((struct engine_cpu *)cpu->engine)->translator;
+	struct translator *translator = engine_of(cpu)->translator;
 	enum cpu_exit_reason reason;
 	struct xtlb_entry *x;
-	struct tb *tb;
+	struct translation *t;
 
 	*nr_insns = 1;
 	if (access_fetch(cpu, &x)) {
 		cpu_take_fault(cpu);
 		return CPU_EXIT_KICK;
 	}
-	t->plain = false;
-	assert_int_equal(translate_block(t, x->host, cpu->pc & 0xfff, cpu->mode, IR_MAX_INSNS, &tb),
-			 0);
-	*nr_insns = tb->nr_insns;
-	reason = lockstep_run(cpu, tb);
-	free(tb);
+	translator->work.plain = false;
+	assert_int_equal(
+		translate_block(translator, x->host, cpu->pc & 0xfff, cpu->mode, IR_MAX_INSNS, &t),
+		0);
+	*nr_insns = t->nr_insns;
+	reason = lockstep_run(cpu, t);
+	cache_of(cpu)->back->release(cache_of(cpu), t);
 	return reason;
 }
 
@@ -334,10 +335,10 @@ static void test_environment(void **state)
 			setenv("ARMATURE_LOCKSTEP", rows[i].value, 1);
 		else
 			unsetenv("ARMATURE_LOCKSTEP");
-		struct translator *t = translator_create();
+		struct translator *t = translator_create(g.machine.code);
 
 		assert_non_null(t);
-		assert_int_equal(t->plain, rows[i].plain);
+		assert_int_equal(t->work.plain, rows[i].plain);
 		assert_int_equal(t->max_insns, rows[i].max);
 		translator_destroy(t);
 	}

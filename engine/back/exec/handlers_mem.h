@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Handlers: memory. Included in the executor's function. */
 
-/* Leave the block at the row of this micro-operation with @rc. */
-#define FAIL(row)              \
-	do {                   \
-		va = (row);    \
-		goto rewind_u; \
+/* Leave the block at row @n of it with rc. */
+#define FAIL(n)                     \
+	do {                        \
+		row = &tb->rows[n]; \
+		goto leave_at_row;  \
 	} while (0)
 
 /* How a value read goes to its slot. */

@@ -16,6 +16,7 @@
 
 #include "engine/front/a64/a64.h"
 #include "engine/front/a64/decode.h"
+#include "engine/front/front.h"
 
 #define INDEX_SHIFT   21
 #define INDEX_BUCKETS (1u << (32 - INDEX_SHIFT))
@@ -173,3 +174,22 @@ void a64_translate_block(struct ir_block *b, const void *words, uint32_t offset,
 	for (unsigned int i = 0; i <= b->nr_insns; i++)
 		b->insn_offset[i] = (uint16_t)(4 * i);
 }
+
+static const char *insn_name(const void *bytes)
+{
+	const struct a64_row *row;
+	uint32_t insn;
+
+	memcpy(&insn, bytes, sizeof(insn));
+	row = a64_decode(le32toh(insn));
+	return row ? row->name : "UNDEFINED";
+}
+
+const struct front front_a64 = {
+	.name = "a64",
+	.translate = a64_translate_block,
+	.insn_align = 4,
+	.helpers = a64_helpers,
+	.nr_helpers = A64_NR_HELPERS,
+	.insn_name = insn_name,
+};
