@@ -37,7 +37,7 @@ void cache_unlock(struct code_cache *c)
  */
 static void cache_breathe(struct code_cache *c)
 {
-	if (c->work < CACHE_SLICE)
+	if (c->work < c->slice)
 		return;
 	cache_unlock(c);
 	uint32_t arrived = atomic_load(&c->arrived);
@@ -390,7 +390,7 @@ static struct translation *take_retired(struct code_cache *c, uint64_t oldest)
 {
 	struct translation *first = c->retired, **end = &first;
 
-	while (c->retired && c->retired->retired_epoch <= oldest && c->work < CACHE_SLICE) {
+	while (c->retired && c->retired->retired_epoch <= oldest && c->work < c->slice) {
 		end = &c->retired->retired_next;
 		c->retired = *end;
 		c->work++;
@@ -406,7 +406,7 @@ static struct code_page *take_retired_pages(struct code_cache *c, uint64_t oldes
 	struct code_page *first = c->retired_pages, **end = &first;
 
 	while (c->retired_pages && c->retired_pages->retired_epoch <= oldest &&
-	       c->work < CACHE_SLICE) {
+	       c->work < c->slice) {
 		end = &c->retired_pages->retired_next;
 		c->retired_pages = *end;
 		c->work++;
@@ -443,6 +443,7 @@ int cache_init(struct code_cache *c, struct machine *m, const struct backend *ba
 	c->machine = m;
 	c->back = back;
 	c->limit = CODE_CACHE_LIMIT;
+	c->slice = CACHE_SLICE;
 	/* A host without randomness right after its start has a hash that can be guessed. */
 	if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) != sizeof(secret))
 		secret = (uintptr_t)c * 0x9e3779b97f4a7c15ull;

@@ -72,8 +72,9 @@ struct code_cache {
 
 	pthread_mutex_t lock;
 	_Atomic uint32_t arrived, served; /* who came to the lock, who got it */
-	uint32_t work, most_work;         /* in this hold of the lock; in any one hold */
+	uint32_t work, most_work;         /* units in this hold of the lock; in any one hold */
 	uint64_t total_work;
+	uint32_t slice; /* CACHE_SLICE, but for tests */
 
 	uint64_t secret; /* odd; makes the hash of pages another one in each machine */
 	_Atomic(struct code_page *) hash[1 << CODE_HASH_BITS];

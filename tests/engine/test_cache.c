@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The code cache, with translations that have words and nothing else: what is found, and what
- * maintenance drops.
+ * The code cache, with translations that have words, exits and nothing else: what is found, what
+ * maintenance drops, and how much of it is done at once.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +14,7 @@
 
 #include "engine/back/back.h"
 #include "engine/code/links.h"
+#include "engine/private.h"
 
 #define BASE  0x40000000ull
 #define WORDS 4
@@ -127,14 +128,219 @@ static void test_maintenance_while_translating(void **state)
 	assert_ptr_equal(cache_insert(&cache, p, t), t);
 }
 
+/* --- what one guest can make long --- */
+
+#define MODES   10
+#define OFFSETS (MEM_PAGE_SIZE / 4 - WORDS)
+#define MANY    (2 * MODES * OFFSETS)
+
+/* As many translations as two pages and some modes give, each with an exit that leads to @to. */
+static void make_many(struct translation *to)
+{
+	for (uint32_t mode = 1; mode <= MODES; mode++) {
+		for (uint32_t i = 0; i < 2 * OFFSETS; i++) {
+			uint32_t at = i / OFFSETS * MEM_PAGE_SIZE + i % OFFSETS * 4;
+			struct code_page *p =
+				cache_page(&cache, BASE + (at & ~(MEM_PAGE_SIZE - 1)));
+			struct translation *t =
+				cache_insert(&cache, p, make_with_exits(at, mode, 1));
+
+			assert_non_null(t);
+			link_exit(&cache, &t->exits[0], to);
+			assert_ptr_equal(t->exits[0].to, to);
+		}
+	}
+}
+
+static struct translation *make_target(void)
+{
+	return cache_insert(&cache, cache_page(&cache, BASE), make(0x100, 0));
+}
+
+static void change_everything(void)
+{
+	for (unsigned int i = 0; i < sizeof(memory) / 4; i++)
+		memory[i]++;
+}
+
+/* The most that one hold of the lock may do: a slice, and the last translation's exits. */
+#define assert_slices() assert_in_range(cache.most_work, 1, CACHE_SLICE + 64)
+
+/*
+ * All exits lead to one place, and each is unlinked by itself. The work grows with their number,
+ * not with its square.
+ */
+static void test_unlinking_is_one_step(void **state)
+{
+	struct translation *to = make_target();
+	uint64_t before;
+
+	make_many(to);
+	change_everything();
+	/* The target stays. */
+	memcpy(to->guest, (uint8_t *)memory + to->offset, to->guest_size);
+	before = cache.total_work;
+	cache_invalidate(&cache, 0, 0, false);
+	assert_null(to->incoming);
+	assert_int_equal(cache.nr_translations, 1);
+	assert_int_equal(cache.nr_invalidated, MANY);
+	assert_in_range(cache.total_work - before, MANY, 3 * MANY);
+	assert_slices();
+}
+
+/* The target goes, and all exits stay: they are unlinked in slices. */
+static void test_target_of_many(void **state)
+{
+	struct translation *to = make_target();
+
+	make_many(to);
+	memory[0x10c / 4]++;
+	cache_invalidate(&cache, BASE + 0x100, 16, false);
+	assert_null(to->incoming);
+	assert_null(atomic_load(&to->page));
+	assert_slices();
+}
+
+/* Nothing differs, or everything goes. */
+static void test_walks_go_in_slices(void **state)
+{
+	make_many(make_target());
+	cache_invalidate(&cache, 0, 0, false);
+	assert_int_equal(cache.nr_invalidated, 0);
+	assert_slices();
+	cache_invalidate(&cache, 0, 0, true);
+	assert_int_equal(cache.nr_invalidated, MANY + 1);
+	assert_slices();
+	make_many(make_target());
+	cache_flush(&cache);
+	assert_int_equal(cache.nr_translations, 0);
+	assert_slices();
+	cache_reclaim(&cache);
+	assert_int_equal(atomic_load(&cache.bytes), 0);
+	assert_slices();
+}
+
+/* While one vCPU passes no safe point, others that do so do not look through all that is retired. */
+static void test_reclaim_looks_at_the_oldest(void **state)
+{
+	struct cpu *cpu = calloc(1, sizeof(*cpu));
+	struct engine_cpu e = {0};
+	uint64_t before;
+
+	assert_non_null(cpu);
+	cpu->engine = &e;
+	atomic_store(&cpu->tlb.in_guest, true);
+	machine.cpus[0] = cpu;
+	machine.nr_cpus = 1;
+	make_many(make_target());
+	cache_flush(&cache);
+	before = cache.total_work;
+	for (unsigned int i = 0; i < 100; i++)
+		cache_reclaim(&cache);
+	assert_in_range(cache.total_work - before, 0, 100);
+	assert_non_null(cache.retired);
+	atomic_store(&e.epoch, atomic_load(&cache.epoch));
+	cache_reclaim(&cache);
+	assert_null(cache.retired);
+	assert_int_equal(atomic_load(&cache.bytes), 0);
+	free(cpu);
+}
+
+/* Pages that a guest chose so that they would share a chain, if it knew the hash. */
+static void test_chains_of_pages(void **state)
+{
+	unsigned int longest = 0;
+
+	for (uint64_t k = 0; k < 5000; k++) {
+		assert_non_null(cache_page(&cache, ((k << CODE_HASH_BITS) ^ k) << MEM_PAGE_SHIFT));
+		assert_non_null(cache_page(&cache, k << (MEM_PAGE_SHIFT + CODE_HASH_BITS)));
+	}
+	for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++) {
+		unsigned int length = 0;
+
+		for (struct code_page *p = atomic_load(&cache.hash[i]); p; p = p->hash_next)
+			length++;
+		longest = length > longest ? length : longest;
+	}
+	/* Should be about 10; a bad secret is one in a million. */
+	assert_in_range(longest, 1, 1000);
+}
+
+/* One instruction in all modes. */
+static void test_chains_of_modes(void **state)
+{
+	struct code_page *p = cache_page(&cache, BASE);
+
+	for (uint32_t mode = 0; mode < 1024; mode++)
+		assert_non_null(cache_insert(&cache, p, make(0x40, mode)));
+	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS; i++) {
+		unsigned int length = 0;
+
+		for (struct translation *t = atomic_load(&p->bucket[i]); t;
+		     t = atomic_load(&t->next))
+			length++;
+		assert_in_range(length, 1, 2 * 1024 / CODE_PAGE_BUCKETS);
+	}
+}
+
+static void *invalidate_all(void *arg)
+{
+	cache_invalidate(&cache, 0, 0, false);
+	return NULL;
+}
+
+/*
+ * Two vCPUs do maintenance of the same code: whoever returns finds it done, also what the other one
+ * has begun.
+ */
+#define EXITS 700
+
+static void test_maintenance_by_two(void **state)
+{
+	cache.slice = 1;
+	for (unsigned int i = 0; i < 40; i++) {
+		struct translation *to = make_target(), *from[EXITS];
+		pthread_t thread;
+
+		for (unsigned int k = 0; k < EXITS; k++) {
+			from[k] = cache_insert(&cache, cache_page(&cache, BASE),
+					       make_with_exits(0x400 + 4 * k, 0, 1));
+			link_exit(&cache, &from[k]->exits[0], to);
+		}
+		memory[0x104 / 4]++;
+		assert_int_equal(pthread_create(&thread, NULL, invalidate_all, NULL), 0);
+		/* Its thread has begun with the target. */
+		while (atomic_load(&to->page))
+			;
+		if (i % 4)
+			cache_invalidate(&cache, BASE + 0x100, i % 2 ? 16 : 64, false);
+		else
+			cache_invalidate(&cache, 0, 0, false);
+		cache_lock(&cache);
+		assert_null(to->incoming);
+		for (unsigned int k = 0; k < EXITS; k++)
+			assert_null(from[k]->exits[0].to);
+		cache_unlock(&cache);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		cache_flush(&cache);
+		cache_reclaim(&cache);
+	}
+}
+
 int main(void)
 {
+#define T(n) cmocka_unit_test_setup_teardown(n, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_found_by_offset_and_mode, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_maintenance_drops_what_differs, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_maintenance_while_translating, setup,
-						teardown),
+		T(test_found_by_offset_and_mode),
+		T(test_maintenance_drops_what_differs),
+		T(test_maintenance_while_translating),
+		T(test_unlinking_is_one_step),
+		T(test_target_of_many),
+		T(test_walks_go_in_slices),
+		T(test_reclaim_looks_at_the_oldest),
+		T(test_chains_of_pages),
+		T(test_chains_of_modes),
+		T(test_maintenance_by_two),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

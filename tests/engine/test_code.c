@@ -243,6 +243,37 @@ static void test_ic_iallu(void **state)
 }
 
 /* The block that patches itself: the rest of it is what it was, the next time is new. */
+/*
+ * One instruction that drops 20,000 blocks, all of which lead to one: no hold of the lock does more
+ * than a slice, and the work grows with their number, not with its square.
+ */
+static void test_ic_iallu_of_many(void **state)
+{
+	uint64_t many = 20000, first = RAM_BASE + 0x80000, before;
+	uint32_t *words = (uint32_t *)guest_host(&g, first);
+
+	for (uint64_t i = 0; i < many; i++)
+		words[i] = B((int64_t)(OTHER - first) - 4 * (int64_t)i);
+	/* X0 goes through all of them, each comes to OTHER, and from there back to X30. */
+	guest_code(&g, OTHER, BR(30));
+	guest_code(&g, CODE, 0x1000005e /* ADR X30, .+8 */, BR(0), ADDI(0, 0, 4), SUBSI(1, 1, 1),
+		   BCOND(NE, -16), BRK(0));
+	guest_code(&g, EL1_BASE, IC_IALLU, DSB_ISH, ISB, HVC(0));
+	guest_reset(&g, 0, CODE, 0);
+	g.cpu[0]->x[0] = first;
+	g.cpu[0]->x[1] = many;
+	assert_int_equal(guest_run(&g, 0), CPU_EXIT_HVC);
+	assert_int_equal(g.cpu[0]->x[1], 0);
+	assert_true(stats().translations > many);
+	for (uint64_t i = 0; i < many; i++)
+		words[i] = NOP;
+	before = cache()->total_work;
+	run(EL1_BASE, 1);
+	assert_int_equal(stats().invalidated, many);
+	assert_in_range(cache()->total_work - before, many, 4 * many);
+	assert_in_range(cache()->most_work, 1, CACHE_SLICE + 64);
+}
+
 static void test_self_modifying_block(void **state)
 {
 	/* STR W1 over the MOVZ behind the ISB, then run it. */
@@ -400,6 +431,9 @@ static void test_reclamation(void **state)
 	pthread_t threads[2];
 	uint64_t baseline, most = 0;
 
+	/* Everybody gets in between whatever a walk does. */
+	cache()->slice = 1;
+
 	loop_code();
 	atomic_store(&stop, false);
 	for (unsigned int n = 0; n < 2; n++) {
@@ -499,6 +533,7 @@ static void test_everything_at_once(void **state)
 	pthread_t threads[2];
 
 	cache()->limit = 3000;
+	cache()->slice = 1;
 	guest_code(&g, OTHER, ADDI(12, 12, 1), 0x92401d8c, /* AND X12, X12, #0xff */
 		   0x531b3d8d,                             /* LSL W13, W12, #5 */
 		   REG3(0x2a000000, 13, 13, 14), STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10),
@@ -543,6 +578,7 @@ int main(void)
 		T(test_invalidation_unlinks),
 		T(test_ic_ivau),
 		T(test_ic_iallu),
+		T(test_ic_iallu_of_many),
 		T(test_self_modifying_block),
 		T(test_memory_changed),
 		T(test_hot_data_behind_code),
