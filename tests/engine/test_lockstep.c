@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lockstep: blocks of random instructions, as the passes make them, against the plain reference, at
- *           EL0 and EL1 and in all modes; and
- * that lockstep sees it when an execution is wrong.
+ * EL0 and EL1 and in all modes; and that lockstep sees it when an execution is wrong.
+ *
+ * The subject's back end is the one that ARMATURE_ENGINE names.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cpu/arch.h"
+#include "engine/front/a64/a64.h"
 #include "engine/lockstep.h"
 #include "tests/engine/guest.h"
 #include "tests/engine/random_words.h"
@@ -345,11 +348,35 @@ static void test_environment(void **state)
 	unsetenv("ARMATURE_LOCKSTEP");
 }
 
+/* Back ends by name. */
+static void test_choice_of_back_end(void **state)
+{
+	struct machine m = {0};
+	const char *asked = getenv("ARMATURE_ENGINE");
+	char *saved = asked ? strdup(asked) : NULL;
+
+	assert_ptr_equal(back_find(NULL), &back_exec);
+	assert_ptr_equal(back_find(""), &back_exec);
+	assert_ptr_equal(back_find("exec"), &back_exec);
+	assert_null(back_find("no such"));
+	if (saved)
+		assert_ptr_equal(((struct code_cache *)g.machine.code)->back, back_find(saved));
+	setenv("ARMATURE_ENGINE", "no such", 1);
+	assert_int_equal(engine_vm_init(&m), -EINVAL);
+	assert_null(m.code);
+	if (saved)
+		setenv("ARMATURE_ENGINE", saved, 1);
+	else
+		unsetenv("ARMATURE_ENGINE");
+	free(saved);
+}
+
 int main(void)
 {
 #define T(n) cmocka_unit_test_setup_teardown(n, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_environment),
+		T(test_choice_of_back_end),
 		T(test_random_el0),
 		T(test_random_el1),
 		T(test_wrong_state_is_seen),
