@@ -94,7 +94,7 @@ struct code_cache {
  */
 #define CODE_CACHE_LIMIT (28ull << 20)
 
-/* Where a page has the translation: by all of its key, since a guest may have many of one offset. */
+/* Where a page has a translation: by all of its key, as a guest may have many of one offset. */
 static inline unsigned int cache_bucket(uint32_t offset, uint32_t mode)
 {
 	return (offset | mode << MEM_PAGE_SHIFT) * 0x9e3779b1u >> (32 - CODE_PAGE_BUCKET_BITS);

@@ -15,7 +15,7 @@ struct translator {
 	struct ir_work work;
 };
 
-/** translator_create() - A translator for the back end of @c. Return: NULL if there is no memory. */
+/** translator_create() - A translator for the back end of @c. Return: NULL: no memory. */
 struct translator *translator_create(struct code_cache *c);
 void translator_destroy(struct translator *t);
 

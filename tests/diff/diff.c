@@ -5,9 +5,9 @@
  *
  *   diff ORACLE [-e engine] [-n instructions] [-s seed] [-1] [-g name] [-v]
  *
- * -e names the back end that runs our side (back/back.h). -1 makes every case one instruction, -g takes only forms whose name begins so, -v prints each
- * difference (at most 40). Words are made from the decoder's own rows; the decode space is another
- * test's business.
+ * -e names the back end that runs our side (back/back.h), -1 makes every case one instruction, -g
+ * takes only forms whose name begins so, -v prints each difference (at most 40). Words are made
+ * from the decoder's own rows; the decode space is another test's business.
  */
 #include <errno.h>
 #include <stdbool.h>

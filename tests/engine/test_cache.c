@@ -220,7 +220,7 @@ static void test_walks_go_in_slices(void **state)
 	assert_slices();
 }
 
-/* While one vCPU passes no safe point, others that do so do not look through all that is retired. */
+/* While one vCPU passes no safe point, others that do do not look through all that is retired. */
 static void test_reclaim_looks_at_the_oldest(void **state)
 {
 	struct cpu *cpu = calloc(1, sizeof(*cpu));

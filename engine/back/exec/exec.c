@@ -10,7 +10,10 @@
  *  - A handler reads its operands before it writes its result: their slots may be the same.
  *  - cpu->pc is the PC of the present block's start; cpu->icount counts what earlier blocks
  *    retired.
- *  - `bank` is cpu->bank; whatever may change the mode or fill a line reloads it.
+ *  - `bank` is cpu->bank, kept where the probe finds it at once. Only tlb_select() chooses another
+ *    bank, and only these call it: helpers (CALL), the end of a step (STEP), exceptions and changes
+ *    of context on the way to dispatch. Each of them reloads `bank`. An access's slow path fills
+ *    lines of the bank that is chosen, and chooses none but cpu->bank_el0, which is read afresh.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -287,9 +287,11 @@ do_CALL:
 	if (unlikely(rc))
 		FAIL(u->d);
 	X(u[1].result) = result;
+	bank = cpu->bank;
 }
 NEXT2;
 do_STEP : cpu_step_done(cpu, u->imm);
+bank = cpu->bank;
 NEXT;
 do_COUNT : X(u->a) += (uint64_t)u->imm;
 NEXT;

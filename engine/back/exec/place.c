@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Places: each temp gets a slot. Wherever it is exact, a GET's temp is the state slot itself, and an
- * op writes its result straight into the slot of the PUT that follows; other temps share scratch
+ * Places: each temp gets a slot. Wherever it is exact, a GET's temp is the state slot itself, and
+ * an op writes its result straight into the slot of the PUT that follows; other temps share scratch
  * slots.
  *
  * What must hold: a micro-operation reads all its operands before it writes its result.
