@@ -9,7 +9,7 @@
 #include "engine/code/links.h"
 #include "engine/private.h"
 
-#define MOST_YIELDS 1000
+#define MOST_YIELDS 100
 
 /* --- the lock --- */
 

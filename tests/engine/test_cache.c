@@ -128,6 +128,28 @@ static void test_maintenance_while_translating(void **state)
 	assert_ptr_equal(cache_insert(&cache, p, t), t);
 }
 
+/* A back end's code is counted as well, wherever it lies, until it is released. */
+static void test_all_memory_is_counted(void **state)
+{
+	struct code_page *p = cache_page(&cache, BASE);
+	struct translation *t = make(0x40, 0), *late = make(0x40, 0);
+	uint64_t empty = atomic_load(&cache.bytes);
+
+	t->size += 100000;
+	assert_ptr_equal(cache_insert(&cache, p, t), t);
+	assert_int_equal(atomic_load(&cache.bytes), empty + t->size);
+	/* What is not entered does not count. */
+	assert_ptr_equal(cache_insert(&cache, p, late), t);
+	assert_int_equal(atomic_load(&cache.bytes), empty + t->size);
+	cache.limit = empty + 100000;
+	assert_true(cache_full(&cache));
+	cache_invalidate(&cache, BASE, MEM_PAGE_SIZE, true);
+	assert_true(cache_full(&cache));
+	cache_reclaim(&cache);
+	assert_int_equal(atomic_load(&cache.bytes), empty);
+	assert_false(cache_full(&cache));
+}
+
 /* --- what one guest can make long --- */
 
 #define MODES   10
@@ -334,6 +356,7 @@ int main(void)
 		T(test_found_by_offset_and_mode),
 		T(test_maintenance_drops_what_differs),
 		T(test_maintenance_while_translating),
+		T(test_all_memory_is_counted),
 		T(test_unlinking_is_one_step),
 		T(test_target_of_many),
 		T(test_walks_go_in_slices),

@@ -375,14 +375,10 @@ int main(void)
 {
 #define T(n) cmocka_unit_test_setup_teardown(n, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_environment),
-		T(test_choice_of_back_end),
-		T(test_random_el0),
-		T(test_random_el1),
-		T(test_wrong_state_is_seen),
-		T(test_wrong_memory_is_seen),
-		T(test_wrong_exit_is_seen),
-		T(test_mmio_exit_is_compared),
+		T(test_environment),         T(test_choice_of_back_end),
+		T(test_random_el0),          T(test_random_el1),
+		T(test_wrong_state_is_seen), T(test_wrong_memory_is_seen),
+		T(test_wrong_exit_is_seen),  T(test_mmio_exit_is_compared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
