@@ -24,9 +24,8 @@
 #include "cpu/timer.h"
 #include "cpu/tlb.h"
 
-#define CPU_MAX_VCPUS     64
-#define CPU_SCRATCH_SLOTS 512 /* engine temporaries, 16 bytes each */
-#define CPU_SLOT_LIMIT    65536
+#define CPU_MAX_VCPUS  64
+#define CPU_SLOT_LIMIT 65536
 
 /* A 128-bit SIMD&FP register, seen as lanes; lane 0 is the least significant. */
 union vreg {
@@ -157,9 +156,7 @@ struct cpu {
 	struct cpu_exit exit;
 	struct cpu_fault fault;
 
-	union vreg scratch[CPU_SCRATCH_SLOTS];
-
-	/* Nothing below is a slot. */
+	/* Nothing below is guest state, nor a slot of the IR. */
 	struct machine *machine;
 	unsigned int index;     /* creation index */
 	_Atomic uint64_t mpidr; /* other vCPUs' PSCI calls look for it */
@@ -172,7 +169,18 @@ struct cpu {
 	void *owner;        /* the KVM's vCPU */
 
 	struct cpu_remote remote;
+
+	/*
+	 * The engine's back end has its own part of the vCPU here, as many bytes as it asks for
+	 * (engine_cpu_alloc()), so that its code reaches it from the pointer to the state. What
+	 * lies in it nobody else knows.
+	 */
+	union vreg area[];
 };
+
+/* Guest state, in bytes from the beginning of struct cpu. */
+#define CPU_STATE_SIZE offsetof(struct cpu, machine)
+_Static_assert(CPU_STATE_SIZE <= CPU_SLOT_LIMIT, "slots have 16-bit names");
 
 #define CPU_FEATURE_PMU  (1u << 0)
 #define CPU_FEATURE_PSCI (1u << 1)

@@ -27,16 +27,6 @@
 
 /* ---- Life ---- */
 
-static struct cpu *cpu_alloc(void)
-{
-	void *p;
-
-	if (posix_memalign(&p, 64, sizeof(struct cpu)))
-		return NULL;
-	memset(p, 0, sizeof(struct cpu));
-	return p;
-}
-
 /* Its descriptor is gone; the vCPU itself stays with the VM, and so does its index. */
 static void vcpu_release(struct object *o)
 {
@@ -68,7 +58,7 @@ static struct vcpu *vcpu_alloc(struct vm *vm, unsigned int id)
 
 	if (!vcpu)
 		return NULL;
-	vcpu->cpu = cpu_alloc();
+	vcpu->cpu = engine_cpu_alloc(&vm->machine);
 	if (!vcpu->cpu || vcpu_make_fds(vcpu))
 		goto free_vcpu;
 	if (cpu_init(vcpu->cpu, &vm->machine, 0, MPIDR_OF_ID(id)))

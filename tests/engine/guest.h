@@ -19,9 +19,7 @@
 #include <cmocka.h>
 
 #include "engine/front/a64/a64.h"
-#include "engine/engine.h"
-#include "engine/back/exec/exec.h"
-#include "engine/pass/pass.h"
+#include "engine/private.h"
 
 #define RAM_BASE   0x40000000ull
 #define RAM_SIZE   (2ull << 20)

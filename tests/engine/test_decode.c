@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "engine/front/a64/decode.h"
+#include "engine/front/front.h"
 #include "tests/engine/random_words.h"
 
 #define EL0        CPU_MODE_FP
@@ -201,6 +202,23 @@ static void blocks_are_cut(void **state)
 	assert_int_equal(last->imm, 0);
 }
 
+/* What others see of this front end: a block with all that it names, sizes in bytes, names. */
+static void front_end_describes_its_blocks(void **state)
+{
+	const struct front *front = front_of(EL0);
+
+	assert_ptr_equal(front, &front_a64);
+	fill_nops();
+	front->translate(&block, page, 0, EL0, 3);
+	assert_int_equal(block.nr_insns, 3);
+	for (unsigned int i = 0; i <= 3; i++)
+		assert_int_equal(block.insn_offset[i], i * front->insn_align);
+	assert_ptr_equal(block.helpers, front->helpers);
+	assert_int_equal(block.nr_helpers, front->nr_helpers);
+	assert_string_equal(front->insn_name(page), "HINT");
+	assert_string_equal(front->insn_name(&(uint32_t){0}), "UNDEFINED");
+}
+
 static void adrp_is_relative_to_its_page(void **state)
 {
 	fill_nops();
@@ -343,6 +361,7 @@ int main(void)
 		cmocka_unit_test(every_row_is_reached),
 		cmocka_unit_test(instructions_fit),
 		cmocka_unit_test(blocks_are_cut),
+		cmocka_unit_test(front_end_describes_its_blocks),
 		cmocka_unit_test(adrp_is_relative_to_its_page),
 		cmocka_unit_test(sp_is_checked_once),
 		cmocka_unit_test(syndromes),

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Handlers: memory. Included in the executor's function. */
 
-/* Leave the block at the row of this micro-operation with @rc. */
-#define FAIL(row)              \
-	do {                   \
-		va = (row);    \
-		goto rewind_u; \
+/* Leave the block at row @n of it with rc. */
+#define FAIL(n)                     \
+	do {                        \
+		row = &tb->rows[n]; \
+		goto leave_at_row;  \
 	} while (0)
 
 /* How a value read goes to its slot. */
@@ -282,14 +282,16 @@ do_CALL:
 {
 	uint64_t result = 0;
 
-	cpu->icount += u[1].more[1];
-	rc = ir_helpers[u->imm].fn(cpu, X(u->a), X(u->b), X(u->c), &result);
+	cpu->icount += u[1].counted;
+	rc = u[1].fn(cpu, X(u->a), X(u->b), X(u->c), &result);
 	if (unlikely(rc))
 		FAIL(u->d);
-	X(u[1].more[0]) = result;
+	X(u[1].result) = result;
+	bank = cpu->bank;
 }
 NEXT2;
 do_STEP : cpu_step_done(cpu, u->imm);
+bank = cpu->bank;
 NEXT;
 do_COUNT : X(u->a) += (uint64_t)u->imm;
 NEXT;
