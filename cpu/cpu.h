@@ -65,8 +65,11 @@ enum cpu_exit_reason {
 	CPU_EXIT_MMIO,       /* cpu->exit.mmio; PC is AT the instruction */
 	CPU_EXIT_NOSYNDROME, /* data access outside memory without valid syndrome; PC AT it;
 				exit.mmio.pa */
-	CPU_EXIT_ERROR, /* the engine cannot go on at PC; exit.imm is an errno: ENOMEM, or E2BIG for
-			   a bug of ours */
+	/*
+	 * The engine cannot go on at PC; exit.imm is an errno: ENOMEM; EFAULT: guest memory is not
+	 * there, or not writable, on the host; E2BIG: a bug of ours.
+	 */
+	CPU_EXIT_ERROR,
 };
 
 /* An access that left memory, with what its completion needs (ISS of the Data Abort: SAS, SSE, SRT,
@@ -137,6 +140,8 @@ struct cpu {
 	uint64_t excl_addr;
 	uint64_t excl_size;
 	uint64_t excl_val[2];
+	uint64_t excl_host;  /* where that was on the host, and */
+	uint64_t excl_count; /* how often it had been written by then (cpu/monitor.h) */
 
 	union vreg v[32];
 
@@ -210,6 +215,12 @@ struct machine_ops {
 	void (*icache_invalidate)(struct machine *m, uint64_t pa, uint64_t len);
 };
 
+/* The exclusive monitor's words (cpu/monitor.h), each on a cache line of its own. */
+#define MONITOR_BITS 9
+struct monitor_word {
+	_Atomic uint64_t word;
+} __attribute__((aligned(64)));
+
 /* What the vCPUs of one VM share. */
 struct machine {
 	pthread_mutex_t lock;  /* guards cpus[]/nr_cpus changes and the safe-point protocol */
@@ -218,9 +229,10 @@ struct machine {
 	unsigned int nr_cpus;
 	struct mem_map mem; /* guest physical memory */
 	const struct machine_ops *ops;
-	uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
-	void *code;         /* the engine's code cache */
-	void *owner;        /* the KVM's VM */
+	uint8_t csv2, csv3;           /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
+	void *code;                   /* the engine's code cache */
+	void *owner;                  /* the KVM's VM */
+	struct monitor_word *monitor; /* 1 << MONITOR_BITS of them */
 };
 
 /* cpu.c */

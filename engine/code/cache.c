@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/host_mem.h"
 #include "engine/code/cache.h"
 #include "engine/back/exec/exec.h"
 
@@ -69,14 +70,16 @@ static void tb_free(struct code_cache *c, struct tb *tb)
 	free(tb);
 }
 
-/* Has the guest changed any word that @tb was made from? It may be writing them now. */
-static __attribute__((noinline)) bool differs(const struct code_cache *c, const struct code_page *p,
-					      const struct tb *tb)
+/*
+ * Has the guest changed any word that @tb was made from? It may be writing them now. What is gone
+ * is changed, too.
+ */
+static bool differs(const struct code_cache *c, const struct code_page *p, const struct tb *tb)
 {
 	const struct mem_slot *slot = mem_find(&c->machine->mem, p->pa);
 
-	return !slot ||
-	       memcmp(mem_slot_host(slot, p->pa) + tb->offset, tb_words(tb), 4u * tb->nr_insns);
+	return !slot || !host_same_words(mem_slot_host(slot, p->pa) + tb->offset, tb_words(tb),
+					 tb->nr_insns);
 }
 
 struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb)

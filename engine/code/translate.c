@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/host_mem.h"
 #include "engine/front/a64/a64.h"
 #include "engine/back/exec/exec.h"
 #include "engine/pass/pass.h"
@@ -162,13 +163,6 @@ static struct tb *make_tb(const struct translator *t, const uint8_t *host, uint3
 	return tb;
 }
 
-/* The guest may be writing: what is translated and what is remembered must be the same words. */
-static __attribute__((noinline)) void copy_words(uint8_t *copy, const uint8_t *host,
-						 uint32_t offset)
-{
-	memcpy(copy + offset, host + offset, MEM_PAGE_SIZE - offset);
-}
-
 int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode,
 		    unsigned int max, struct tb **tb)
 {
@@ -176,7 +170,9 @@ int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, 
 
 	if (max > t->max_insns)
 		max = t->max_insns;
-	copy_words(copy, host, offset);
+	/* The guest may be writing: what is translated and what is remembered must be the same. */
+	if (!host_copy_from(copy + offset, host + offset, MEM_PAGE_SIZE - offset))
+		return -EFAULT;
 	while (!pipeline(t, copy, offset, mode, max)) {
 		if (max == 1)
 			return -E2BIG;

@@ -18,6 +18,8 @@
 
 #include "cpu/fp/fp.h"
 #include "cpu/fp/fp_fast.h"
+#include "cpu/host_rmw.h"
+#include "cpu/monitor.h"
 #include "engine/front/a64/a64.h"
 #include "engine/back/exec/exec.h"
 #include "engine/vec/vec.h"
@@ -85,6 +87,39 @@
 #define WRITE_HIT(e, va, size) likely((e)->write_tag == (((va) + ((size)-1)) & TLB_PAGE_MASK))
 #define HOST(e, va)            ((void *)((uintptr_t)(va) + (e)->addend))
 
+/* One access of @size bytes, which is a constant. False: the host has no memory there. */
+HOST_INLINE bool load_host(const void *host, void *v, size_t size)
+{
+	switch (size) {
+	case 1:
+		return host_load8(host, v);
+	case 2:
+		return host_load16(host, v);
+	case 4:
+		return host_load32(host, v);
+	case 8:
+		return host_load64(host, v);
+	default:
+		return host_load128(host, v);
+	}
+}
+
+HOST_INLINE bool store_host(void *host, const void *v, size_t size)
+{
+	switch (size) {
+	case 1:
+		return host_store8(host, *(const uint8_t *)v);
+	case 2:
+		return host_store16(host, *(const uint16_t *)v);
+	case 4:
+		return host_store32(host, *(const uint32_t *)v);
+	case 8:
+		return host_store64(host, *(const uint64_t *)v);
+	default:
+		return host_store128(host, *(const host_u128 *)v);
+	}
+}
+
 /* --- out of line --- */
 
 /* A load that missed. Two results; integers go to 64-bit slots, vectors to whole registers. */
@@ -145,20 +180,6 @@ static struct engine_cpu *engine_of(struct cpu *cpu)
 	return cpu->engine;
 }
 
-/* The execute TLB's line for cpu->pc, or NULL after an abort was taken (PC has changed). */
-static struct xtlb_entry *fetch_line(struct cpu *cpu)
-{
-	struct xtlb_entry *x = &cpu->bank->x[xtlb_index(cpu->pc)];
-
-	/* A pending Software Step exception is found by the fetch. */
-	if (likely(x->tag == (cpu->pc & ~0xffcull) && !(cpu->mode & CPU_MODE_STEP)))
-		return x;
-	if (access_fetch(cpu, &x) == CPU_EXIT_NONE)
-		return x;
-	cpu_take_fault(cpu);
-	return NULL;
-}
-
 /*
  * The code at PC cannot be entered; engine_run() will see why, at the kick that is asked for here.
  */
@@ -166,6 +187,28 @@ static struct tb *fail(struct cpu *cpu, int error)
 {
 	engine_of(cpu)->error = error;
 	cpu_request(cpu, CPU_REQ_SAFE);
+	return NULL;
+}
+
+/*
+ * The execute TLB's line for cpu->pc, or NULL: an abort was taken (PC has changed), or the host has
+ * no memory where the page tables are.
+ */
+static struct xtlb_entry *fetch_line(struct cpu *cpu)
+{
+	struct xtlb_entry *x = &cpu->bank->x[xtlb_index(cpu->pc)];
+
+	/* A pending Software Step exception is found by the fetch. */
+	if (likely(x->tag == (cpu->pc & ~0xffcull) && !(cpu->mode & CPU_MODE_STEP)))
+		return x;
+	int rc = access_fetch(cpu, &x);
+
+	if (rc == CPU_EXIT_NONE)
+		return x;
+	if (rc == CPU_EXIT_ERROR)
+		fail(cpu, -(int)cpu->exit.imm);
+	else
+		cpu_take_fault(cpu);
 	return NULL;
 }
 

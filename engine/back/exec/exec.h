@@ -110,7 +110,7 @@ enum cpu_exit_reason exec_block(struct cpu *cpu, struct tb *tb);
 
 /*
  * Make a translation, of at most @max instructions, that is entered nowhere (free() undoes it).
- * Return: 0 and *@tb, -E2BIG or -ENOMEM as translate().
+ * Return: 0 and *@tb, -E2BIG, -EFAULT or -ENOMEM as translate().
  */
 int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode,
 		    unsigned int max, struct tb **tb);
@@ -124,6 +124,7 @@ int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, 
  *   -ESTALE: a flush dropped @page: look again, from a safe point
  *   -ENOSPC: the cache is full
  *   -ENOMEM: the host has no memory
+ *   -EFAULT: nor has it any where the guest's code is
  *   -E2BIG:  one instruction's micro-operations do not fit, which no instruction's may
  */
 int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset,
