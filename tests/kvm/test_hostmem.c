@@ -27,24 +27,13 @@
 #define DATA_BYTES (DATA_PAGES * PAGE)
 #define AT         0x40u              /* in the page: where the accesses are */
 #define TABLE      (RAM + 0x10000ull) /* level 1: 1 GiB an entry */
-#define X(n)       CORE_ID(regs.regs[n])
 #define V(n)                                                    \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U128 | KVM_REG_ARM_CORE | \
 	 (offsetof(struct kvm_regs, fp_regs.vregs[n]) / sizeof(uint32_t)))
-#define SYS(crn, op2) ARM64_SYS_REG(3, 0, crn, 0, op2)
-#define SYS_SCTLR     SYS(1, 0)
-#define SYS_TTBR0     SYS(2, 0)
-#define SYS_TCR       SYS(2, 2)
-#define SYS_MAIR      ARM64_SYS_REG(3, 0, 10, 2, 0)
 
-#define BLOCK_DEVICE (0x401ull)
-#define BLOCK_NORMAL (0x401ull | 1 << 2 | 3 << 8)
-#define TCR_TEST     (25 | 25ull << 16 | 2ull << 30 | 2ull << 32) /* 39 bits, 4 KiB */
-#define TCR_HA       (1ull << 39)
-#define SCTLR_TEST   (0x30d00800ull | 1 | 4 | 0x1000)
+#define TCR_HA (1ull << 39)
 
-#define STR_X9_X10 0xf9000149u /* to the device: the end of each program */
-#define NR_X       31
+#define NR_X 31
 
 /* What is made wrong with pages of the slot's memory, and mended. */
 enum badness { UNMAPPED, NO_ACCESS, READ_ONLY, TRUNCATED, NR_BADNESS };
@@ -101,14 +90,6 @@ static void set_data_slot(struct rig *r)
 	assert_int_equal(set_region(r->m->vm, 1, 0, DATA, DATA_BYTES, (uintptr_t)r->data), 0);
 }
 
-static void mmu_on(int vcpu, uint64_t table, uint64_t tcr)
-{
-	assert_int_equal(set_u64(vcpu, SYS_MAIR, 0xff00), 0);
-	assert_int_equal(set_u64(vcpu, SYS_TTBR0, table), 0);
-	assert_int_equal(set_u64(vcpu, SYS_TCR, tcr), 0);
-	assert_int_equal(set_u64(vcpu, SYS_SCTLR, SCTLR_TEST), 0);
-}
-
 static int rig_set_up(void **state)
 {
 	struct rig *r = calloc(1, sizeof(*r));
@@ -128,7 +109,7 @@ static int rig_set_up(void **state)
 	table[2] = DATA | BLOCK_NORMAL | 1 << 6; /* EL0, for LDTR */
 	table[3] = DATA | BLOCK_NORMAL;
 	mmu_on(r->m->vcpu, TABLE, TCR_TEST);
-	assert_int_equal(set_u64(r->m->vcpu, SYS(1, 2), cpacr), 0);
+	assert_int_equal(set_u64(r->m->vcpu, ARM64_SYS_REG(3, 0, 1, 0, 2), cpacr), 0);
 	*state = r;
 	return 0;
 }
