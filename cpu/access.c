@@ -296,7 +296,9 @@ static bool load_elements(const uint8_t *host, const struct mem_desc *d, uint64_
 	unsigned int nr = 1u + d->pair;
 	bool ok = true;
 
-	if (d->excl && d->pair && d->size_log2 == 2)
+	if (!d->pair && d->size_log2 < 4)
+		return load_element(host, d, d->size_log2, out);
+	if (d->excl && d->size_log2 == 2)
 		return load_word_pair(host, d, out);
 	for (unsigned int i = 0; ok && i < nr; i++) {
 		if (d->size_log2 < 4) {
@@ -316,6 +318,8 @@ static bool store_elements(uint8_t *host, const struct mem_desc *d, const uint64
 	unsigned int nr = 1u + d->pair;
 	bool ok = true;
 
+	if (!d->pair && d->size_log2 < 4)
+		return store_element(host, d, d->size_log2, in[0]);
 	for (unsigned int i = 0; ok && i < nr; i++) {
 		if (d->size_log2 < 4) {
 			ok = store_element(host + ((size_t)i << d->size_log2), d, d->size_log2,

@@ -60,6 +60,10 @@ static void to_image(const struct mem_desc *d, const uint64_t v[2], uint64_t ima
 	unsigned int bits = 8u << d->size_log2;
 	uint64_t e[2] = {0, 0};
 
+	if (!d->pair && !d->be) {
+		image[0] = truncate(v[0], d->size_log2);
+		return;
+	}
 	for (unsigned int i = 0; i <= d->pair; i++) {
 		e[i] = truncate(v[i], d->size_log2);
 		if (d->be)

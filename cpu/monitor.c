@@ -29,14 +29,11 @@ int monitor_hold(struct cpu *cpu, const void *host, struct monitor_hold *h)
 	return CPU_EXIT_NONE;
 }
 
-void monitor_mark(struct cpu *cpu, const void *host)
+void monitor_note(struct cpu *cpu, const void *host)
 {
 	_Atomic uint64_t *word = monitor_word(cpu->machine, host);
 
 	cpu->excl_host = (uintptr_t)host;
-	cpu->excl_count = MONITOR_NONE;
-	if (!monitor_shared(cpu->machine))
-		return;
 	/* While somebody writes, a little patience saves the guest a round of its loop. */
 	for (unsigned int looks = 0; looks < SPINS; looks++) {
 		cpu->excl_count = atomic_load_explicit(word, memory_order_acquire);
@@ -44,15 +41,4 @@ void monitor_mark(struct cpu *cpu, const void *host)
 			return;
 		relax();
 	}
-}
-
-bool monitor_claim(struct cpu *cpu, const void *host, struct monitor_hold *h)
-{
-	h->word = NULL;
-	if (!monitor_shared(cpu->machine))
-		return true;
-	h->word = monitor_word(cpu->machine, host);
-	h->count = cpu->excl_count;
-	return cpu->excl_host == (uintptr_t)host && !(h->count & 1) &&
-	       atomic_compare_exchange_strong(h->word, &h->count, h->count + 1);
 }

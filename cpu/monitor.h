@@ -89,14 +89,30 @@ static inline void monitor_release(const struct monitor_hold *h, bool wrote)
  */
 int monitor_hold(struct cpu *cpu, const void *host, struct monitor_hold *h);
 
+void monitor_note(struct cpu *cpu, const void *host);
+
 /** monitor_mark() - Note the granule of @host for a load exclusive, before it loads. */
-void monitor_mark(struct cpu *cpu, const void *host);
+static inline void monitor_mark(struct cpu *cpu, const void *host)
+{
+	cpu->excl_count = MONITOR_NONE;
+	if (monitor_shared(cpu->machine))
+		monitor_note(cpu, host);
+}
 
 /**
  * monitor_claim() - Hold the granule of @host for a store exclusive.
  *
  * Return: false: it fails, because somebody wrote since monitor_mark(), or is about to.
  */
-bool monitor_claim(struct cpu *cpu, const void *host, struct monitor_hold *h);
+static inline bool monitor_claim(struct cpu *cpu, const void *host, struct monitor_hold *h)
+{
+	h->word = NULL;
+	if (!monitor_shared(cpu->machine))
+		return true;
+	h->word = monitor_word(cpu->machine, host);
+	h->count = cpu->excl_count;
+	return cpu->excl_host == (uintptr_t)host && !(h->count & 1) &&
+	       atomic_compare_exchange_strong(h->word, &h->count, h->count + 1);
+}
 
 #endif

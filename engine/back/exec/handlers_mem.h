@@ -175,20 +175,23 @@ cas_missed:
 }
 NEXT;
 
-#define LOAD_PAIR(n, mem_t, to)                                                  \
-	do_LDP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;                    \
-	{                                                                        \
-		const struct tlb_entry *e = LINE(bank, va);                      \
-		mem_t v, w;                                                      \
-                                                                                 \
-		if (READ_HIT(e, va, 2 * sizeof(mem_t)) &&                        \
-		    likely(load_host(HOST(e, va), &v, sizeof(v)) &&              \
-			   load_host(HOST(e, va + sizeof(v)), &w, sizeof(w)))) { \
-			GET_##to(u->c, v);                                       \
-			GET_##to(u->b, w);                                       \
-			NEXT;                                                    \
-		}                                                                \
-	}                                                                        \
+#define LOAD_PAIR(n, mem_t, to)                                            \
+	do_LDP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;              \
+	{                                                                  \
+		const struct tlb_entry *e = LINE(bank, va);                \
+                                                                           \
+		if (READ_HIT(e, va, 2 * sizeof(mem_t))) {                  \
+			const mem_t *host = HOST(e, va);                   \
+			mem_t v, w;                                        \
+                                                                           \
+			if (unlikely(!load_host(host, &v, sizeof(v)) ||    \
+				     !load_host(host + 1, &w, sizeof(w)))) \
+				goto load_pair_missed;                     \
+			GET_##to(u->c, v);                                 \
+			GET_##to(u->b, w);                                 \
+			NEXT;                                              \
+		}                                                          \
+	}                                                                  \
 	goto load_pair_missed;
 LOAD_PAIR_KINDS(LOAD_PAIR)
 #undef LOAD_PAIR
@@ -199,16 +202,19 @@ if (unlikely(rc))
 bank = cpu->bank;
 NEXT;
 
-#define STORE_PAIR(n, mem_t)                                                                  \
-	do_STP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;                                 \
-	{                                                                                     \
-		const struct tlb_entry *e = LINE(bank, va);                                   \
-                                                                                              \
-		if (WRITE_HIT(e, va, 2 * sizeof(mem_t)) &&                                    \
-		    likely(store_host(HOST(e, va), s + u->c, sizeof(mem_t)) &&                \
-			   store_host(HOST(e, va + sizeof(mem_t)), s + u->b, sizeof(mem_t)))) \
-			NEXT;                                                                 \
-	}                                                                                     \
+#define STORE_PAIR(n, mem_t)                                                       \
+	do_STP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;                      \
+	{                                                                          \
+		const struct tlb_entry *e = LINE(bank, va);                        \
+                                                                                   \
+		if (WRITE_HIT(e, va, 2 * sizeof(mem_t))) {                         \
+			mem_t *host = HOST(e, va);                                 \
+                                                                                   \
+			if (likely(store_host(host, s + u->c, sizeof(mem_t)) &&    \
+				   store_host(host + 1, s + u->b, sizeof(mem_t)))) \
+				NEXT;                                              \
+		}                                                                  \
+	}                                                                          \
 	goto store_pair_missed;
 STORE_PAIR_KINDS(STORE_PAIR)
 #undef STORE_PAIR
