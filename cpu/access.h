@@ -7,7 +7,13 @@
  * Every function returns CPU_EXIT_NONE when the access is done, or
  *   CPU_FAULT: cpu->fault says which abort to deliver at this instruction, nothing was changed; or
  *   CPU_EXIT_MMIO / CPU_EXIT_NOSYNDROME: the access left memory; cpu->exit.mmio is filled in (PC
- * not).
+ *   not); or
+ *   CPU_EXIT_ERROR: the host has no memory there, or not for writing; cpu->exit.imm is EFAULT; or
+ *   CPU_EXIT_KICK: an atomic waits for another vCPU's, and this one is wanted elsewhere.
+ *
+ * Nothing of the guest's registers was changed then, and the instruction starts again afterwards.
+ * An access of several parts (a pair, one that crosses a page, DC ZVA) may have stored some of them
+ * when it finds the host's memory gone; it stores them again.
  */
 #ifndef CPU_ACCESS_H
 #define CPU_ACCESS_H

@@ -6,6 +6,7 @@
  * cpu_update_mode() runs before the next instruction.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cpu/arch.h"
@@ -24,6 +25,13 @@ int machine_init(struct machine *m, const struct machine_ops *ops)
 		pthread_mutex_destroy(&m->lock);
 		return -ENOMEM;
 	}
+	m->monitor = aligned_alloc(64, sizeof(*m->monitor) << MONITOR_BITS);
+	if (!m->monitor) {
+		pthread_cond_destroy(&m->passed);
+		pthread_mutex_destroy(&m->lock);
+		return -ENOMEM;
+	}
+	memset(m->monitor, 0, sizeof(*m->monitor) << MONITOR_BITS);
 	m->ops = ops;
 	m->mem.pa_bits = 40;
 	m->csv2 = m->csv3 = 1;
@@ -32,6 +40,7 @@ int machine_init(struct machine *m, const struct machine_ops *ops)
 
 void machine_destroy(struct machine *m)
 {
+	free(m->monitor);
 	pthread_cond_destroy(&m->passed);
 	pthread_mutex_destroy(&m->lock);
 }

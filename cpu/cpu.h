@@ -64,8 +64,11 @@ enum cpu_exit_reason {
 	CPU_EXIT_MMIO,       /* cpu->exit.mmio; PC is AT the instruction */
 	CPU_EXIT_NOSYNDROME, /* data access outside memory without valid syndrome; PC AT it;
 				exit.mmio.pa */
-	CPU_EXIT_ERROR, /* the engine cannot go on at PC; exit.imm is an errno: ENOMEM, or E2BIG for
-			   a bug of ours */
+	/*
+	 * The engine cannot go on at PC; exit.imm is an errno: ENOMEM; EFAULT: guest memory is not
+	 * there, or not writable, on the host; E2BIG: a bug of ours.
+	 */
+	CPU_EXIT_ERROR,
 };
 
 /*
@@ -145,6 +148,8 @@ struct cpu {
 	uint64_t excl_addr;
 	uint64_t excl_size;
 	uint64_t excl_val[2];
+	uint64_t excl_host;  /* where that was on the host, and */
+	uint64_t excl_count; /* how often it had been written by then (cpu/monitor.h) */
 
 	union vreg v[32];
 
@@ -231,6 +236,12 @@ struct machine_ops {
 	void (*icache_invalidate)(struct machine *m, uint64_t pa, uint64_t len);
 };
 
+/* The exclusive monitor's words (cpu/monitor.h), each on a cache line of its own. */
+#define MONITOR_BITS 9
+struct monitor_word {
+	_Atomic uint64_t word;
+} __attribute__((aligned(64)));
+
 /* What the vCPUs of one VM share. */
 struct machine {
 	pthread_mutex_t lock;  /* guards cpus[]/nr_cpus changes and the safe-point protocol */
@@ -244,6 +255,7 @@ struct machine {
 	_Atomic uint64_t cntvoff;   /* CNTVOFF_EL2: by how much the virtual counter is behind */
 	void *code;                 /* the engine's code cache */
 	void *owner;                /* the KVM's VM */
+	struct monitor_word *monitor; /* 1 << MONITOR_BITS of them */
 };
 
 /* cpu.c */

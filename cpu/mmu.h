@@ -20,9 +20,12 @@ enum mmu_flags {
 	MMU_UNALIGNED = 1 << 3, /* an alignment fault if the memory is Device */
 };
 
+/* In the place of a fault status code: the host has no memory where the table is. */
+#define MMU_FSC_GONE 0xff
+
 struct mmu_result {
 	uint64_t pa;        /* of the byte at @va */
-	uint8_t fsc;        /* fault status code, when the walk fails */
+	uint8_t fsc;        /* fault status code or MMU_FSC_GONE, when the walk fails */
 	uint8_t size_shift; /* log2 of the mapping's size, the contiguous set included */
 	uint8_t attr;       /* MAIR byte: memory attributes as after SCTLR.C/I */
 	uint8_t sh;         /* shareability field */

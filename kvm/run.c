@@ -282,8 +282,10 @@ static int exit_no_syndrome(struct vcpu *vcpu)
 /* The engine is at the end of what it can do. */
 static int exit_error(struct vcpu *vcpu)
 {
-	if (vcpu->cpu->exit.imm == ENOMEM)
-		return -ENOMEM;
+	uint32_t error = vcpu->cpu->exit.imm;
+
+	if (error == ENOMEM || error == EFAULT)
+		return -(int)error;
 	vcpu->run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	vcpu->run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
 	vcpu->run->internal.ndata = 1;
@@ -456,8 +458,9 @@ static int run_checked(struct vcpu *vcpu, uint64_t mask)
  * @mask: the signal mask of the calling thread, which has blocked signals since
  *
  * Return: 0 with an exit reason for the VMM, or -EINTR, -ENOEXEC, -EINVAL, -ENOSYS (an access
- * outside memory that has no syndrome, and KVM_CAP_ARM_NISV_TO_USER is not enabled).
- * Source: api.rst 4.10, 8.5.
+ * outside memory that has no syndrome, and KVM_CAP_ARM_NISV_TO_USER is not enabled), -EFAULT (a
+ * memslot's memory is not there, or not writable, in the VMM's address space; PC is at the
+ * instruction), -ENOMEM. Source: api.rst 4.10, 8.5.
  */
 long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
 {

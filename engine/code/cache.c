@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "cpu/host_mem.h"
 #include "engine/code/links.h"
 #include "engine/private.h"
 
@@ -99,13 +100,17 @@ struct code_page *cache_page(struct code_cache *c, uint64_t pa)
 
 /* --- entering --- */
 
-/* Has the guest changed any byte that @t was made from? It may be writing them now. */
-static __attribute__((noinline)) bool differs(const struct code_cache *c, const struct code_page *p,
-					      const struct translation *t)
+/*
+ * Has the guest changed any byte that @t was made from? It may be writing them now. What is gone
+ * is changed, too.
+ */
+static bool differs(const struct code_cache *c, const struct code_page *p,
+		    const struct translation *t)
 {
 	const struct mem_slot *slot = mem_find(&c->machine->mem, p->pa);
 
-	return !slot || memcmp(mem_slot_host(slot, p->pa) + t->offset, t->guest, t->guest_size);
+	return !slot ||
+	       !host_same(mem_slot_host(slot, p->pa) + t->offset, t->guest, t->guest_size);
 }
 
 /* Under the lock. NULL: entered; else the one that stands. *@stale: neither. */

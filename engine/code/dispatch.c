@@ -32,22 +32,6 @@ int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint
 	return atomic_load_explicit(&page->dropped, memory_order_relaxed) ? -ESTALE : -EAGAIN;
 }
 
-/* The execute TLB's line for cpu->pc, or NULL after an abort was taken (PC has changed). */
-static struct xtlb_entry *fetch_line(struct cpu *cpu)
-{
-	struct xtlb_entry *x = &cpu->bank->x[xtlb_index(cpu->pc)];
-
-	uint64_t misaligned = cpu->pc & (front_of(cpu->mode)->insn_align - 1);
-
-	/* A pending Software Step exception is found by the fetch. */
-	if (x->tag == (cpu->pc & TLB_PAGE_MASK) && !misaligned && !(cpu->mode & CPU_MODE_STEP))
-		return x;
-	if (access_fetch(cpu, &x) == CPU_EXIT_NONE)
-		return x;
-	cpu_take_fault(cpu);
-	return NULL;
-}
-
 /*
  * The code at PC cannot be entered; engine_run() will see why, at the kick that is asked for here.
  */
@@ -55,6 +39,29 @@ static struct translation *fail(struct cpu *cpu, int error)
 {
 	engine_of(cpu)->error = error;
 	cpu_request(cpu, CPU_REQ_SAFE);
+	return NULL;
+}
+
+/*
+ * The execute TLB's line for cpu->pc, or NULL: an abort was taken (PC has changed), or the host has
+ * no memory where the page tables are.
+ */
+static struct xtlb_entry *fetch_line(struct cpu *cpu)
+{
+	struct xtlb_entry *x = &cpu->bank->x[xtlb_index(cpu->pc)];
+	uint64_t misaligned = cpu->pc & (front_of(cpu->mode)->insn_align - 1);
+	int rc;
+
+	/* A pending Software Step exception is found by the fetch. */
+	if (x->tag == (cpu->pc & TLB_PAGE_MASK) && !misaligned && !(cpu->mode & CPU_MODE_STEP))
+		return x;
+	rc = access_fetch(cpu, &x);
+	if (rc == CPU_EXIT_NONE)
+		return x;
+	if (rc == CPU_EXIT_ERROR)
+		fail(cpu, -(int)cpu->exit.imm);
+	else
+		cpu_take_fault(cpu);
 	return NULL;
 }
 

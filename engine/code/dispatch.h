@@ -30,6 +30,7 @@ struct translation *dispatch_find(struct cpu *cpu);
  *   -ESTALE: a flush dropped @page: look again, from a safe point
  *   -ENOSPC: the cache is full
  *   -ENOMEM: the host has no memory
+ *   -EFAULT: nor has it any where the guest's code is
  *   -E2BIG:  one instruction's code does not fit, which no instruction's may
  */
 int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset,

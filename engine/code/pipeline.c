@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/host_mem.h"
 #include "engine/code/pipeline.h"
 #include "engine/front/front.h"
 #include "engine/private.h"
@@ -130,13 +131,6 @@ static int pipeline(struct translator *t, const uint8_t *page, uint32_t offset, 
 	return t->cache->back->compile(t->compiler, w, page + offset, made);
 }
 
-/* The guest may be writing: what is translated and what is remembered must be the same words. */
-static __attribute__((noinline)) void copy_words(uint8_t *copy, const uint8_t *host,
-						 uint32_t offset)
-{
-	memcpy(copy + offset, host + offset, MEM_PAGE_SIZE - offset);
-}
-
 int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode,
 		    unsigned int max, struct translation **made)
 {
@@ -144,7 +138,9 @@ int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, 
 
 	if (max > t->max_insns)
 		max = t->max_insns;
-	copy_words(copy, host, offset);
+	/* The guest may be writing: what is translated and what is remembered must be the same. */
+	if (!host_copy_from(copy + offset, host + offset, MEM_PAGE_SIZE - offset))
+		return -EFAULT;
 	for (;;) {
 		int rc = pipeline(t, copy, offset, mode, max, made);
 

@@ -27,7 +27,8 @@ void translator_destroy(struct translator *t);
  * @mode:   CPU_MODE_*
  * @max:    instructions at most, 1..IR_MAX_INSNS
  *
- * Return: 0 and *@made, -ENOMEM, or -E2BIG: one instruction does not fit, which none may.
+ * Return: 0 and *@made; -EFAULT: the host has no memory where the code is; -ENOMEM; or -E2BIG: one
+ * instruction does not fit, which none may.
  */
 int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode,
 		    unsigned int max, struct translation **made);

@@ -16,6 +16,18 @@
  * whole one; where threads compete for CPUs, the host's scheduler adds what it makes them wait.
  * KVM_SET_SIGNAL_MASK and immediate_exit mean what they mean on Linux.
  *
+ * Memory. When a page of a memslot is not there, or not writable, in the caller's address space
+ * (unmapped, protected, behind the end of a file), KVM_RUN gives EFAULT as on Linux; the guest's PC
+ * is at the instruction, which is done again once the mapping is mended. For that the library has
+ * handlers of SIGSEGV and SIGBUS. KVM_RUN installs them, and again whenever it finds others in
+ * their place; these get every fault that is not one of the guest's accesses, and every such signal
+ * that is sent, with siginfo and context, as if they were installed themselves, but on the
+ * alternate signal stack if the thread has one. So sigaction(SIGSEGV, NULL, &old) shows a handler
+ * of the library once a vCPU has run; to reinstall it, or to call it from a handler of one's own,
+ * does what the handler that it stands for would do. A handler that the caller installs while a
+ * vCPU runs on another thread comes first until the next KVM_RUN: it has to hand on what it does
+ * not know to the one that was there. KVM_RUN unblocks the two signals while it lasts.
+ *
  * Descriptors. What a descriptor stands for goes when its last duplicate, its last copy in a child
  * process and its last mapping are gone; armature_close() sees that at once, after a plain close(2)
  * it is seen by the next call that makes or closes a descriptor. The library needs /proc, and keeps

@@ -131,6 +131,15 @@ uint64_t get_u64(int vcpu, uint64_t id)
 	return value;
 }
 
+void mmu_on(int vcpu, uint64_t table, uint64_t tcr)
+{
+	assert_int_equal(set_u64(vcpu, ARM64_SYS_REG(3, 0, 10, 2, 0), 0xff00), 0); /* MAIR_EL1 */
+	assert_int_equal(set_u64(vcpu, ARM64_SYS_REG(3, 0, 2, 0, 0), table), 0);   /* TTBR0_EL1 */
+	assert_int_equal(set_u64(vcpu, ARM64_SYS_REG(3, 0, 2, 0, 2), tcr), 0);     /* TCR_EL1 */
+	/* SCTLR_EL1: M, C, I */
+	assert_int_equal(set_u64(vcpu, ARM64_SYS_REG(3, 0, 1, 0, 0), 0x30d01805), 0);
+}
+
 int run_vcpu(struct machine_under_test *m)
 {
 	return call(m->vcpu, KVM_RUN, 0);

@@ -21,6 +21,8 @@
 
 #include "cpu/fp/fp.h"
 #include "cpu/fp/fp_fast.h"
+#include "cpu/host_rmw.h"
+#include "cpu/monitor.h"
 #include "engine/back/exec/exec.h"
 #include "engine/code/dispatch.h"
 #include "engine/code/links.h"
@@ -89,6 +91,39 @@
 #define READ_HIT(e, va, size)  likely((e)->read_tag == (((va) + ((size)-1)) & TLB_PAGE_MASK))
 #define WRITE_HIT(e, va, size) likely((e)->write_tag == (((va) + ((size)-1)) & TLB_PAGE_MASK))
 #define HOST(e, va)            ((void *)((uintptr_t)(va) + (e)->addend))
+
+/* One access of @size bytes, which is a constant. False: the host has no memory there. */
+HOST_INLINE bool load_host(const void *host, void *v, size_t size)
+{
+	switch (size) {
+	case 1:
+		return host_load8(host, v);
+	case 2:
+		return host_load16(host, v);
+	case 4:
+		return host_load32(host, v);
+	case 8:
+		return host_load64(host, v);
+	default:
+		return host_load128(host, v);
+	}
+}
+
+HOST_INLINE bool store_host(void *host, const void *v, size_t size)
+{
+	switch (size) {
+	case 1:
+		return host_store8(host, *(const uint8_t *)v);
+	case 2:
+		return host_store16(host, *(const uint16_t *)v);
+	case 4:
+		return host_store32(host, *(const uint32_t *)v);
+	case 8:
+		return host_store64(host, *(const uint64_t *)v);
+	default:
+		return host_store128(host, *(const host_u128 *)v);
+	}
+}
 
 /* --- out of line --- */
 
