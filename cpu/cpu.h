@@ -218,7 +218,8 @@ struct machine {
 	unsigned int nr_cpus;
 	struct mem_map mem; /* guest physical memory */
 	const struct machine_ops *ops;
-	const struct sysreg_rows *sysregs; /* besides those that every CPU has, or NULL */
+	/* Registers besides those that every CPU has, or NULL; see machine_add_sysregs(). */
+	const struct sysreg_rows *_Atomic sysregs;
 	uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
 	void *code;         /* the engine's code cache */
 	void *owner;        /* the KVM's VM */

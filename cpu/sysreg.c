@@ -56,21 +56,30 @@ static bool rows_valid(const struct sysreg_rows *rows)
 	return true;
 }
 
+const struct sysreg_rows *machine_sysregs(const struct machine *m)
+{
+	return atomic_load_explicit(&m->sysregs, memory_order_acquire);
+}
+
 int machine_add_sysregs(struct machine *m, const struct sysreg_rows *rows)
 {
-	if (m->sysregs)
+	if (machine_sysregs(m))
 		return -EEXIST;
 	if (!rows_valid(rows))
 		return -EINVAL;
-	m->sysregs = rows;
+	atomic_store_explicit(&m->sysregs, rows, memory_order_release);
 	return 0;
 }
 
 const struct sysreg *machine_sysreg(const struct machine *m, uint16_t enc)
 {
 	const struct sysreg *r = sysreg_find(enc);
+	const struct sysreg_rows *more;
 
-	return r || !m->sysregs ? r : find(m->sysregs->row, m->sysregs->nr, enc);
+	if (r)
+		return r;
+	more = machine_sysregs(m);
+	return more ? find(more->row, more->nr, enc) : NULL;
 }
 
 int sysreg_undefined(struct cpu *cpu)

@@ -89,12 +89,15 @@ struct machine;
 
 /**
  * machine_add_sysregs() - Give all vCPUs of a machine registers besides those that every CPU has.
- * @m:    the machine, before a vCPU of it has run
+ * @m:    the machine, before a vCPU of it has run; one caller at a time
  * @rows: stay where they are as long as the machine lives
  *
  * Return: 0; -EEXIST if it has such rows; -EINVAL for rows that are not as struct sysreg_rows says.
  */
 int machine_add_sysregs(struct machine *m, const struct sysreg_rows *rows);
+
+/** machine_sysregs() - What machine_add_sysregs() added, or NULL. Any thread. */
+const struct sysreg_rows *machine_sysregs(const struct machine *m);
 
 /**
  * machine_sysreg() - The row of a register in a machine.
