@@ -5,16 +5,15 @@
 
 #include "conform/conform.h"
 
-#define VECTORS             0x800
-#define VECTOR_SYNC         0x200 /* from EL1 with SP_EL1 */
-#define SCTLR_EE            (1ull << 25)
-#define OUTSIDE             0x0a000000ull
-#define EC(esr)             ((esr) >> 26 & 0x3f)
-#define FSC(esr)            ((esr)&0x3f)
-#define EC_IABT             0x21
-#define EC_DABT             0x25
-#define FSC_EXTERNAL        0x10
-#define FSC_EXTERNAL_WALK_0 0x14
+#define VECTORS      0x800
+#define VECTOR_SYNC  0x200 /* from EL1 with SP_EL1 */
+#define SCTLR_EE     (1ull << 25)
+#define OUTSIDE      0x0a000000ull
+#define EC(esr)      ((esr) >> 26 & 0x3f)
+#define FSC(esr)     ((esr)&0x3f)
+#define EC_IABT      0x21
+#define EC_DABT      0x25
+#define FSC_EXTERNAL 0x10
 
 /* ---- MMIO exits ---- */
 
@@ -218,8 +217,10 @@ static void tables_outside(unsigned int arg)
 	a_isb(&p);
 	p_spin(&p);
 	g = with_vector(&p);
-	/* The walk for the next fetch aborts; so does the vector's, for ever: read the state from
-	 * outside. */
+	/*
+	 * The walk for the next fetch aborts; so does the vector's, for ever: read the state from
+	 * outside.
+	 */
 	for (int i = 0; i < 100; i++) {
 		run_for(g, 0, 20, &(bool){false});
 		esr = get_reg(g, 0, SYS_REG(A_ESR_EL1));
@@ -276,6 +277,39 @@ static void inject_abort(unsigned int arg)
 	CHECK_EQ(run_to_report(g, 0), OUTSIDE + 8);
 }
 
+#define UNTOUCHED 0x5e171e1
+
+/* The same while the access waits for its data; @arg: immediate_exit lets the abort in. */
+static void abort_replaces_mmio(unsigned int arg)
+{
+	struct kvm_vcpu_events e = {.exception.ext_dabt_pending = 1};
+	struct prog p = {0};
+	struct guest *g;
+	struct outcome o;
+
+	if (!has_cap(KVM_CAP_ARM_INJECT_EXT_DABT))
+		skip("no KVM_CAP_ARM_INJECT_EXT_DABT");
+	a_movi(&p, 2, OUTSIDE + 8);
+	a_movi(&p, 3, UNTOUCHED);
+	a_ldr(&p, 3, 3, 2);
+	p_report_imm(&p, 1);
+	p_spin(&p);
+	g = with_vector(&p);
+	o = run(g, 0);
+	CHECK_EQ(o.reason, KVM_EXIT_MMIO);
+	CHECK_EQ(kvm(g->vcpu[0], KVM_SET_VCPU_EVENTS, (uintptr_t)&e), 0);
+	CHECK_EQ(kvm(g->vcpu[0], KVM_GET_VCPU_EVENTS, (uintptr_t)&e), 0);
+	CHECK_EQ(e.exception.ext_dabt_pending, 0);
+	if (arg) {
+		g->run[0]->immediate_exit = 1;
+		CHECK_EQ(run(g, 0).err, EINTR);
+		g->run[0]->immediate_exit = 0;
+		CHECK_EQ(get_reg(g, 0, PC_REG), get_reg(g, 0, SYS_REG(A_VBAR_EL1)) + 0x200);
+	}
+	CHECK_EQ(EC(run_to_report(g, 0)), EC_DABT);
+	CHECK_EQ(get_reg(g, 0, X_REG(3)), UNTOUCHED);
+}
+
 static const struct conform_test tests[] = {
 	{"mmio/loads",
 	 "a load outside memory is KVM_EXIT_MMIO, its data put as the instruction says", mmio_loads,
@@ -296,6 +330,10 @@ static const struct conform_test tests[] = {
 	 0, NULL},
 	{"abort/injected", "KVM_SET_VCPU_EVENTS injects an external abort", inject_abort, 0, 0,
 	 NULL},
+	{"abort/replaces-mmio", "… which takes the place of the completion of an access that waits",
+	 abort_replaces_mmio, 0, 0, NULL},
+	{"abort/replaces-mmio/immediate-exit", "… also when immediate_exit lets it in",
+	 abort_replaces_mmio, 1, 0, "the KVM_RUN after that completes the access all the same"},
 };
 
 const struct conform_group group_memory = {tests, ARRAY_SIZE(tests)};

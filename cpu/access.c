@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Slow paths of memory accesses: translation and TLB refill, faults, page crossings, MMIO, cache
  * maintenance, fetches. Read-modify-write is in access_atomic.c.
@@ -15,20 +15,30 @@
  *  - Device memory never enters the TLB while the MMU is on: alignment must be checked on each
  * access.
  */
-#include <string.h>
+#include <errno.h>
 
 #include "cpu/access.h"
 #include "cpu/access_place.h"
 #include "cpu/arch.h"
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
+#include "cpu/host_mem.h"
 #include "cpu/mmu.h"
+#include "cpu/monitor.h"
 #include "cpu/sysreg_rows.h"
 
 #define PAGE_LEFT(va) (MEM_PAGE_SIZE - ((va) & ~TLB_PAGE_MASK))
 
+int access_gone(struct cpu *cpu)
+{
+	cpu->exit.imm = EFAULT;
+	return CPU_EXIT_ERROR;
+}
+
 int access_data_fault(struct cpu *cpu, uint64_t va, unsigned int fsc, uint32_t iss)
 {
+	if (fsc == MMU_FSC_GONE)
+		return access_gone(cpu);
 	/* What Linux's KVM injects (kvm_inject_dabt()) says nothing of the access. */
 	if (fsc == FSC_EXTERNAL)
 		iss = 0;
@@ -109,12 +119,14 @@ int access_place(struct cpu *cpu, uint64_t va, const struct place_req *q, struct
 
 int access_watch(struct cpu *cpu, uint64_t va, uint64_t len, const struct mem_desc *d, bool write)
 {
-	if (!cpu->watching ||
-	    !debug_watchpoint(cpu, mmu_canonical(cpu, va), len, d->unpriv ? 0 : cpu->ps.el, write))
+	uint64_t first;
+
+	if (!cpu->watching || !debug_watchpoint(cpu, mmu_canonical(cpu, va), len,
+						d->unpriv ? 0 : cpu->ps.el, write, &first))
 		return CPU_EXIT_NONE;
 	cpu->fault = (struct cpu_fault){
 		.esr = ESR(cpu->ps.el ? EC_WATCH : EC_WATCH_LOW, FSC_DEBUG | (write ? ISS_WNR : 0)),
-		.far = va,
+		.far = va + first,
 		.far_valid = true,
 	};
 	return CPU_FAULT;
@@ -197,109 +209,127 @@ static int place_crossing(struct cpu *cpu, uint64_t va, const struct mem_desc *d
 	return CPU_EXIT_NONE;
 }
 
-#define LOAD(type, host, seq)                                                                       \
-	((uintptr_t)(host) % sizeof(type) ? load_unaligned_##type(host)                             \
-	 : (seq)                          ? __atomic_load_n((const type *)(host), __ATOMIC_SEQ_CST) \
-					  : __atomic_load_n((const type *)(host), __ATOMIC_RELAXED))
-#define UNALIGNED(type)                                                      \
-	static type load_unaligned_##type(const uint8_t *host)               \
-	{                                                                    \
-		type v;                                                      \
-                                                                             \
-		memcpy(&v, host, sizeof(v));                                 \
-		return v;                                                    \
-	}                                                                    \
-	static void store_##type(uint8_t *host, type v, bool seq)            \
-	{                                                                    \
-		if ((uintptr_t)host % sizeof(type)) {                        \
-			memcpy(host, &v, sizeof(v));                         \
-			if (seq)                                             \
-				__atomic_thread_fence(__ATOMIC_SEQ_CST);     \
-		} else if (seq) {                                            \
-			__atomic_store_n((type *)host, v, __ATOMIC_SEQ_CST); \
-		} else {                                                     \
-			__atomic_store_n((type *)host, v, __ATOMIC_RELAXED); \
-		}                                                            \
-	}
-UNALIGNED(uint8_t)
-UNALIGNED(uint16_t)
-UNALIGNED(uint32_t)
-UNALIGNED(uint64_t)
-
-/* One element of up to 8 bytes, zero-extended. */
-static uint64_t load_element(const uint8_t *host, const struct mem_desc *d, unsigned int size_log2)
+/*
+ * One element of up to 8 bytes, zero-extended. False: it is not there. Ordered accesses are
+ * sequentially consistent among themselves, as LDAR and STLR are.
+ */
+static bool load_element(const uint8_t *host, const struct mem_desc *d, unsigned int size_log2,
+			 uint64_t *value)
 {
-	bool seq = d->order != MEM_PLAIN;
-	uint64_t v;
+	uint8_t v8 = 0;
+	uint16_t v16 = 0;
+	uint32_t v32 = 0;
+	uint64_t v = 0;
+	bool ok;
 
 	switch (size_log2) {
 	case 0:
-		return LOAD(uint8_t, host, seq);
+		ok = host_load8(host, &v8);
+		v = v8;
+		break;
 	case 1:
-		v = LOAD(uint16_t, host, seq);
+		ok = host_load16(host, &v16);
+		v = v16;
 		break;
 	case 2:
-		v = LOAD(uint32_t, host, seq);
+		ok = host_load32(host, &v32);
+		v = v32;
 		break;
 	default:
-		v = LOAD(uint64_t, host, seq);
+		ok = host_load64(host, &v);
 		break;
 	}
-	return d->be ? swap(v, size_log2) : v;
+	if (d->order != MEM_PLAIN)
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	*value = d->be ? swap(v, size_log2) : v;
+	return ok;
 }
 
-static void store_element(uint8_t *host, const struct mem_desc *d, unsigned int size_log2,
+static bool store_element(uint8_t *host, const struct mem_desc *d, unsigned int size_log2,
 			  uint64_t v)
 {
-	bool seq = d->order != MEM_PLAIN;
+	bool ok;
 
 	if (d->be)
 		v = swap(v, size_log2);
+	if (d->order != MEM_PLAIN)
+		__atomic_thread_fence(__ATOMIC_RELEASE);
 	switch (size_log2) {
 	case 0:
-		store_uint8_t(host, (uint8_t)v, seq);
+		ok = host_store8(host, (uint8_t)v);
 		break;
 	case 1:
-		store_uint16_t(host, (uint16_t)v, seq);
+		ok = host_store16(host, (uint16_t)v);
 		break;
 	case 2:
-		store_uint32_t(host, (uint32_t)v, seq);
+		ok = host_store32(host, (uint32_t)v);
 		break;
 	default:
-		store_uint64_t(host, v, seq);
+		ok = host_store64(host, v);
 		break;
 	}
+	if (d->order != MEM_PLAIN)
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return ok;
 }
 
-/* All elements of an access at @host, where they lie one after the other. */
-static void load_elements(const uint8_t *host, const struct mem_desc *d, uint64_t out[4])
+/* LDXP of two words: they are one doubleword to other observers (Arm ARM B2.2.1). */
+static bool load_word_pair(const uint8_t *host, const struct mem_desc *d, uint64_t out[4])
 {
-	unsigned int nr = 1u + d->pair;
+	struct mem_desc whole = *d;
+	uint64_t v;
 
-	for (unsigned int i = 0; i < nr; i++) {
-		if (d->size_log2 < 4) {
-			out[i] = load_element(host + ((size_t)i << d->size_log2), d, d->size_log2);
-			continue;
-		}
-		/* Sixteen bytes are two halves; big-endian, the first one is the more significant.
-		 */
-		out[2 * i + d->be] = load_element(host + 16 * i, d, 3);
-		out[2 * i + !d->be] = load_element(host + 16 * i + 8, d, 3);
+	whole.be = 0;
+	if (!load_element(host, &whole, 3, &v))
+		return false;
+	for (unsigned int i = 0; i < 2; i++) {
+		out[i] = (uint32_t)(v >> 32 * i);
+		if (d->be)
+			out[i] = swap(out[i], 2);
 	}
+	return true;
 }
 
-static void store_elements(uint8_t *host, const struct mem_desc *d, const uint64_t in[4])
+/* All elements of an access at @host, where they lie one after the other. False: not there. */
+static bool load_elements(const uint8_t *host, const struct mem_desc *d, uint64_t out[4])
 {
 	unsigned int nr = 1u + d->pair;
+	bool ok = true;
 
-	for (unsigned int i = 0; i < nr; i++) {
+	if (!d->pair && d->size_log2 < 4)
+		return load_element(host, d, d->size_log2, out);
+	if (d->excl && d->size_log2 == 2)
+		return load_word_pair(host, d, out);
+	for (unsigned int i = 0; ok && i < nr; i++) {
 		if (d->size_log2 < 4) {
-			store_element(host + ((size_t)i << d->size_log2), d, d->size_log2, in[i]);
+			ok = load_element(host + ((size_t)i << d->size_log2), d, d->size_log2,
+					  &out[i]);
 			continue;
 		}
-		store_element(host + 16 * i, d, 3, in[2 * i + d->be]);
-		store_element(host + 16 * i + 8, d, 3, in[2 * i + !d->be]);
+		/* Sixteen bytes are two halves; big-endian, the first is the more significant. */
+		ok = load_element(host + 16 * i, d, 3, &out[2 * i + d->be]) &&
+		     load_element(host + 16 * i + 8, d, 3, &out[2 * i + !d->be]);
 	}
+	return ok;
+}
+
+static bool store_elements(uint8_t *host, const struct mem_desc *d, const uint64_t in[4])
+{
+	unsigned int nr = 1u + d->pair;
+	bool ok = true;
+
+	if (!d->pair && d->size_log2 < 4)
+		return store_element(host, d, d->size_log2, in[0]);
+	for (unsigned int i = 0; ok && i < nr; i++) {
+		if (d->size_log2 < 4) {
+			ok = store_element(host + ((size_t)i << d->size_log2), d, d->size_log2,
+					   in[i]);
+			continue;
+		}
+		ok = store_element(host + 16 * i, d, 3, in[2 * i + d->be]) &&
+		     store_element(host + 16 * i + 8, d, 3, in[2 * i + !d->be]);
+	}
+	return ok;
 }
 
 static void extend(const struct mem_desc *d, uint64_t out[4])
@@ -342,13 +372,17 @@ int access_load(struct cpu *cpu, uint64_t va, const struct mem_desc *d, uint64_t
 			return err;
 		if (!p[0].host)
 			return mmio(cpu, va, p[0].pa, d, false, 0);
-		load_elements(p[0].host, d, out);
+		if (d->excl)
+			monitor_mark(cpu, p[0].host);
+		if (!load_elements(p[0].host, d, out))
+			return access_gone(cpu);
 	} else {
 		err = place_crossing(cpu, va, d, false, p);
 		if (err)
 			return err;
-		memcpy(buf, p[0].host, left);
-		memcpy(buf + left, p[1].host, total - left);
+		if (!host_copy_from(buf, p[0].host, left) ||
+		    !host_copy_from(buf + left, p[1].host, total - left))
+			return access_gone(cpu);
 		load_elements(buf, d, out);
 	}
 	if (d->excl)
@@ -376,14 +410,16 @@ int access_store(struct cpu *cpu, uint64_t va, const struct mem_desc *d, const u
 			return err;
 		if (!p[0].host)
 			return mmio(cpu, va, p[0].pa, d, true, in[0]);
-		store_elements(p[0].host, d, in);
+		if (!store_elements(p[0].host, d, in))
+			return access_gone(cpu);
 	} else {
 		err = place_crossing(cpu, va, d, true, p);
 		if (err)
 			return err;
 		store_elements(buf, d, in);
-		memcpy(p[0].host, buf, left);
-		memcpy(p[1].host, buf + left, total - left);
+		if (!host_copy_to(p[0].host, buf, left) ||
+		    !host_copy_to(p[1].host, buf + left, total - left))
+			return access_gone(cpu);
 	}
 	return CPU_EXIT_NONE;
 }
@@ -408,6 +444,7 @@ int access_probe(struct cpu *cpu, uint64_t va, uint64_t len, const struct mem_de
 
 int access_dc_zva(struct cpu *cpu, uint64_t va)
 {
+	static const uint64_t zeroes[BLOCK_ZVA / 8];
 	struct place_req q = {.write = true, .iss = ISS_WNR, .flags = MMU_UNALIGNED};
 	uint64_t block = va & ~(uint64_t)(BLOCK_ZVA - 1);
 	struct place p;
@@ -419,15 +456,17 @@ int access_dc_zva(struct cpu *cpu, uint64_t va)
 	if (!(cpu->sys.sctlr & SCTLR_M))
 		return access_data_fault(cpu, va, FSC_ALIGNMENT, ISS_WNR);
 	err = access_place(cpu, block, &q, &p);
-	if (!err)
-		err = access_watch(cpu, block, BLOCK_ZVA, &(struct mem_desc){0}, true);
 	if (err) {
 		cpu->fault.far = va;
 		return err;
 	}
+	err = access_watch(cpu, block, BLOCK_ZVA, &(struct mem_desc){0}, true);
+	if (err)
+		return err;
 	if (!p.host)
 		return access_no_syndrome(cpu, va, p.pa, true);
-	memset(p.host, 0, BLOCK_ZVA);
+	if (!host_copy_to(p.host, zeroes, BLOCK_ZVA))
+		return access_gone(cpu);
 	return CPU_EXIT_NONE;
 }
 
@@ -436,6 +475,7 @@ int access_cache(struct cpu *cpu, uint64_t va, enum cache_op op)
 	const struct machine_ops *ops = cpu->machine->ops;
 	struct place_req q = {.iss = ISS_CM | ISS_WNR, .flags = MMU_NO_PAN};
 	struct place p;
+	uint8_t byte;
 	int err;
 
 	/* At EL0 a read must be allowed; invalidation destroys data, so a write must be (D4.4.8).
@@ -447,6 +487,9 @@ int access_cache(struct cpu *cpu, uint64_t va, enum cache_op op)
 	err = access_place(cpu, va, &q, &p);
 	if (err)
 		return err;
+	/* Linux's KVM maps the page for it, too. */
+	if (p.host && !host_load8(p.host, &byte))
+		return access_gone(cpu);
 	if (op == CACHE_IC_IVAU && p.host && ops && ops->icache_invalidate)
 		ops->icache_invalidate(cpu->machine, p.pa & ~(uint64_t)(BLOCK_ZVA - 1), BLOCK_ZVA);
 	return CPU_EXIT_NONE;
@@ -456,6 +499,8 @@ int access_cache(struct cpu *cpu, uint64_t va, enum cache_op op)
 
 static int fetch_fault(struct cpu *cpu, unsigned int fsc)
 {
+	if (fsc == MMU_FSC_GONE)
+		return access_gone(cpu);
 	cpu->fault.esr = ESR(cpu->ps.el ? EC_IABT : EC_IABT_LOW, fsc);
 	cpu->fault.far = cpu->pc;
 	cpu->fault.far_valid = true;
@@ -467,9 +512,6 @@ static int plain_fault(struct cpu *cpu, uint32_t esr)
 	cpu->fault = (struct cpu_fault){.esr = esr};
 	return CPU_FAULT;
 }
-
-#define STEP_ISV (1u << 24)
-#define STEP_EX  (1u << 6)
 
 static int step_fault(struct cpu *cpu)
 {
@@ -529,6 +571,5 @@ bool access_insn(struct cpu *cpu, uint32_t *insn)
 	slot = mem_find(&cpu->machine->mem, r.pa);
 	if (!slot)
 		return false;
-	memcpy(insn, mem_slot_host(slot, r.pa), sizeof(*insn));
-	return true;
+	return host_load32(mem_slot_host(slot, r.pa), insn);
 }

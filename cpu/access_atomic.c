@@ -1,18 +1,18 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Read-modify-write of guest memory: LSE atomics, compare-and-swap, store exclusive. All are host
- * atomics.
+ * atomics, under the exclusive monitor (cpu/monitor.h).
  *
- * What must hold: everything here is sequentially consistent on the host, whatever order the
- * instruction asks for.
+ * What must hold: everything here acquires and releases on the host, whatever order the instruction
+ * asks for.
  */
-#include <string.h>
-
 #include "cpu/access.h"
 #include "cpu/access_place.h"
 #include "cpu/arch.h"
 #include "cpu/cpu.h"
+#include "cpu/host_rmw.h"
 #include "cpu/mmu.h"
+#include "cpu/monitor.h"
 
 static uint64_t swap(uint64_t v, unsigned int size_log2)
 {
@@ -24,51 +24,31 @@ static uint64_t truncate(uint64_t v, unsigned int size_log2)
 	return size_log2 < 3 ? v & (BIT64(8u << size_log2) - 1) : v;
 }
 
-/* If *host == *expect, store @value; else *expect becomes what is there. */
-static bool host_cas(uint8_t *host, unsigned int size_log2, uint64_t *expect, uint64_t value)
+/*
+ * If @expect is at @host, store @value; else *expect becomes what is there: *done says which.
+ * False: the host has nothing there.
+ */
+static bool host_cas(uint8_t *host, unsigned int size_log2, uint64_t *expect, uint64_t value,
+		     bool *done)
 {
-#define CAS(type)                                                                           \
-	({                                                                                  \
-		type e = (type)*expect;                                                     \
-		bool ok = __atomic_compare_exchange_n((type *)host, &e, (type)value, false, \
-						      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);  \
-		*expect = e;                                                                \
-		ok;                                                                         \
+#define CAS(bits)                                                                \
+	({                                                                       \
+		uint##bits##_t e = (uint##bits##_t) * expect;                    \
+		bool ok = host_cas##bits(host, &e, (uint##bits##_t)value, done); \
+		*expect = e;                                                     \
+		ok;                                                              \
 	})
 	switch (size_log2) {
 	case 0:
-		return CAS(uint8_t);
+		return CAS(8);
 	case 1:
-		return CAS(uint16_t);
+		return CAS(16);
 	case 2:
-		return CAS(uint32_t);
+		return CAS(32);
 	default:
-		return CAS(uint64_t);
+		return CAS(64);
 	}
 #undef CAS
-}
-
-/* The same for 16 bytes, aligned. */
-static bool host_cas128(uint8_t *host, uint64_t expect[2], const uint64_t value[2])
-{
-#if defined(__x86_64__)
-	bool ok;
-
-	__asm__ volatile("lock cmpxchg16b %1"
-			 : "=@ccz"(ok), "+m"(*(unsigned __int128 *)host), "+a"(expect[0]),
-			   "+d"(expect[1])
-			 : "b"(value[0]), "c"(value[1])
-			 : "memory");
-	return ok;
-#else
-	unsigned __int128 e = (unsigned __int128)expect[1] << 64 | expect[0];
-	unsigned __int128 v = (unsigned __int128)value[1] << 64 | value[0];
-	unsigned __int128 was = __sync_val_compare_and_swap((unsigned __int128 *)host, e, v);
-
-	expect[0] = (uint64_t)was;
-	expect[1] = (uint64_t)(was >> 64);
-	return was == e;
-#endif
 }
 
 /*
@@ -80,6 +60,10 @@ static void to_image(const struct mem_desc *d, const uint64_t v[2], uint64_t ima
 	unsigned int bits = 8u << d->size_log2;
 	uint64_t e[2] = {0, 0};
 
+	if (!d->pair && !d->be) {
+		image[0] = truncate(v[0], d->size_log2);
+		return;
+	}
 	for (unsigned int i = 0; i <= d->pair; i++) {
 		e[i] = truncate(v[i], d->size_log2);
 		if (d->be)
@@ -102,11 +86,11 @@ static void from_image(const struct mem_desc *d, const uint64_t image[2], uint64
 }
 
 static bool image_cas(uint8_t *host, const struct mem_desc *d, uint64_t expect[2],
-		      const uint64_t value[2])
+		      const uint64_t value[2], bool *done)
 {
 	if (d->size_log2 == 3 && d->pair)
-		return host_cas128(host, expect, value);
-	return host_cas(host, d->size_log2 + d->pair, &expect[0], value[0]);
+		return host_cas128(host, expect, value, done);
+	return host_cas(host, d->size_log2 + d->pair, &expect[0], value[0], done);
 }
 
 /* Alignment, translation for writing, and no MMIO: what every atomic starts with. */
@@ -132,6 +116,8 @@ int access_store_excl(struct cpu *cpu, uint64_t va, const struct mem_desc *d, co
 {
 	uint64_t total = (1ull << d->size_log2) << d->pair;
 	uint64_t expect[2], value[2];
+	struct monitor_hold hold;
+	bool there, done = false;
 	struct place p;
 	int err = access_check_align(cpu, va, d, true);
 
@@ -147,7 +133,13 @@ int access_store_excl(struct cpu *cpu, uint64_t va, const struct mem_desc *d, co
 		return err;
 	to_image(d, cpu->excl_val, expect);
 	to_image(d, in, value);
-	*status = !image_cas(p.host, d, expect, value);
+	if (monitor_claim(cpu, p.host, &hold)) {
+		there = image_cas(p.host, d, expect, value, &done);
+		monitor_release(&hold, there && done);
+		if (!there)
+			return access_gone(cpu);
+	}
+	*status = !done;
 	cpu->excl_size = 0;
 	return CPU_EXIT_NONE;
 }
@@ -156,94 +148,79 @@ int access_cas(struct cpu *cpu, uint64_t va, const struct mem_desc *d, const uin
 	       const uint64_t value[2], uint64_t old[2])
 {
 	uint64_t e[2], v[2];
+	struct monitor_hold hold;
+	bool there, done = false;
 	struct place p;
 	int err = place_atomic(cpu, va, d, &p);
 
+	if (!err)
+		err = monitor_hold(cpu, p.host, &hold);
 	if (err)
 		return err;
 	to_image(d, expect, e);
 	to_image(d, value, v);
-	image_cas(p.host, d, e, v);
+	there = image_cas(p.host, d, e, v, &done);
+	monitor_release(&hold, there && done);
+	if (!there)
+		return access_gone(cpu);
 	from_image(d, e, old);
 	return CPU_EXIT_NONE;
 }
 
-static uint64_t rmw_result(enum mem_rmw op, uint64_t old, uint64_t value, unsigned int size_log2)
+/* Big-endian: on the bytes as they are in memory, reversed. */
+static bool reversed_rmw(uint8_t *host, unsigned int size_log2, enum mem_rmw op, uint64_t value,
+			 uint64_t *old)
 {
-	unsigned int unused = 64 - (8u << size_log2);
-	int64_t so = (int64_t)(old << unused) >> unused, sv = (int64_t)(value << unused) >> unused;
-	uint64_t uv = truncate(value, size_log2);
+	uint64_t image = 0, now;
+	bool done;
 
-	switch (op) {
-	case RMW_ADD:
-		return old + value;
-	case RMW_CLR:
-		return old & ~value;
-	case RMW_EOR:
-		return old ^ value;
-	case RMW_SET:
-		return old | value;
-	case RMW_SMAX:
-		return so > sv ? old : uv;
-	case RMW_SMIN:
-		return so < sv ? old : uv;
-	case RMW_UMAX:
-		return old > uv ? old : uv;
-	case RMW_UMIN:
-		return old < uv ? old : uv;
-	case RMW_SWP:
-		return uv;
-	}
-	return old;
+	do {
+		*old = swap(image, size_log2);
+		now = truncate(rmw_result(op, *old, value, size_log2), size_log2);
+		if (!host_cas(host, size_log2, &image, swap(now, size_log2), &done))
+			return false;
+	} while (!done);
+	return true;
 }
 
-/* What the host does in one instruction; false: not this one. */
-static bool host_rmw(uint8_t *host, unsigned int size_log2, enum mem_rmw op, uint64_t value,
-		     uint64_t *old)
+static bool any_rmw(uint8_t *host, const struct mem_desc *d, enum mem_rmw op, uint64_t value,
+		    uint64_t *old)
 {
-#define RMW(type)                                                                                  \
-	(*old = op == RMW_ADD   ? __atomic_fetch_add((type *)host, (type)value, __ATOMIC_SEQ_CST)  \
-		: op == RMW_SWP ? __atomic_exchange_n((type *)host, (type)value, __ATOMIC_SEQ_CST) \
-				: 0)
-	if (op != RMW_ADD && op != RMW_SWP)
-		return false;
-	switch (size_log2) {
+#define RMW(bits)                                                                \
+	({                                                                       \
+		uint##bits##_t was = 0;                                          \
+		bool ok = host_rmw##bits(host, op, (uint##bits##_t)value, &was); \
+		*old = was;                                                      \
+		ok;                                                              \
+	})
+	if (d->be)
+		return reversed_rmw(host, d->size_log2, op, value, old);
+	switch (d->size_log2) {
 	case 0:
-		RMW(uint8_t);
-		break;
+		return RMW(8);
 	case 1:
-		RMW(uint16_t);
-		break;
+		return RMW(16);
 	case 2:
-		RMW(uint32_t);
-		break;
+		return RMW(32);
 	default:
-		RMW(uint64_t);
-		break;
+		return RMW(64);
 	}
-	return true;
 #undef RMW
 }
 
 int access_rmw(struct cpu *cpu, uint64_t va, const struct mem_desc *d, enum mem_rmw op,
 	       uint64_t value, uint64_t *old)
 {
-	uint64_t image;
+	struct monitor_hold hold;
 	struct place p;
+	bool there;
 	int err = place_atomic(cpu, va, d, &p);
 
+	if (!err)
+		err = monitor_hold(cpu, p.host, &hold);
 	if (err)
 		return err;
-	if (!d->be && host_rmw(p.host, d->size_log2, op, value, old))
-		return CPU_EXIT_NONE;
-	image = 0;
-	do {
-		uint64_t was = d->be ? swap(image, d->size_log2) : image;
-		uint64_t now = truncate(rmw_result(op, was, value, d->size_log2), d->size_log2);
-
-		*old = was;
-		if (host_cas(p.host, d->size_log2, &image, d->be ? swap(now, d->size_log2) : now))
-			break;
-	} while (true);
-	return CPU_EXIT_NONE;
+	there = any_rmw(p.host, d, op, value, old);
+	monitor_release(&hold, there);
+	return there ? CPU_EXIT_NONE : access_gone(cpu);
 }

@@ -26,6 +26,9 @@ struct place {
 /* Translate, refill the TLB. CPU_EXIT_NONE with @p, or CPU_FAULT. */
 int access_place(struct cpu *cpu, uint64_t va, const struct place_req *q, struct place *p);
 
+/* Guest memory is not there, or not writable, on the host: the exit that says so. */
+int access_gone(struct cpu *cpu);
+
 int access_data_fault(struct cpu *cpu, uint64_t va, unsigned int fsc, uint32_t iss);
 /* CPU_FAULT if a watchpoint matches an access that is otherwise fine. */
 int access_watch(struct cpu *cpu, uint64_t va, uint64_t len, const struct mem_desc *d, bool write);

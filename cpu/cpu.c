@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * A vCPU as a whole: making one, resetting it, PSTATE, stack pointers, the mode word.
  *
@@ -6,6 +6,7 @@
  * cpu_update_mode() runs before the next instruction.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cpu/arch.h"
@@ -24,6 +25,13 @@ int machine_init(struct machine *m, const struct machine_ops *ops)
 		pthread_mutex_destroy(&m->lock);
 		return -ENOMEM;
 	}
+	m->monitor = aligned_alloc(64, sizeof(*m->monitor) << MONITOR_BITS);
+	if (!m->monitor) {
+		pthread_cond_destroy(&m->passed);
+		pthread_mutex_destroy(&m->lock);
+		return -ENOMEM;
+	}
+	memset(m->monitor, 0, sizeof(*m->monitor) << MONITOR_BITS);
 	m->ops = ops;
 	m->mem.pa_bits = 40;
 	m->csv2 = m->csv3 = 1;
@@ -32,6 +40,7 @@ int machine_init(struct machine *m, const struct machine_ops *ops)
 
 void machine_destroy(struct machine *m)
 {
+	free(m->monitor);
 	pthread_cond_destroy(&m->passed);
 	pthread_mutex_destroy(&m->lock);
 }
@@ -55,7 +64,6 @@ void cpu_reset(struct cpu *cpu)
 	memset(cpu->x, 0, sizeof(cpu->x));
 	memset(cpu->v, 0, sizeof(cpu->v));
 	memset(cpu->sp_el, 0, sizeof(cpu->sp_el));
-	memset(&cpu->exit, 0, sizeof(cpu->exit));
 	memset(&cpu->fault, 0, sizeof(cpu->fault));
 	cpu->pc = 0;
 	cpu->nzcv = 0;

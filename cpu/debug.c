@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Matching of breakpoints and watchpoints (Arm ARM D2.8, D2.9, D2.10; shared pseudocode
  * aarch64/debug).
@@ -132,18 +132,21 @@ static bool byte_matches(uint64_t wvr, uint64_t wcr, uint64_t va)
 	return FIELD64(va, VA_TOP, bottom) == FIELD64(wvr, VA_TOP, bottom);
 }
 
-bool debug_watchpoint(const struct cpu *cpu, uint64_t va, uint64_t len, unsigned int el, bool write)
+bool debug_watchpoint(const struct cpu *cpu, uint64_t va, uint64_t len, unsigned int el, bool write,
+		      uint64_t *first)
 {
+	uint64_t lowest = len;
+
 	for (unsigned int n = 0; n < DEBUG_WATCHPOINTS; n++) {
-		uint64_t wcr = cpu->sys.dbgwcr[n];
+		uint64_t wcr = cpu->sys.dbgwcr[n], i = 0;
 
 		if (!selects(wcr, el) || !(WCR_LSC(wcr) & (write ? 2 : 1)) ||
 		    ((wcr & WCR_WT) && !link_matches(cpu, wcr)))
 			continue;
-		for (uint64_t i = 0; i < len; i++) {
-			if (byte_matches(cpu->sys.dbgwvr[n], wcr, va + i))
-				return true;
-		}
+		while (i < lowest && !byte_matches(cpu->sys.dbgwvr[n], wcr, va + i))
+			i++;
+		lowest = i;
 	}
-	return false;
+	*first = lowest;
+	return lowest < len;
 }

@@ -31,9 +31,16 @@ bool debug_breakpoint(const struct cpu *cpu);
 
 /**
  * debug_watchpoint() - Does a watchpoint match an access?
- * @el: 0 for an unprivileged access, else the present EL
+ * @va:    canonical address of its first byte
+ * @len:   bytes
+ * @el:    0 for an unprivileged access, else the present EL
+ * @first: how far behind @va the lowest byte is that is watched, when one matches
+ *
+ * That byte is what FAR_ELx reports. The architecture allows more: any address from the lowest one
+ * accessed to the highest one watched, in the same aligned block of at most DC ZVA's size as a
+ * watched one (Arm ARM D2.10.5). Debuggers look for the watchpoint that holds the address.
  */
-bool debug_watchpoint(const struct cpu *cpu, uint64_t va, uint64_t len, unsigned int el,
-		      bool write);
+bool debug_watchpoint(const struct cpu *cpu, uint64_t va, uint64_t len, unsigned int el, bool write,
+		      uint64_t *first);
 
 #endif

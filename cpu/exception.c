@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Exception entry and return between EL0 and EL1 (Arm ARM D1.10, D1.11; shared pseudocode
  * aarch64/exceptions).
@@ -17,9 +17,6 @@ enum vector { VECTOR_SYNC = 0x000, VECTOR_IRQ = 0x080, VECTOR_FIQ = 0x100, VECTO
 #define VBAR_BASE   BITS64(63, 11)
 
 /* ISS fields */
-#define STEP_ISV        (1u << 24)
-#define STEP_EX         (1u << 6)
-#define WFX_ISS         0x1e00000u /* CV = 1, COND = 0b1110 */
 #define SERROR_IDS      (1u << 24)
 #define SYSREG_RT_SHIFT 5
 
@@ -99,10 +96,10 @@ bool cpu_take_interrupt(struct cpu *cpu)
 	return true;
 }
 
-/* IllegalExceptionReturn(): only EL0t, EL1t and EL1h in AArch64 state are there to return to. */
+/* IllegalExceptionReturn(): all that one can return to is EL0t, EL1t and EL1h in AArch64 state. */
 static bool illegal_return(uint64_t spsr)
 {
-	unsigned int m = FIELD64(spsr, 4, 0);
+	unsigned int m = spsr & SPSR_M;
 
 	return m != 0x0 && m != 0x4 && m != 0x5;
 }
@@ -129,9 +126,9 @@ void cpu_eret(struct cpu *cpu)
 	atomic_store_explicit(&cpu->remote.event, 1, memory_order_relaxed);
 	cpu->stepped = false;
 	if (illegal_return(spsr)) {
-		uint64_t kept = cpu_pstate(cpu) & (SPSR_UAO | SPSR_SSBS | 0x1f);
+		uint64_t kept = cpu_pstate(cpu) & (SPSR_UAO | SPSR_SSBS | SPSR_M);
 
-		spsr = (spsr & ~(SPSR_UAO | SPSR_SSBS | 0x1f)) | kept | SPSR_IL;
+		spsr = (spsr & ~(SPSR_UAO | SPSR_SSBS | SPSR_M)) | kept | SPSR_IL;
 	}
 	spsr = ss ? spsr | SPSR_SS : spsr & ~SPSR_SS;
 	cpu->pc = pc;
@@ -142,6 +139,6 @@ int cpu_wfx_trap(struct cpu *cpu, bool wfe)
 {
 	if (cpu->ps.el || (cpu->sys.sctlr & (wfe ? SCTLR_NTWE : SCTLR_NTWI)))
 		return CPU_EXIT_NONE;
-	cpu->fault = (struct cpu_fault){.esr = ESR(EC_WFX, WFX_ISS | wfe)};
+	cpu->fault = (struct cpu_fault){.esr = ESR(EC_WFX, ISS_COND_ALWAYS | wfe)};
 	return CPU_FAULT;
 }

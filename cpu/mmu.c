@@ -1,15 +1,17 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The translation table walker (Arm ARM D5.2 to D5.5; shared pseudocode aarch64/translation).
  *
  * What must hold:
  *  - Tables are read through host memory with single-copy atomic loads; access flag and dirty state
- * are written by compare-and-swap on the descriptor that the walk read, else the walk starts again.
+ *    are written by compare-and-swap on the descriptor that the walk read, else the walk starts
+ *    again.
  *  - Faults come in the architecture's order: translation, address size, access flag, alignment
- * (Device), permission; the level is that of the last descriptor read.
+ *    (Device), permission; the level is that of the last descriptor read.
  */
 #include "cpu/arch.h"
 #include "cpu/cpu.h"
+#include "cpu/host_mem.h"
 #include "cpu/mmu.h"
 
 /* Descriptor fields (D5.3) */
@@ -75,8 +77,10 @@ static int fault(struct mmu_result *r, unsigned int fsc, unsigned int level)
 	return -1;
 }
 
-/* TCR_EL1 for the half of @va. Reserved granules are 4K; sizes out of range are clamped (D5.2.5
- * permits both). */
+/*
+ * TCR_EL1 for the half of @va. Reserved granules are 4K; sizes out of range are clamped (D5.2.5
+ * permits both).
+ */
 static void read_regime(const struct cpu *cpu, uint64_t va, struct regime *g)
 {
 	static const uint8_t tg0[4] = {12, 16, 14, 12};
@@ -123,10 +127,10 @@ static uint64_t desc_order(const struct cpu *cpu, uint64_t d)
 }
 
 /* The place in host memory of the descriptor at @pa, or NULL. */
-static uint64_t *desc_host(struct cpu *cpu, uint64_t pa, const struct mem_slot **slot)
+static void *desc_host(struct cpu *cpu, uint64_t pa, const struct mem_slot **slot)
 {
 	*slot = mem_find(&cpu->machine->mem, pa);
-	return *slot ? (uint64_t *)mem_slot_host(*slot, pa) : NULL;
+	return *slot ? mem_slot_host(*slot, pa) : NULL;
 }
 
 /* SCTLR_EL1.M = 0: flat, Device for data, Normal for instructions (D5.2.9). */
@@ -249,12 +253,14 @@ static int update_descriptor(struct walk *w, uint64_t pa, uint64_t raw, uint64_t
 	uint64_t expect = desc_order(w->cpu, raw);
 	uint64_t value = desc_order(w->cpu, (raw | set) & ~clear);
 	const struct mem_slot *slot;
-	uint64_t *host = desc_host(w->cpu, pa, &slot);
+	void *host = desc_host(w->cpu, pa, &slot);
+	bool done;
 
 	if (slot->readonly)
 		return fault(r, FSC_EXTERNAL, 0);
-	if (!__atomic_compare_exchange_n(host, &expect, value, false, __ATOMIC_SEQ_CST,
-					 __ATOMIC_SEQ_CST))
+	if (!host_cas64(host, &expect, value, &done))
+		return fault(r, MMU_FSC_GONE, 0);
+	if (!done)
 		return 1;
 	mem_mark_dirty(slot, pa);
 	return 0;
@@ -315,20 +321,22 @@ static int walk_once(struct cpu *cpu, const struct regime *g, uint64_t va, unsig
 	for (;;) {
 		const struct mem_slot *slot;
 		uint64_t pa = w.table + 8 * index;
-		const uint64_t *host = desc_host(cpu, pa, &slot);
-		uint64_t desc;
+		const void *host = desc_host(cpu, pa, &slot);
+		uint64_t raw;
 		int step;
 
-		/* Where a table is not in memory Linux's KVM injects an abort that is not one of a
-		 * walk. */
+		/* As Linux's KVM: a table outside memory is no abort of a walk, but a plain one. */
 		if (!host)
 			return fault(r, FSC_EXTERNAL, 0);
-		desc = desc_order(cpu, __atomic_load_n(host, __ATOMIC_ACQUIRE));
-		step = walk_step(&w, desc, r);
+		if (!host_load64(host, &raw))
+			return fault(r, MMU_FSC_GONE, 0);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		raw = desc_order(cpu, raw);
+		step = walk_step(&w, raw, r);
 		if (step < 0)
 			return step;
 		if (step == 0)
-			return walk_leaf(&w, pa, desc, el, use, flags, r);
+			return walk_leaf(&w, pa, raw, el, use, flags, r);
 		shift -= stride;
 		index = FIELD64(va, shift + stride - 1, shift);
 	}

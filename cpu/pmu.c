@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Performance Monitors, PMUv3 for Armv8.1 (Arm ARM D7).
  *
@@ -8,11 +8,11 @@
  *
  * What must hold:
  *  - pmu_sync() runs before EL, a filter, an enable or a counter changes; rebase() after something
- * was enabled.
+ *    was enabled; pmu_update_limit() after EL changed.
  *  - CPU_CYCLES counts nanoseconds of CLOCK_MONOTONIC: a CPU of exactly 1 GHz, also while it sleeps
- * in WFI.
+ *    in WFI.
  *  - Without AArch32, PMCR_EL0.LC is RES1 and D is RES0: the cycle counter overflows at 64 bits,
- * the event counters at 32 (no PMCR_EL0.LP before Armv8.5).
+ *    the event counters at 32 (no PMCR_EL0.LP before Armv8.5).
  */
 #include <string.h>
 
@@ -188,11 +188,6 @@ static bool overflow_matters(const struct cpu *cpu, unsigned int n)
 	       (p->evtyper[n + 1] & TYPE_EVENT) == PMU_CHAIN && counting(cpu, n + 1);
 }
 
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 uint64_t pmu_horizon(struct cpu *cpu)
 {
 	const struct pmu *p = &cpu->pmu;
@@ -240,12 +235,45 @@ uint64_t pmu_deadline(struct cpu *cpu)
 	return deadline;
 }
 
+/* Counter @n counts cycles, or another's overflows that may be of cycles, at one EL only. */
+static bool starts_with_el(const struct pmu *p, unsigned int n)
+{
+	uint64_t type = type_of(p, n), filter = type & FILTER_RW, event = type & TYPE_EVENT;
+
+	return (n == PMU_CYCLE || event == PMU_CPU_CYCLES || event == PMU_CHAIN) && filter &&
+	       filter != FILTER_RW;
+}
+
+/* A deadline was for the EL before. */
+static void el_changed(struct cpu *cpu)
+{
+	struct pmu *p = &cpu->pmu;
+	uint64_t left = p->pmcr & PMCR_E && p->inten & ~p->ovs ? p->cnten : 0;
+
+	p->el = cpu->ps.el;
+	for (; left; left &= left - 1) {
+		if (starts_with_el(p, (unsigned int)__builtin_ctzll(left))) {
+			changed(cpu);
+			return;
+		}
+	}
+}
+
+static void update_limit_and_deadline(struct cpu *cpu)
+{
+	if (__builtin_add_overflow(cpu->icount, pmu_horizon(cpu), &cpu->icount_limit))
+		cpu->icount_limit = UINT64_MAX;
+	if (cpu->pmu.el != cpu->ps.el)
+		el_changed(cpu);
+}
+
 void pmu_update_limit(struct cpu *cpu)
 {
-	uint64_t horizon = pmu_horizon(cpu);
-
-	if (__builtin_add_overflow(cpu->icount, horizon, &cpu->icount_limit))
+	/* Nearly always, and in each exception. */
+	if (!cpu->pmu.inten)
 		cpu->icount_limit = UINT64_MAX;
+	else
+		update_limit_and_deadline(cpu);
 }
 
 bool pmu_counts_blocks(const struct cpu *cpu)

@@ -26,6 +26,7 @@ struct pmu {
 	uint64_t br_retired, mem_access, exc_taken;
 	uint64_t base_br, base_mem, base_exc;
 	uint64_t nr_overflows; /* counts changes of ovs made by counting, for observers */
+	uint8_t el;            /* that pmu_update_limit() saw last, with an interrupt enabled */
 	bool initialised;      /* KVM_ARM_VCPU_PMU_V3_INIT was done */
 };
 
@@ -34,15 +35,19 @@ struct pmu {
 void pmu_sync(struct cpu *cpu);
 /* Does an enabled counter count events that only generated code can count (CPU_MODE_PMU_BR)? */
 bool pmu_counts_blocks(const struct cpu *cpu);
-/* Set cpu->icount_limit from pmu_horizon(); after EL or a PMU register changed. */
+/*
+ * To be called after EL or a PMU register changed: sets cpu->icount_limit from pmu_horizon(). A
+ * counter of cycles that is filtered by EL starts or stops with a change of it, so pmu_deadline() is
+ * another: machine_ops.pmu_changed is told, if its overflow would interrupt.
+ */
 void pmu_update_limit(struct cpu *cpu);
 /* PMCR.E and (PMOVSSET & PMINTENSET) != 0. */
 bool pmu_level(struct cpu *cpu);
 /* Instructions until the next enabled counter may overflow with its interrupt, UINT64_MAX: none;
  * the engine stops by then. */
 uint64_t pmu_horizon(struct cpu *cpu);
-/* CLOCK_MONOTONIC ns when the cycle counter will overflow with its interrupt enabled, UINT64_MAX:
- * never. */
+/* CLOCK_MONOTONIC ns when a counter of cycles will overflow with its interrupt enabled, if the EL
+ * stays as it is; UINT64_MAX: never. */
 uint64_t pmu_deadline(struct cpu *cpu);
 void pmu_reset(struct cpu *cpu);
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * SYS instructions (op0 = 1): TLB maintenance, address translation, cache maintenance (Arm ARM
  * C5.4, C5.5).
@@ -82,7 +82,7 @@ static int run_at(struct cpu *cpu, const struct sysinsn *i, uint64_t value)
 		return CPU_EXIT_NONE;
 	}
 	/* An external abort on the walk is taken, all else is reported (D5.2.14). */
-	if (r.fsc == FSC_EXTERNAL)
+	if (r.fsc == FSC_EXTERNAL || r.fsc == MMU_FSC_GONE)
 		return access_data_fault(cpu, value, r.fsc, ISS_CM | ISS_WNR);
 	cpu->sys.par = PAR_F | PAR_RES1 | (uint64_t)r.fsc << PAR_FST_SHIFT;
 	return CPU_EXIT_NONE;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Access to system registers through their rows (sysreg_table.c): checks that are common to all,
  * KVM's view, reset.
@@ -98,37 +98,51 @@ int sysreg_trap(struct cpu *cpu, uint16_t enc, bool read)
 	return CPU_FAULT;
 }
 
-static uint64_t *slot_of(struct cpu *cpu, const struct sysreg *r)
-{
-	return (uint64_t *)((char *)cpu + r->slot);
-}
-
 static bool present(const struct cpu *cpu, const struct sysreg *r)
 {
 	return !(r->flags & SR_PMU) || (cpu->features & CPU_FEATURE_PMU);
 }
 
+/* May the guest, at its present EL? CPU_EXIT_NONE or CPU_FAULT. */
+static int guest_may(struct cpu *cpu, const struct sysreg *r, bool read)
+{
+	uint32_t never = read ? SR_WO : SR_RO, el0 = read ? SR_EL0_R : SR_EL0_W;
+
+	if (!present(cpu, r) || (r->flags & never) || (!cpu->ps.el && !(r->flags & el0)))
+		return sysreg_undefined(cpu);
+	return r->access ? r->access(cpu, r, read) : CPU_EXIT_NONE;
+}
+
+static uint64_t value_of(struct cpu *cpu, const struct sysreg *r)
+{
+	if (r->read)
+		return r->read(cpu, r);
+	return r->slot ? *sysreg_slot(cpu, r) : r->reset;
+}
+
 int sysreg_read(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
 {
-	if (!present(cpu, r) || (r->flags & SR_WO) || (!cpu->ps.el && !(r->flags & SR_EL0_R)))
-		return sysreg_undefined(cpu);
-	if (r->read)
-		return r->read(cpu, r, value);
-	*value = r->slot ? *slot_of(cpu, r) : r->reset;
-	return CPU_EXIT_NONE;
+	int err = guest_may(cpu, r, true);
+
+	if (!err)
+		*value = value_of(cpu, r);
+	return err;
 }
 
 int sysreg_write(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
+	int err = guest_may(cpu, r, false);
 	uint64_t *slot;
 
-	if (!present(cpu, r) || (r->flags & SR_RO) || (!cpu->ps.el && !(r->flags & SR_EL0_W)))
-		return sysreg_undefined(cpu);
-	if (r->write)
-		return r->write(cpu, r, value);
+	if (err)
+		return err;
+	if (r->write) {
+		r->write(cpu, r, value);
+		return CPU_EXIT_NONE;
+	}
 	if (!r->slot)
 		return sysreg_undefined(cpu);
-	slot = slot_of(cpu, r);
+	slot = sysreg_slot(cpu, r);
 	*slot = r->mask ? (*slot & ~r->mask) | (value & r->mask) : value;
 	return CPU_EXIT_NONE;
 }
@@ -147,37 +161,32 @@ int sysreg_msr(struct cpu *cpu, uint16_t enc, uint64_t value)
 	return r ? sysreg_write(cpu, r, value) : sysreg_undefined(cpu);
 }
 
-/* --- KVM's view --- */
+/* --- KVM's view: no rights, no EL, and so nothing that could fault --- */
+
+static bool shown(const struct cpu *cpu, const struct sysreg *r)
+{
+	return (r->flags & SR_ONE_REG) && present(cpu, r);
+}
 
 int sysreg_get_user(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
 {
-	if (!(r->flags & SR_ONE_REG) || !present(cpu, r))
+	if (!shown(cpu, r))
 		return -ENOENT;
-	if (r->get_user)
-		return r->get_user(cpu, r, value);
-	if (r->slot)
-		*value = *slot_of(cpu, r);
-	else if (r->read)
-		return r->read(cpu, r, value) ? -EINVAL : 0;
-	else
-		*value = r->reset;
+	*value = value_of(cpu, r);
 	return 0;
 }
 
 int sysreg_set_user(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
-	uint64_t now;
-	int err;
-
-	if (!(r->flags & SR_ONE_REG) || !present(cpu, r))
+	if (!shown(cpu, r))
 		return -ENOENT;
 	if (r->set_user)
 		return r->set_user(cpu, r, value);
-	if (r->flags & SR_INVARIANT || !r->slot) {
-		err = sysreg_get_user(cpu, r, &now);
-		return err ? err : value == now ? 0 : -EINVAL;
-	}
-	*slot_of(cpu, r) = value;
+	if (r->flags & SR_USER_WI)
+		return 0;
+	if (r->flags & SR_INVARIANT || !r->slot)
+		return value == value_of(cpu, r) ? 0 : -EINVAL;
+	*sysreg_slot(cpu, r) = value;
 	if (r->flags & SR_CONTEXT)
 		cpu_update_mode(cpu);
 	return 0;
@@ -190,7 +199,7 @@ void sysreg_reset(struct cpu *cpu)
 
 	for (size_t i = 0; i < nr; i++) {
 		if (rows[i].slot)
-			*slot_of(cpu, &rows[i]) = rows[i].reset;
+			*sysreg_slot(cpu, &rows[i]) = rows[i].reset;
 	}
 }
 

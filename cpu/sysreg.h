@@ -32,7 +32,7 @@ struct sysregs {
 };
 
 enum sysreg_flags {
-	SR_EL0_R = 1 << 0, /* readable at EL0 (a read function may still trap) */
+	SR_EL0_R = 1 << 0, /* readable at EL0 (the access function may still trap) */
 	SR_EL0_W = 1 << 1,
 	SR_RO = 1 << 2, /* MSR is UNDEFINED */
 	SR_WO = 1 << 3, /* MRS is UNDEFINED */
@@ -42,12 +42,15 @@ enum sysreg_flags {
 	 */
 	SR_PLAIN = 1 << 4,
 	SR_PLAIN_W = 1 << 5, /* writes are a PUT of the slot, likewise */
-	SR_CONTEXT = 1 << 6, /* a write may change mode word, banks or pending interrupts: ends the
-				block */
+	/* A write may change mode word, banks or pending interrupts: it ends the block. */
+	SR_CONTEXT = 1 << 6,
 	SR_ONE_REG = 1 << 7, /* in KVM_GET_REG_LIST */
-	SR_INVARIANT = 1 << 8, /* ONE_REG: writing anything but the present value is -EINVAL (ID
-				  registers) */
-	SR_PMU = 1 << 9, /* exists only with CPU_FEATURE_PMU (else UNDEFINED and not in ONE_REG) */
+	/* ONE_REG: writing anything but the present value is -EINVAL (ID registers). */
+	SR_INVARIANT = 1 << 8,
+	/* Exists only with CPU_FEATURE_PMU, else it is UNDEFINED and not in ONE_REG. */
+	SR_PMU = 1 << 9,
+	/* ONE_REG: any value may be written, and changes nothing (as Linux without AArch32). */
+	SR_USER_WI = 1 << 10,
 };
 
 struct sysreg {
@@ -56,12 +59,18 @@ struct sysreg {
 	uint32_t flags;
 	const char *name;
 	uint64_t reset; /* value at reset of the slot, or the constant of an ID register */
-	/* NULL: the slot (or the constant). Return CPU_EXIT_NONE or CPU_FAULT with cpu->fault
-	 * filled in. */
-	int (*read)(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
-	int (*write)(struct cpu *cpu, const struct sysreg *r, uint64_t value);
-	/* ONE_REG when it differs from the slot: 0 or -errno. */
-	int (*get_user)(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
+	/*
+	 * The guest's rights at its present EL, beyond EL0_R and EL0_W: CPU_EXIT_NONE, or CPU_FAULT
+	 * with cpu->fault filled in. NULL: none is missing.
+	 */
+	int (*access)(struct cpu *cpu, const struct sysreg *r, bool read);
+	/*
+	 * The value, whoever asks: rights are none of their business, so that ONE_REG can call them
+	 * whatever the guest is at. NULL: the slot (or the constant).
+	 */
+	uint64_t (*read)(struct cpu *cpu, const struct sysreg *r);
+	void (*write)(struct cpu *cpu, const struct sysreg *r, uint64_t value);
+	/* ONE_REG's write: 0 or -errno. NULL: a slot takes any value, all else its own only. */
 	int (*set_user)(struct cpu *cpu, const struct sysreg *r, uint64_t value);
 	uint64_t mask; /* bits of the slot that MSR can change; 0: all */
 };
@@ -117,7 +126,10 @@ int sysreg_msr(struct cpu *cpu, uint16_t enc, uint64_t value);
 int sysreg_read(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
 int sysreg_write(struct cpu *cpu, const struct sysreg *r, uint64_t value);
 
-/* KVM's view of one register: 0 or -errno (-ENOENT, -EINVAL). */
+/*
+ * KVM's view of one register: 0 or -errno (-ENOENT, -EINVAL). It does not depend on what the guest
+ * may do, nor on where it is.
+ */
 int sysreg_get_user(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
 int sysreg_set_user(struct cpu *cpu, const struct sysreg *r, uint64_t value);
 

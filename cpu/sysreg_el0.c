@@ -1,7 +1,6 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
- * Handlers of registers that EL0 may reach: PSTATE fields, floating-point control, timers,
- * performance monitors.
+ * Handlers of registers that EL0 may reach: PSTATE fields, floating-point control, timers.
  */
 #include "cpu/access.h"
 #include "cpu/arch.h"
@@ -15,135 +14,111 @@
 #define PSTATE_UAO_SHIFT  23
 #define PSTATE_SSBS_SHIFT 12
 
-int read_current_el(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_current_el(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = (uint64_t)cpu->ps.el << SPSR_EL_SHIFT;
-	return CPU_EXIT_NONE;
+	return (uint64_t)cpu->ps.el << SPSR_EL_SHIFT;
 }
 
-int read_spsel(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_spsel(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = cpu->ps.spsel;
-	return CPU_EXIT_NONE;
+	return cpu->ps.spsel;
 }
 
-int write_spsel(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+void write_spsel(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	cpu_set_spsel(cpu, value & 1);
-	return CPU_EXIT_NONE;
 }
 
-int read_pan(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_pan(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = (uint64_t)cpu->ps.pan << PSTATE_PAN_SHIFT;
-	return CPU_EXIT_NONE;
+	return (uint64_t)cpu->ps.pan << PSTATE_PAN_SHIFT;
 }
 
-int write_pan(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+void write_pan(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	cpu->ps.pan = (value >> PSTATE_PAN_SHIFT) & 1;
 	cpu_update_mode(cpu);
-	return CPU_EXIT_NONE;
 }
 
-int read_uao(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_uao(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = (uint64_t)cpu->ps.uao << PSTATE_UAO_SHIFT;
-	return CPU_EXIT_NONE;
+	return (uint64_t)cpu->ps.uao << PSTATE_UAO_SHIFT;
 }
 
-int write_uao(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+void write_uao(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	cpu->ps.uao = (value >> PSTATE_UAO_SHIFT) & 1;
 	cpu_update_mode(cpu);
-	return CPU_EXIT_NONE;
 }
 
-int read_ssbs(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_ssbs(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = (uint64_t)cpu->ps.ssbs << PSTATE_SSBS_SHIFT;
-	return CPU_EXIT_NONE;
+	return (uint64_t)cpu->ps.ssbs << PSTATE_SSBS_SHIFT;
 }
 
-int write_ssbs(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+void write_ssbs(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	cpu->ps.ssbs = (value >> PSTATE_SSBS_SHIFT) & 1;
-	return CPU_EXIT_NONE;
 }
 
-int read_nzcv(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_nzcv(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = cpu->nzcv;
-	return CPU_EXIT_NONE;
+	return cpu->nzcv;
 }
 
-int write_nzcv(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+void write_nzcv(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	cpu->nzcv = (uint32_t)(value & SPSR_NZCV);
-	return CPU_EXIT_NONE;
 }
 
-int read_daif(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+int access_daif(struct cpu *cpu, const struct sysreg *r, bool read)
 {
-	if (!cpu->ps.el && !(cpu->sys.sctlr & SCTLR_UMA))
-		return sysreg_trap(cpu, r->enc, true);
-	*value = (uint64_t)cpu->ps.daif << SPSR_DAIF_SHIFT;
-	return CPU_EXIT_NONE;
+	if (cpu->ps.el || (cpu->sys.sctlr & SCTLR_UMA))
+		return CPU_EXIT_NONE;
+	return sysreg_trap(cpu, r->enc, read);
 }
 
-int write_daif(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+uint64_t read_daif(struct cpu *cpu, const struct sysreg *r)
 {
-	if (!cpu->ps.el && !(cpu->sys.sctlr & SCTLR_UMA))
-		return sysreg_trap(cpu, r->enc, false);
+	return (uint64_t)cpu->ps.daif << SPSR_DAIF_SHIFT;
+}
+
+void write_daif(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+{
 	cpu->ps.daif = FIELD64(value, 9, 6);
 	cpu_update_mode(cpu);
-	return CPU_EXIT_NONE;
 }
 
 /* --- FPCR, FPSR --- */
 
-#define FP_ACCESS_ISS 0x1e00000u /* CV = 1, COND = 0b1110 */
-
-static int fp_trapped(struct cpu *cpu)
+int access_fp(struct cpu *cpu, const struct sysreg *r, bool read)
 {
 	if (cpu->mode & CPU_MODE_FP)
 		return CPU_EXIT_NONE;
-	cpu->fault = (struct cpu_fault){.esr = ESR(EC_FP_ACCESS, FP_ACCESS_ISS)};
+	cpu->fault = (struct cpu_fault){.esr = ESR(EC_FP_ACCESS, ISS_COND_ALWAYS)};
 	return CPU_FAULT;
 }
 
-int read_fpcr(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_fpcr(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = cpu->fpcr;
-	return fp_trapped(cpu);
+	return cpu->fpcr;
 }
 
-int write_fpcr(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+void write_fpcr(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
-	int err = fp_trapped(cpu);
-
-	if (err)
-		return err;
 	cpu->fpcr = (uint32_t)(value & FPCR_RW);
 	cpu_update_mode(cpu);
-	return CPU_EXIT_NONE;
 }
 
-int read_fpsr(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_fpsr(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = cpu_fpsr(cpu);
-	return fp_trapped(cpu);
+	return cpu_fpsr(cpu);
 }
 
-int write_fpsr(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+void write_fpsr(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
-	int err = fp_trapped(cpu);
-
-	if (err)
-		return err;
 	fp_fast_clear();
 	cpu->fpsr = (uint32_t)(value & FPSR_RW);
-	return CPU_EXIT_NONE;
 }
 
 /* --- Generic timer (D11.2.4: CNTKCTL_EL1 gives EL0 its rights) --- */
@@ -152,16 +127,27 @@ int write_fpsr(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 #define CNTKCTL_EL0VCTEN BIT64(1)
 #define CNTKCTL_EL0VTEN  BIT64(8)
 #define CNTKCTL_EL0PTEN  BIT64(9)
-#define CTL_ENABLE       BIT64(0)
-#define CTL_IMASK        BIT64(1)
-#define CTL_ISTATUS      BIT64(2)
+#define CNTPCT_EL0       SYSREG(3, 3, 14, 0, 1)
+#define CNTVCT_EL0       SYSREG(3, 3, 14, 0, 2)
 
 /* CPU_FAULT if at EL0 none of @allow is set. */
-static int timer_trapped(struct cpu *cpu, const struct sysreg *r, uint64_t allow, bool read)
+static int el0_may(struct cpu *cpu, const struct sysreg *r, uint64_t allow, bool read)
 {
 	if (cpu->ps.el || (cpu->sys.cntkctl & allow))
 		return CPU_EXIT_NONE;
 	return sysreg_trap(cpu, r->enc, read);
+}
+
+/* CNTFRQ_EL0, CNTPCT_EL0, CNTVCT_EL0. The frequency is for who may see either counter. */
+int access_counter(struct cpu *cpu, const struct sysreg *r, bool read)
+{
+	uint64_t allow = CNTKCTL_EL0PCTEN | CNTKCTL_EL0VCTEN;
+
+	if (r->enc == CNTPCT_EL0)
+		allow = CNTKCTL_EL0PCTEN;
+	else if (r->enc == CNTVCT_EL0)
+		allow = CNTKCTL_EL0VCTEN;
+	return el0_may(cpu, r, allow, read);
 }
 
 static enum timer_id timer_of(const struct sysreg *r)
@@ -169,9 +155,11 @@ static enum timer_id timer_of(const struct sysreg *r)
 	return r->enc >= SYSREG(3, 3, 14, 3, 0) ? TIMER_VIRT : TIMER_PHYS;
 }
 
-static uint64_t timer_allow(const struct sysreg *r)
+int access_timer(struct cpu *cpu, const struct sysreg *r, bool read)
 {
-	return timer_of(r) == TIMER_VIRT ? CNTKCTL_EL0VTEN : CNTKCTL_EL0PTEN;
+	uint64_t allow = timer_of(r) == TIMER_VIRT ? CNTKCTL_EL0VTEN : CNTKCTL_EL0PTEN;
+
+	return el0_may(cpu, r, allow, read);
 }
 
 static void timers_changed(struct cpu *cpu)
@@ -182,86 +170,64 @@ static void timers_changed(struct cpu *cpu)
 		ops->timers_changed(cpu);
 }
 
-int read_cntfrq(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_cntfrq(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = cpu->timers.frq;
-	return timer_trapped(cpu, r, CNTKCTL_EL0PCTEN | CNTKCTL_EL0VCTEN, true);
+	return cpu->timers.frq;
 }
 
-int read_cntpct(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_cntpct(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = timer_now(cpu, TIMER_PHYS);
-	return timer_trapped(cpu, r, CNTKCTL_EL0PCTEN, true);
+	return timer_now(cpu, TIMER_PHYS);
 }
 
-int read_cntvct(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_cntvct(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = timer_now(cpu, TIMER_VIRT);
-	return timer_trapped(cpu, r, CNTKCTL_EL0VCTEN, true);
+	return timer_now(cpu, TIMER_VIRT);
 }
 
-int read_tval(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_tval(struct cpu *cpu, const struct sysreg *r)
 {
 	enum timer_id id = timer_of(r);
 
-	*value = (uint32_t)(cpu->timers.t[id].cval - timer_now(cpu, id));
-	return timer_trapped(cpu, r, timer_allow(r), true);
+	return (uint32_t)(cpu->timers.t[id].cval - timer_now(cpu, id));
 }
 
-int read_ctl(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_ctl(struct cpu *cpu, const struct sysreg *r)
 {
 	enum timer_id id = timer_of(r);
 	const struct timer *t = &cpu->timers.t[id];
+	bool reached = (t->ctl & TIMER_ENABLE) && timer_now(cpu, id) >= t->cval;
 
-	*value = t->ctl;
-	if ((t->ctl & CTL_ENABLE) && timer_now(cpu, id) >= t->cval)
-		*value |= CTL_ISTATUS;
-	return timer_trapped(cpu, r, timer_allow(r), true);
+	return t->ctl | (reached ? TIMER_ISTATUS : 0);
 }
 
-int read_cval(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+uint64_t read_cval(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = cpu->timers.t[timer_of(r)].cval;
-	return timer_trapped(cpu, r, timer_allow(r), true);
+	return cpu->timers.t[timer_of(r)].cval;
 }
 
-int write_tval(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+void write_tval(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	enum timer_id id = timer_of(r);
-	int err = timer_trapped(cpu, r, timer_allow(r), false);
 
-	if (err)
-		return err;
 	cpu->timers.t[id].cval = timer_now(cpu, id) + (uint64_t)(int64_t)(int32_t)value;
 	timers_changed(cpu);
-	return CPU_EXIT_NONE;
 }
 
-int write_ctl(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+void write_ctl(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
-	int err = timer_trapped(cpu, r, timer_allow(r), false);
-
-	if (err)
-		return err;
-	cpu->timers.t[timer_of(r)].ctl = value & (CTL_ENABLE | CTL_IMASK);
+	cpu->timers.t[timer_of(r)].ctl = value & (TIMER_ENABLE | TIMER_IMASK);
 	timers_changed(cpu);
-	return CPU_EXIT_NONE;
 }
 
-int write_cval(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+void write_cval(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
-	int err = timer_trapped(cpu, r, timer_allow(r), false);
-
-	if (err)
-		return err;
 	cpu->timers.t[timer_of(r)].cval = value;
 	timers_changed(cpu);
-	return CPU_EXIT_NONE;
 }
 
-int write_cntkctl(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+void write_cntkctl(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	cpu->sys.cntkctl = value & r->mask;
 	timers_changed(cpu);
-	return CPU_EXIT_NONE;
 }

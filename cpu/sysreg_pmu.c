@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Handlers of the Performance Monitors registers: which register, EL0's rights by PMUSERENR_EL0
  * (Arm ARM D7.9), KVM's view.
@@ -54,15 +54,6 @@ static uint64_t user_right(uint16_t enc, bool read)
 		return read ? USERENR_ER : 0;
 	}
 	return read && enc >= PMU_EVCNTR0 && enc < PMU_EVTYPER0 ? USERENR_ER : 0;
-}
-
-static int trapped(struct cpu *cpu, const struct sysreg *r, bool read)
-{
-	uint64_t right = user_right(r->enc, read);
-
-	if (cpu->ps.el || right == ~0ull || (cpu->pmu.userenr & (USERENR_EN | right)))
-		return CPU_EXIT_NONE;
-	return sysreg_trap(cpu, r->enc, read);
 }
 
 /* Counter number of PMEVCNTR<n>, PMEVTYPER<n>, PMCCFILTR, PMXEV*; *@type: the type register. */
@@ -152,57 +143,44 @@ static void write_value(struct cpu *cpu, uint16_t enc, uint64_t value)
 	}
 }
 
-int read_pmu(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+/* PMXEVTYPER and PMXEVCNTR of a counter that is not there are UNDEFINED, and so is the counter. */
+int access_pmu(struct cpu *cpu, const struct sysreg *r, bool read)
 {
-	int err = trapped(cpu, r, true);
+	uint64_t right = user_right(r->enc, read);
 	unsigned int n;
 	bool type;
 
-	if (err)
-		return err;
-	if (!counter_of(cpu, r->enc, &n, &type)) {
-		*value = read_value(cpu, r->enc);
-		return CPU_EXIT_NONE;
-	}
-	if (!exists(n))
+	if (!cpu->ps.el && right != ~0ull && !(cpu->pmu.userenr & (USERENR_EN | right)))
+		return sysreg_trap(cpu, r->enc, read);
+	if (counter_of(cpu, r->enc, &n, &type) && !exists(n))
 		return sysreg_undefined(cpu);
-	*value = type ? pmu_read_type(cpu, n) : pmu_read_counter(cpu, n);
 	return CPU_EXIT_NONE;
 }
 
-int write_pmu(struct cpu *cpu, const struct sysreg *r, uint64_t value)
-{
-	int err = trapped(cpu, r, false);
-	unsigned int n;
-	bool type;
-
-	if (err)
-		return err;
-	if (!counter_of(cpu, r->enc, &n, &type)) {
-		write_value(cpu, r->enc, value);
-		return CPU_EXIT_NONE;
-	}
-	if (!exists(n))
-		return sysreg_undefined(cpu);
-	if (type)
-		pmu_write_type(cpu, n, value);
-	else
-		pmu_write_counter(cpu, n, value);
-	return CPU_EXIT_NONE;
-}
-
-/* KVM lists counters up to 30, PMSWINC reads as zero; what the CPU has not is RAZ/WI. */
-int get_pmu(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+/* KVM lists counters up to 30 and PMSWINC: what the CPU has not reads as zero, for the VMM only. */
+uint64_t read_pmu(struct cpu *cpu, const struct sysreg *r)
 {
 	unsigned int n;
 	bool type;
 
-	*value = 0;
 	if (!counter_of(cpu, r->enc, &n, &type))
-		*value = read_value(cpu, r->enc);
+		return read_value(cpu, r->enc);
+	if (!exists(n))
+		return 0;
+	return type ? pmu_read_type(cpu, n) : pmu_read_counter(cpu, n);
+}
+
+void write_pmu(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+{
+	unsigned int n;
+	bool type;
+
+	if (!counter_of(cpu, r->enc, &n, &type))
+		write_value(cpu, r->enc, value);
+	else if (exists(n) && type)
+		pmu_write_type(cpu, n, value);
 	else if (exists(n))
-		*value = type ? pmu_read_type(cpu, n) : pmu_read_counter(cpu, n);
-	return 0;
+		pmu_write_counter(cpu, n, value);
 }
 
 /* A VMM writes the value of a set or clear register as it is, not as a mask of changes. */
@@ -210,8 +188,6 @@ int set_pmu(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	struct pmu *p = &cpu->pmu;
 	uint64_t *field = NULL;
-	unsigned int n;
-	bool type;
 
 	switch (r->enc) {
 	case PMU_SWINC:
@@ -232,13 +208,8 @@ int set_pmu(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 	if (field) {
 		pmu_write_bits(cpu, field, ~value, false);
 		pmu_write_bits(cpu, field, value, true);
-	} else if (!counter_of(cpu, r->enc, &n, &type)) {
-		write_value(cpu, r->enc, value);
-	} else if (exists(n)) {
-		if (type)
-			pmu_write_type(cpu, n, value);
-		else
-			pmu_write_counter(cpu, n, value);
+	} else {
+		write_pmu(cpu, r, value);
 	}
 	return 0;
 }

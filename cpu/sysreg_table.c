@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The table of system registers: an ARMv8.2-A CPU without EL2, EL3 and AArch32 (Arm ARM D13).
  *
@@ -62,16 +62,21 @@
 	{ enc, SLOT(sys.field), SR_PLAIN | SR_PLAIN_W | (more), name, 0, NULL, NULL, NULL, NULL, 0 }
 /* Storage whose writes change the context. */
 #define CONTEXT(enc, field, name, reset, mask)                                                     \
-	{ enc, SLOT(sys.field), SR_PLAIN | SR_CONTEXT | USER, name, reset, NULL, write_context,    \
-	  NULL, NULL, mask }
+	{ enc, SLOT(sys.field), SR_PLAIN | SR_CONTEXT | USER, name, reset, NULL, NULL,             \
+	  write_context, NULL, mask }
 #define CONST(enc, name, value, flags)                                                             \
 	{ enc, 0, (flags), name, value, NULL, NULL, NULL, NULL, 0 }
 #define FUNC(enc, name, flags, rd, wr)                                                             \
-	{ enc, 0, (flags), name, 0, rd, wr, NULL, NULL, 0 }
+	{ enc, 0, (flags), name, 0, NULL, rd, wr, NULL, 0 }
+/* What the guest may do depends on more than the flags. */
+#define GUARDED(enc, name, flags, access, rd, wr)                                                  \
+	{ enc, 0, (flags), name, 0, access, rd, wr, NULL, 0 }
 /* What only the VMM sees. */
 #define VMM_ONLY(enc, field, name, reset)                                                          \
-	{ enc, SLOT(sys.field), USER, name, reset, read_undefined, write_undefined, NULL, NULL, 0 }
+	{ enc, SLOT(sys.field), USER, name, reset, access_nobody, NULL, NULL, NULL, 0 }
 #define IDREG(crm, op2, name, value) CONST(SYSREG(3, 0, 0, crm, op2), name, value, ID)
+/* Of AArch32, which is not there: zero, and as on Linux the VMM may write what it likes. */
+#define AA32_ID(crm, op2, name) CONST(SYSREG(3, 0, 0, crm, op2), name, 0, ID | SR_USER_WI)
 #define RESERVED(crm, op2) IDREG(crm, op2, "ID_RES_" #crm "_" #op2, 0)
 /* Reserved beside MIDR_EL1: reads as zero, not in ONE_REG. */
 #define RESERVED0(op2) CONST(SYSREG(3, 0, 0, 0, op2), "ID_RES_0_" #op2, 0, SR_RO)
@@ -83,10 +88,14 @@
 	CONTEXT(SYSREG(2, 0, 0, n, 7), dbgwcr[n], "DBGWCR" #n "_EL1", 0, 0)
 
 #define PMU(enc, name, flags)                                                                      \
-	{ enc, 0, SR_PMU | (flags), name, 0, read_pmu, write_pmu, get_pmu, set_pmu, 0 }
+	{ enc, 0, SR_PMU | (flags), name, 0, access_pmu, read_pmu, write_pmu, set_pmu, 0 }
 #define PMEVCNTR(n) PMU(SYSREG(3, 3, 14, 8 + (n) / 8, (n) % 8), "PMEVCNTR" #n "_EL0", EL0_RW | USER)
 #define PMEVTYPER(n)                                                                               \
 	PMU(SYSREG(3, 3, 14, 12 + (n) / 8, (n) % 8), "PMEVTYPER" #n "_EL0", EL0_RW | USER)
+#define COUNTER(op2, name, rd)                                                                     \
+	GUARDED(SYSREG(3, 3, 14, 0, op2), name, SR_RO | SR_EL0_R, access_counter, rd, NULL)
+#define TIMER(crm, op2, name, what)                                                                \
+	GUARDED(SYSREG(3, 3, 14, crm, op2), name, EL0_RW, access_timer, read_##what, write_##what)
 #define EIGHT(M, a, b, c, d, e, f, g, h) M(a), M(b), M(c), M(d), M(e), M(f), M(g), M(h)
 
 static const struct sysreg rows[] = {
@@ -114,17 +123,18 @@ static const struct sysreg rows[] = {
 	DEBUG(15),
 	CONST(SYSREG(2, 0, 1, 0, 0), "MDRAR_EL1", 0, SR_RO),
 	FUNC(SYSREG(2, 0, 1, 0, 4), "OSLAR_EL1", SR_WO | SR_CONTEXT, NULL, write_oslar),
-	{ SYSREG(2, 0, 1, 1, 4), SLOT(sys.oslar), SR_RO | USER, "OSLSR_EL1", 0, read_oslsr, NULL,
-	  read_oslsr, set_oslsr, 0 },
+	{ SYSREG(2, 0, 1, 1, 4), SLOT(sys.oslar), SR_RO | USER, "OSLSR_EL1", 0, NULL, read_oslsr,
+	  NULL, set_oslsr, 0 },
 	PLAIN(SYSREG(2, 0, 1, 3, 4), osdlr, "OSDLR_EL1", 0),
-	FUNC(SYSREG(2, 0, 1, 4, 4), "DBGPRCR_EL1", 0, get_raz, write_ignored),
+	FUNC(SYSREG(2, 0, 1, 4, 4), "DBGPRCR_EL1", 0, read_zero, write_ignored),
 	FUNC(SYSREG(2, 0, 7, 8, 6), "DBGCLAIMSET_EL1", 0, read_claimset, write_claimset),
-	{ SYSREG(2, 0, 7, 9, 6), SLOT(sys.dbgclaim), 0, "DBGCLAIMCLR_EL1", 0, NULL, write_claimclr,
-	  NULL, NULL, 0 },
+	{ SYSREG(2, 0, 7, 9, 6), SLOT(sys.dbgclaim), 0, "DBGCLAIMCLR_EL1", 0, NULL, NULL,
+	  write_claimclr, NULL, 0 },
 	CONST(SYSREG(2, 0, 7, 14, 6), "DBGAUTHSTATUS_EL1", DBGAUTH, SR_RO),
-	FUNC(SYSREG(2, 3, 0, 1, 0), "MDCCSR_EL0", SR_RO | SR_EL0_R, read_dcc, NULL),
-	FUNC(SYSREG(2, 3, 0, 4, 0), "DBGDTR_EL0", EL0_RW, read_dcc, write_dcc),
-	FUNC(SYSREG(2, 3, 0, 5, 0), "DBGDTRRX_EL0", EL0_RW, read_dcc, write_dcc),
+	GUARDED(SYSREG(2, 3, 0, 1, 0), "MDCCSR_EL0", SR_RO | SR_EL0_R, access_dcc, read_zero, NULL),
+	GUARDED(SYSREG(2, 3, 0, 4, 0), "DBGDTR_EL0", EL0_RW, access_dcc, read_zero, write_ignored),
+	GUARDED(SYSREG(2, 3, 0, 5, 0), "DBGDTRRX_EL0", EL0_RW,
+		access_dcc, read_zero, write_ignored),
 	VMM_ONLY(SYSREG(2, 4, 0, 7, 0), dbgvcr32, "DBGVCR32_EL2", 0),
 
 	/* --- op0 = 3, op1 = 0 --- */
@@ -133,36 +143,36 @@ static const struct sysreg rows[] = {
 	RESERVED0(2),
 	RESERVED0(3),
 	RESERVED0(4),
-	{ SYSREG(3, 0, 0, 0, 5), 0, SR_RO | USER, "MPIDR_EL1", 0, read_mpidr, NULL, NULL, set_mpidr,
+	{ SYSREG(3, 0, 0, 0, 5), 0, SR_RO | USER, "MPIDR_EL1", 0, NULL, read_mpidr, NULL, set_mpidr,
 	  0 },
 	CONST(SYSREG(3, 0, 0, 0, 6), "REVIDR_EL1", 0, ID),
 	RESERVED0(7),
-	/* No AArch32: its ID registers read as zero. */
-	IDREG(1, 0, "ID_PFR0_EL1", 0),
-	IDREG(1, 1, "ID_PFR1_EL1", 0),
-	IDREG(1, 2, "ID_DFR0_EL1", 0),
+	/* No AArch32: its ID registers read as zero. The writable ones are those of Linux 6.1. */
+	AA32_ID(1, 0, "ID_PFR0_EL1"),
+	AA32_ID(1, 1, "ID_PFR1_EL1"),
+	AA32_ID(1, 2, "ID_DFR0_EL1"),
 	IDREG(1, 3, "ID_AFR0_EL1", 0),
-	IDREG(1, 4, "ID_MMFR0_EL1", 0),
-	IDREG(1, 5, "ID_MMFR1_EL1", 0),
-	IDREG(1, 6, "ID_MMFR2_EL1", 0),
-	IDREG(1, 7, "ID_MMFR3_EL1", 0),
-	IDREG(2, 0, "ID_ISAR0_EL1", 0),
-	IDREG(2, 1, "ID_ISAR1_EL1", 0),
-	IDREG(2, 2, "ID_ISAR2_EL1", 0),
-	IDREG(2, 3, "ID_ISAR3_EL1", 0),
-	IDREG(2, 4, "ID_ISAR4_EL1", 0),
-	IDREG(2, 5, "ID_ISAR5_EL1", 0),
-	IDREG(2, 6, "ID_MMFR4_EL1", 0),
-	IDREG(2, 7, "ID_ISAR6_EL1", 0),
-	IDREG(3, 0, "MVFR0_EL1", 0),
-	IDREG(3, 1, "MVFR1_EL1", 0),
-	IDREG(3, 2, "MVFR2_EL1", 0),
+	AA32_ID(1, 4, "ID_MMFR0_EL1"),
+	AA32_ID(1, 5, "ID_MMFR1_EL1"),
+	AA32_ID(1, 6, "ID_MMFR2_EL1"),
+	AA32_ID(1, 7, "ID_MMFR3_EL1"),
+	AA32_ID(2, 0, "ID_ISAR0_EL1"),
+	AA32_ID(2, 1, "ID_ISAR1_EL1"),
+	AA32_ID(2, 2, "ID_ISAR2_EL1"),
+	AA32_ID(2, 3, "ID_ISAR3_EL1"),
+	AA32_ID(2, 4, "ID_ISAR4_EL1"),
+	AA32_ID(2, 5, "ID_ISAR5_EL1"),
+	AA32_ID(2, 6, "ID_MMFR4_EL1"),
+	AA32_ID(2, 7, "ID_ISAR6_EL1"),
+	AA32_ID(3, 0, "MVFR0_EL1"),
+	AA32_ID(3, 1, "MVFR1_EL1"),
+	AA32_ID(3, 2, "MVFR2_EL1"),
 	RESERVED(3, 3),
-	IDREG(3, 4, "ID_PFR2_EL1", 0),
+	AA32_ID(3, 4, "ID_PFR2_EL1"),
 	IDREG(3, 5, "ID_DFR1_EL1", 0),
-	IDREG(3, 6, "ID_MMFR5_EL1", 0),
+	AA32_ID(3, 6, "ID_MMFR5_EL1"),
 	RESERVED(3, 7),
-	{ SYSREG(3, 0, 0, 4, 0), 0, SR_RO | USER, "ID_AA64PFR0_EL1", PFR0, read_pfr0, NULL, NULL,
+	{ SYSREG(3, 0, 0, 4, 0), 0, SR_RO | USER, "ID_AA64PFR0_EL1", PFR0, NULL, read_pfr0, NULL,
 	  set_pfr0, 0 },
 	IDREG(4, 1, "ID_AA64PFR1_EL1", PFR1),
 	RESERVED(4, 2),
@@ -171,7 +181,7 @@ static const struct sysreg rows[] = {
 	IDREG(4, 5, "ID_AA64SMFR0_EL1", 0),
 	RESERVED(4, 6),
 	RESERVED(4, 7),
-	{ SYSREG(3, 0, 0, 5, 0), 0, ID, "ID_AA64DFR0_EL1", DFR0, read_dfr0, NULL, NULL, NULL, 0 },
+	{ SYSREG(3, 0, 0, 5, 0), 0, ID, "ID_AA64DFR0_EL1", DFR0, NULL, read_dfr0, NULL, NULL, 0 },
 	IDREG(5, 1, "ID_AA64DFR1_EL1", 0),
 	RESERVED(5, 2),
 	RESERVED(5, 3),
@@ -197,17 +207,17 @@ static const struct sysreg rows[] = {
 	RESERVED(7, 7),
 
 	{ SYSREG(3, 0, 1, 0, 0), SLOT(sys.sctlr), SR_PLAIN | SR_CONTEXT | USER, "SCTLR_EL1",
-	  SCTLR_RESET, NULL, write_sctlr, NULL, set_sctlr, 0 },
-	{ SYSREG(3, 0, 1, 0, 1), SLOT(sys.actlr), SR_PLAIN | USER, "ACTLR_EL1", 0, NULL,
-	  write_ignored, NULL, NULL, 0 },
+	  SCTLR_RESET, NULL, NULL, write_sctlr, set_sctlr, 0 },
+	{ SYSREG(3, 0, 1, 0, 1), SLOT(sys.actlr), SR_PLAIN | USER, "ACTLR_EL1", 0, NULL, NULL,
+	  write_ignored, NULL, 0 },
 	CONTEXT(SYSREG(3, 0, 1, 0, 2), cpacr, "CPACR_EL1", 0, CPACR_FPEN),
 	CONTEXT(SYSREG(3, 0, 2, 0, 0), ttbr0, "TTBR0_EL1", 0, 0),
 	CONTEXT(SYSREG(3, 0, 2, 0, 1), ttbr1, "TTBR1_EL1", 0, 0),
 	CONTEXT(SYSREG(3, 0, 2, 0, 2), tcr, "TCR_EL1", 0, TCR_RW),
 	PLAIN(SYSREG(3, 0, 4, 0, 0), spsr, "SPSR_EL1", 0),
 	PLAIN(SYSREG(3, 0, 4, 0, 1), elr, "ELR_EL1", 0),
-	{ SYSREG(3, 0, 4, 1, 0), SLOT(sp_el[0]), SR_PLAIN | SR_PLAIN_W, "SP_EL0", 0, read_sp_el0,
-	  write_sp_el0, NULL, NULL, 0 },
+	{ SYSREG(3, 0, 4, 1, 0), SLOT(sp_el[0]), SR_PLAIN | SR_PLAIN_W, "SP_EL0", 0, access_sp_el0,
+	  NULL, NULL, NULL, 0 },
 	FUNC(SYSREG(3, 0, 4, 2, 0), "SPSel", SR_CONTEXT, read_spsel, write_spsel),
 	FUNC(SYSREG(3, 0, 4, 2, 2), "CurrentEL", SR_RO, read_current_el, NULL),
 	FUNC(SYSREG(3, 0, 4, 2, 3), "PAN", SR_CONTEXT, read_pan, write_pan),
@@ -228,25 +238,28 @@ static const struct sysreg rows[] = {
 	VMM_ONLY(SYSREG(3, 0, 12, 1, 1), disr, "DISR_EL1", 0),
 	PLAIN(SYSREG(3, 0, 13, 0, 1), contextidr, "CONTEXTIDR_EL1", USER),
 	PLAIN(SYSREG(3, 0, 13, 0, 4), tpidr_el1, "TPIDR_EL1", USER),
-	{ SYSREG(3, 0, 14, 1, 0), SLOT(sys.cntkctl), SR_PLAIN | USER, "CNTKCTL_EL1", 0, NULL,
-	  write_cntkctl, NULL, NULL, CNTKCTL_RW },
+	{ SYSREG(3, 0, 14, 1, 0), SLOT(sys.cntkctl), SR_PLAIN | USER, "CNTKCTL_EL1", 0, NULL, NULL,
+	  write_cntkctl, NULL, CNTKCTL_RW },
 
 	/* --- op1 = 1, 2: caches --- */
 	FUNC(SYSREG(3, 1, 0, 0, 0), "CCSIDR_EL1", SR_RO, read_ccsidr, NULL),
 	CONST(SYSREG(3, 1, 0, 0, 1), "CLIDR_EL1", CLIDR, ID),
 	CONST(SYSREG(3, 1, 0, 0, 7), "AIDR_EL1", 0, ID),
-	{ SYSREG(3, 2, 0, 0, 0), SLOT(sys.csselr), SR_PLAIN | USER, "CSSELR_EL1", 0, NULL,
-	  write_csselr, NULL, NULL, 0 },
+	{ SYSREG(3, 2, 0, 0, 0), SLOT(sys.csselr), SR_PLAIN | USER, "CSSELR_EL1", 0, NULL, NULL,
+	  write_csselr, NULL, 0 },
 
 	/* --- op1 = 3: EL0 --- */
-	{ SYSREG(3, 3, 0, 0, 1), 0, ID | SR_EL0_R, "CTR_EL0", CTR, read_ctr, NULL, NULL, NULL, 0 },
-	{ SYSREG(3, 3, 0, 0, 7), 0, SR_RO | SR_EL0_R, "DCZID_EL0", DCZID, read_dczid, NULL, NULL,
+	{ SYSREG(3, 3, 0, 0, 1), 0, ID | SR_EL0_R, "CTR_EL0", CTR, access_ctr, NULL, NULL, NULL,
+	  0 },
+	{ SYSREG(3, 3, 0, 0, 7), 0, SR_RO | SR_EL0_R, "DCZID_EL0", DCZID, NULL, read_dczid, NULL,
 	  NULL, 0 },
 	FUNC(SYSREG(3, 3, 4, 2, 0), "NZCV", EL0_RW, read_nzcv, write_nzcv),
-	FUNC(SYSREG(3, 3, 4, 2, 1), "DAIF", EL0_RW | SR_CONTEXT, read_daif, write_daif),
+	GUARDED(SYSREG(3, 3, 4, 2, 1), "DAIF", EL0_RW | SR_CONTEXT, access_daif, read_daif,
+		write_daif),
 	FUNC(SYSREG(3, 3, 4, 2, 6), "SSBS", EL0_RW, read_ssbs, write_ssbs),
-	FUNC(SYSREG(3, 3, 4, 4, 0), "FPCR", EL0_RW | SR_CONTEXT, read_fpcr, write_fpcr),
-	FUNC(SYSREG(3, 3, 4, 4, 1), "FPSR", EL0_RW, read_fpsr, write_fpsr),
+	GUARDED(SYSREG(3, 3, 4, 4, 0), "FPCR", EL0_RW | SR_CONTEXT, access_fp, read_fpcr,
+		write_fpcr),
+	GUARDED(SYSREG(3, 3, 4, 4, 1), "FPSR", EL0_RW, access_fp, read_fpsr, write_fpsr),
 	PMU(SYSREG(3, 3, 9, 12, 0), "PMCR_EL0", EL0_RW | SR_CONTEXT | USER),
 	PMU(SYSREG(3, 3, 9, 12, 1), "PMCNTENSET_EL0", EL0_RW | SR_CONTEXT | USER),
 	PMU(SYSREG(3, 3, 9, 12, 2), "PMCNTENCLR_EL0", EL0_RW | SR_CONTEXT | USER),
@@ -262,15 +275,15 @@ static const struct sysreg rows[] = {
 	PMU(SYSREG(3, 3, 9, 14, 3), "PMOVSSET_EL0", EL0_RW | SR_CONTEXT | USER),
 	PLAIN(SYSREG(3, 3, 13, 0, 2), tpidr_el0, "TPIDR_EL0", EL0_RW | USER),
 	PLAIN(SYSREG(3, 3, 13, 0, 3), tpidrro_el0, "TPIDRRO_EL0", SR_EL0_R | USER),
-	FUNC(SYSREG(3, 3, 14, 0, 0), "CNTFRQ_EL0", SR_RO | SR_EL0_R, read_cntfrq, NULL),
-	FUNC(SYSREG(3, 3, 14, 0, 1), "CNTPCT_EL0", SR_RO | SR_EL0_R, read_cntpct, NULL),
-	FUNC(SYSREG(3, 3, 14, 0, 2), "CNTVCT_EL0", SR_RO | SR_EL0_R, read_cntvct, NULL),
-	FUNC(SYSREG(3, 3, 14, 2, 0), "CNTP_TVAL_EL0", EL0_RW, read_tval, write_tval),
-	FUNC(SYSREG(3, 3, 14, 2, 1), "CNTP_CTL_EL0", EL0_RW, read_ctl, write_ctl),
-	FUNC(SYSREG(3, 3, 14, 2, 2), "CNTP_CVAL_EL0", EL0_RW, read_cval, write_cval),
-	FUNC(SYSREG(3, 3, 14, 3, 0), "CNTV_TVAL_EL0", EL0_RW, read_tval, write_tval),
-	FUNC(SYSREG(3, 3, 14, 3, 1), "CNTV_CTL_EL0", EL0_RW, read_ctl, write_ctl),
-	FUNC(SYSREG(3, 3, 14, 3, 2), "CNTV_CVAL_EL0", EL0_RW, read_cval, write_cval),
+	COUNTER(0, "CNTFRQ_EL0", read_cntfrq),
+	COUNTER(1, "CNTPCT_EL0", read_cntpct),
+	COUNTER(2, "CNTVCT_EL0", read_cntvct),
+	TIMER(2, 0, "CNTP_TVAL_EL0", tval),
+	TIMER(2, 1, "CNTP_CTL_EL0", ctl),
+	TIMER(2, 2, "CNTP_CVAL_EL0", cval),
+	TIMER(3, 0, "CNTV_TVAL_EL0", tval),
+	TIMER(3, 1, "CNTV_CTL_EL0", ctl),
+	TIMER(3, 2, "CNTV_CVAL_EL0", cval),
 	EIGHT(PMEVCNTR, 0, 1, 2, 3, 4, 5, 6, 7),
 	EIGHT(PMEVCNTR, 8, 9, 10, 11, 12, 13, 14, 15),
 	EIGHT(PMEVCNTR, 16, 17, 18, 19, 20, 21, 22, 23),

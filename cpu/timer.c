@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The generic timers (Arm ARM D11.2): counters, levels, and when they will change.
  *
@@ -11,8 +11,6 @@
 #include "cpu/cpu.h"
 #include "cpu/timer.h"
 
-#define CTL_ENABLE      BIT64(0)
-#define CTL_IMASK       BIT64(1)
 #define CNTKCTL_EVNTEN  BIT64(2)
 #define CNTKCTL_EVNTDIR BIT64(3)
 
@@ -26,19 +24,26 @@ uint64_t timer_count(void)
 	return (uint64_t)ts.tv_sec * TIMER_FREQ + (uint64_t)ts.tv_nsec;
 }
 
-static uint64_t offset(const struct cpu *cpu, enum timer_id id)
+void timer_rebase(struct machine *m, uint64_t offset)
 {
-	return id == TIMER_VIRT ? cpu->timers.cntvoff : 0;
+	atomic_store(&m->cntvoff, offset);
+}
+
+static uint64_t offset_of(const struct cpu *cpu, enum timer_id id)
+{
+	if (id != TIMER_VIRT)
+		return 0;
+	return atomic_load_explicit(&cpu->machine->cntvoff, memory_order_relaxed);
 }
 
 uint64_t timer_now(const struct cpu *cpu, enum timer_id id)
 {
-	return timer_count() - offset(cpu, id);
+	return timer_count() - offset_of(cpu, id);
 }
 
 static bool unmasked(const struct timer *t)
 {
-	return (t->ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE;
+	return (t->ctl & (TIMER_ENABLE | TIMER_IMASK)) == TIMER_ENABLE;
 }
 
 bool timer_level(const struct cpu *cpu, enum timer_id id)
@@ -56,7 +61,7 @@ uint64_t timer_deadline(const struct cpu *cpu, enum timer_id id)
 	if (!unmasked(t))
 		return UINT64_MAX;
 	count = timer_count();
-	now = count - offset(cpu, id);
+	now = count - offset_of(cpu, id);
 	if (now >= t->cval || __builtin_add_overflow(count, t->cval - now, &deadline))
 		return UINT64_MAX;
 	return deadline;
@@ -71,7 +76,7 @@ uint64_t timer_event_deadline(const struct cpu *cpu)
 	/* An event when bit EVNTI of the virtual counter rises (EVNTDIR: falls). */
 	half = BIT64(FIELD64(ctl, 7, 4));
 	count = timer_count();
-	now = count - cpu->timers.cntvoff;
+	now = count - offset_of(cpu, TIMER_VIRT);
 	phase = (now + (ctl & CNTKCTL_EVNTDIR ? 0 : half)) & (2 * half - 1);
 	return count + (2 * half - phase);
 }

@@ -3,7 +3,7 @@
  * The generic timers of one vCPU: EL1 virtual and physical timer and the counters (Arm ARM D11).
  *
  * The counter runs at TIMER_FREQ and is the host's CLOCK_MONOTONIC in nanoseconds; the virtual
- * counter is behind it by cntvoff, common to all vCPUs of a VM (each holds a copy). Levels are
+ * counter is behind it by the machine's cntvoff, which stands there once for all vCPUs. Levels are
  * computed live from CTL, CVAL and the counter.
  */
 #ifndef CPU_TIMER_H
@@ -13,8 +13,14 @@
 #include <stdint.h>
 
 struct cpu;
+struct machine;
 
 #define TIMER_FREQ 1000000000u /* CNTFRQ_EL0, Hz */
+
+/* CNTP_CTL_EL0, CNTV_CTL_EL0 */
+#define TIMER_ENABLE  1u
+#define TIMER_IMASK   2u
+#define TIMER_ISTATUS 4u
 
 enum timer_id { TIMER_VIRT, TIMER_PHYS, NR_TIMERS };
 
@@ -25,12 +31,19 @@ struct timer {
 
 struct timers {
 	struct timer t[NR_TIMERS];
-	uint64_t cntvoff;
 	uint64_t frq; /* CNTFRQ_EL0 as reset */
 };
 
 /* Physical counter now, ticks. Any thread. */
 uint64_t timer_count(void);
+
+/**
+ * timer_rebase() - Let the virtual counter of all vCPUs of @m be @offset ticks behind the physical.
+ *
+ * Any thread, also while vCPUs run: each read of the counter sees the one offset or the other.
+ * Levels and deadlines change with it; the caller makes running vCPUs look at theirs again.
+ */
+void timer_rebase(struct machine *m, uint64_t offset);
 /* Counter as timer @id of @cpu sees it. */
 uint64_t timer_now(const struct cpu *cpu, enum timer_id id);
 /* Output level: ENABLE and not IMASK and count >= CVAL. */

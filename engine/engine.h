@@ -2,26 +2,52 @@
 /*
  * The engine: runs guest code.
  *
- *   guest words ──a64/──▶ IR ──forward, fold, dead──▶ IR ──place, lower──▶ micro-operations
- *   ──exec/──▶ executed
+ *    guest words
+ *         |      front/     what each instruction means: a64/
+ *         v
+ *         IR     ir/        the operations, their meaning, dump and verification; vec/ for vectors
+ *         |      pass/      count, forward, fold, dead: IR to IR, one file a pass
+ *         v
+ *         IR
+ *         |      back/      a back end compiles it, links its exits and runs it: exec/, the
+ *         v                 portable executor in C
+ *    translation  code/     the pipeline (one call a pass), translations by physical page, links,
+ *                           dispatch, invalidation and reclamation
  *
- * a64/      the front end: what each instruction means, as IR
- * ir.*      the IR
- * pass/     one file a pass; translate.c calls them in order, with a dump letter for each
- * (ARMATURE_DUMP) vec/      the meaning of each vector operation exec/     the portable executor:
- * direct-threaded micro-operations cache.*   translations by physical page, links between them,
- * invalidation, reclamation run.c     the loop around it all: kicks, interrupts, safe points
+ * run.c is the loop around it all: kicks, interrupts, safe points. lockstep.c holds what a back end
+ * did against the reference. What the files of the engine share stands in private.h; docs/engine.md
+ * is the guide.
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
 #include "cpu/cpu.h"
 
-/** engine_vm_init() - Make the code cache of a machine. Return: 0 or -ENOMEM. */
+/**
+ * engine_vm_init() - Make the engine's part of a machine: the code cache, and its back end.
+ *
+ * ARMATURE_ENGINE in the environment names the back end; without it the default is taken.
+ *
+ * Return: 0, -ENOMEM, or -EINVAL (with a message) when there is no engine of that name.
+ */
 int engine_vm_init(struct machine *m);
 void engine_vm_destroy(struct machine *m);
 
-/** engine_vcpu_init() - Make the engine's part of a vCPU. Return: 0 or -ENOMEM. */
+/**
+ * engine_cpu_alloc() - Allocate a vCPU with room for what the engine needs behind it.
+ * @m: the machine, after engine_vm_init()
+ *
+ * Return: a zeroed, suitably aligned struct cpu for cpu_init(), to be freed by free(); NULL if
+ * there is no memory.
+ */
+struct cpu *engine_cpu_alloc(const struct machine *m);
+
+/**
+ * engine_vcpu_init() - Make the engine's part of a vCPU, after cpu_init().
+ * @cpu: from engine_cpu_alloc()
+ *
+ * Return: 0 or -errno.
+ */
 int engine_vcpu_init(struct cpu *cpu);
 void engine_vcpu_destroy(struct cpu *cpu);
 
@@ -52,7 +78,7 @@ void engine_memory_changed(struct machine *m, uint64_t gpa, uint64_t len);
 void engine_icache_invalidate(struct machine *m, uint64_t pa, uint64_t len);
 
 struct engine_stats {
-	uint64_t translations, guest_words, invalidated;
+	uint64_t translations, guest_insns, invalidated;
 	uint64_t code_bytes;
 };
 void engine_stats(struct machine *m, struct engine_stats *s);

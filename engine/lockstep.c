@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "cpu/fp/fp_fast.h"
-#include "engine/engine.h"
-#include "engine/back/exec/exec.h"
 #include "engine/lockstep.h"
-#include "engine/pass/pass.h"
+#include "engine/private.h"
 
 struct lockstep {
 	const struct machine *subject;
@@ -110,12 +108,9 @@ static bool copy_slots(struct lockstep *l)
 
 static bool make_cpu(struct lockstep *l)
 {
-	size_t size = (sizeof(*l->cpu) + 63) & ~63ull;
-
-	l->cpu = aligned_alloc(64, size);
+	l->cpu = engine_cpu_alloc(&l->machine);
 	if (!l->cpu)
 		return false;
-	memset(l->cpu, 0, size);
 	if (cpu_init(l->cpu, &l->machine, 0, 0))
 		return false;
 	l->machine.cpus[0] = l->cpu;
@@ -123,7 +118,7 @@ static bool make_cpu(struct lockstep *l)
 	return !engine_vcpu_init(l->cpu);
 }
 
-struct lockstep *lockstep_create(const struct machine *m)
+struct lockstep *lockstep_create(const struct machine *m, const struct backend *back)
 {
 	struct lockstep *l;
 
@@ -133,11 +128,12 @@ struct lockstep *lockstep_create(const struct machine *m)
 	if (!l)
 		return NULL;
 	l->subject = m;
-	if (machine_init(&l->machine, &quiet) || !copy_slots(l) || !make_cpu(l)) {
+	if (machine_init(&l->machine, &quiet) || engine_vm_init_with(&l->machine, back) ||
+	    !copy_slots(l) || !make_cpu(l)) {
 		lockstep_destroy(l);
 		return NULL;
 	}
-	((struct engine_cpu *)l->cpu->engine)->translator->plain = true;
+	engine_of(l->cpu)->translator->work.plain = true;
 	lockstep_memory(l);
 	return l;
 }
@@ -151,6 +147,7 @@ void lockstep_destroy(struct lockstep *l)
 		cpu_destroy(l->cpu);
 		free(l->cpu);
 	}
+	engine_vm_destroy(&l->machine);
 	for (unsigned int i = 0; i < l->machine.mem.nr; i++)
 		free(l->machine.mem.slots[i].host);
 	free(l->machine.mem.slots);
@@ -170,7 +167,7 @@ void lockstep_before(struct lockstep *l, struct cpu *cpu)
 	struct cpu *ref = l->cpu;
 
 	cpu_fpsr(cpu);
-	memcpy(ref, cpu, offsetof(struct cpu, scratch));
+	memcpy(ref, cpu, CPU_STATE_SIZE);
 	ref->mpidr = cpu->mpidr;
 	ref->features = cpu->features;
 	ref->stepped = cpu->stepped;
@@ -183,12 +180,12 @@ void lockstep_before(struct lockstep *l, struct cpu *cpu)
 	cpu_update_mode(ref);
 }
 
-enum cpu_exit_reason lockstep_run(struct cpu *cpu, struct tb *tb)
+enum cpu_exit_reason lockstep_run(struct cpu *cpu, struct translation *t)
 {
 	uint64_t fp = fp_fast_begin();
 
 	tlb_enter_guest(cpu);
-	enum cpu_exit_reason reason = exec_block(cpu, tb);
+	enum cpu_exit_reason reason = cache_of(cpu)->back->run_block(cpu, t);
 
 	cpu_fpsr(cpu);
 	tlb_leave_guest(cpu);
@@ -196,24 +193,28 @@ enum cpu_exit_reason lockstep_run(struct cpu *cpu, struct tb *tb)
 	return reason;
 }
 
-/* One block of the reference, of at most @max instructions; *@nr: how many it has. */
-static enum cpu_exit_reason run_plain(struct cpu *ref, unsigned int max, unsigned int *nr)
+/* One block of the reference, of at most @max instructions; *@nr, *@bytes: what it has of them. */
+static enum cpu_exit_reason run_plain(struct cpu *ref, unsigned int max, unsigned int *nr,
+				      unsigned int *bytes)
 {
-	const struct engine_cpu *e = ref->engine;
+	struct code_cache *c = cache_of(ref);
 	enum cpu_exit_reason reason;
 	struct xtlb_entry *x;
-	struct tb *tb;
+	struct translation *t;
 
 	*nr = max;
+	*bytes = 0;
 	if (access_fetch(ref, &x)) {
 		cpu_take_fault(ref);
 		return CPU_EXIT_KICK;
 	}
-	if (translate_block(e->translator, x->host, ref->pc & ~TLB_PAGE_MASK, ref->mode, max, &tb))
+	if (translate_block(engine_of(ref)->translator, x->host, ref->pc & ~TLB_PAGE_MASK,
+			    ref->mode, max, &t))
 		return CPU_EXIT_ERROR;
-	*nr = tb->nr_insns;
-	reason = lockstep_run(ref, tb);
-	free(tb);
+	*nr = t->nr_insns;
+	*bytes = t->guest_size;
+	reason = lockstep_run(ref, t);
+	c->back->release(c, t);
 	return reason;
 }
 
@@ -222,12 +223,12 @@ static enum cpu_exit_reason run_reference(struct cpu *ref, unsigned int nr_insns
 {
 	for (;;) {
 		uint64_t pc = ref->pc, count = ref->icount;
-		unsigned int nr;
-		enum cpu_exit_reason reason = run_plain(ref, nr_insns, &nr);
+		unsigned int nr, bytes;
+		enum cpu_exit_reason reason = run_plain(ref, nr_insns, &nr, &bytes);
 
 		nr_insns -= nr;
 		if (reason != CPU_EXIT_KICK || !nr_insns || ref->icount - count != nr ||
-		    ref->pc != pc + 4 * nr)
+		    ref->pc != pc + bytes)
 			return reason;
 	}
 }

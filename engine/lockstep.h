@@ -2,7 +2,7 @@
 /*
  * Lockstep: what an execution made of a block, held against the reference.
  *
- * The reference is a plain block (translate.c: nothing dropped, delayed or fused, every PUT at its
+ * The reference is a plain block (pipeline.c: nothing dropped, delayed or fused, every PUT at its
  * place) run by the portable executor on a vCPU of its own, over a copy of the machine's memory.
  * The other side, the subject, may be anything that runs the same guest words on a struct cpu: the
  * executor's optimised blocks, or another back end's code.
@@ -19,14 +19,21 @@
 
 #include "cpu/cpu.h"
 
+struct backend;
 struct lockstep;
-struct tb;
+struct translation;
 
 /* all of it is copied, and compared after each block */
 #define LOCKSTEP_MAX_MEMORY (16ull << 20)
 
-/** lockstep_create() - Make a reference for the vCPUs of @m. Return: NULL if there is no memory, or @m has too much of it. */
-struct lockstep *lockstep_create(const struct machine *m);
+/**
+ * lockstep_create() - Make a reference for the vCPUs of a machine.
+ * @m:    the machine
+ * @back: what executes the reference's plain blocks: back_exec, but for tests of lockstep itself
+ *
+ * Return: NULL if there is no memory, or @m has too much of it.
+ */
+struct lockstep *lockstep_create(const struct machine *m, const struct backend *back);
 void lockstep_destroy(struct lockstep *l);
 
 /** lockstep_memory() - Take the machine's memory over into the reference's. */
@@ -53,14 +60,13 @@ const char *lockstep_after(struct lockstep *l, struct cpu *cpu, enum cpu_exit_re
 			   unsigned int nr_insns, char *why, size_t size);
 
 /**
- * lockstep_run() - Run one block of the portable executor, on the calling thread, as engine_run()
- * would.
- * @tb: from translate_block(), made for cpu->pc; entered nowhere, so that all its exits are
- *      unlinked
+ * lockstep_run() - Run one block, on the calling thread, as engine_run() would.
+ * @t: from translate_block() for the back end of @cpu's machine, made for cpu->pc; entered nowhere,
+ *     so that all its exits are unlinked
  *
- * The subject's side in tests of the executor itself. Return: CPU_EXIT_KICK when the block has
- * ended, or an exit.
+ * The subject's side in tests of a back end. Return: CPU_EXIT_KICK when the block has ended, or an
+ * exit.
  */
-enum cpu_exit_reason lockstep_run(struct cpu *cpu, struct tb *tb);
+enum cpu_exit_reason lockstep_run(struct cpu *cpu, struct translation *t);
 
 #endif

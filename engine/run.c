@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop around the executor: kicks, interrupts, safe points, translation caches of machine and
- * vCPU.
+ * The loop around the back end: kicks, interrupts, safe points, and the engine's parts of a machine
+ * and of a vCPU.
  *
  * A kick is a flag that anyone may set; what it asks for is in remote.requests. The vCPU clears the
  * flag before it takes the requests, so that one which comes in between sets it again: neither is
@@ -16,20 +16,50 @@
 #include <time.h>
 
 #include "cpu/fp/fp_fast.h"
-#include "engine/engine.h"
-#include "engine/back/exec/exec.h"
+#include "engine/private.h"
 
 #define MAX_FAILURES 100 /* times, 1 ms apart, that the host had no memory */
 
-int engine_vm_init(struct machine *m)
+int engine_vm_init_with(struct machine *m, const struct backend *back)
 {
 	struct code_cache *c = calloc(1, sizeof(*c));
+	int rc;
 
 	if (!c)
 		return -ENOMEM;
-	cache_init(c, m);
+	rc = cache_init(c, m, back);
+	if (rc) {
+		free(c);
+		return rc;
+	}
 	m->code = c;
 	return 0;
+}
+
+int engine_vm_init(struct machine *m)
+{
+	const char *name = getenv("ARMATURE_ENGINE");
+	const struct backend *back = back_find(name);
+
+	if (back)
+		return engine_vm_init_with(m, back);
+	fprintf(stderr, "armature: ARMATURE_ENGINE: there is no engine \"%s\"\n", name);
+	return -EINVAL;
+}
+
+static const struct backend *back_of(const struct machine *m)
+{
+	return ((const struct code_cache *)m->code)->back;
+}
+
+struct cpu *engine_cpu_alloc(const struct machine *m)
+{
+	size_t size = (sizeof(struct cpu) + back_of(m)->area + 63) & ~(size_t)63;
+	struct cpu *cpu = aligned_alloc(64, size);
+
+	if (cpu)
+		memset(cpu, 0, size);
+	return cpu;
 }
 
 static void print_stats(struct machine *m)
@@ -39,16 +69,16 @@ static void print_stats(struct machine *m)
 
 	engine_stats(m, &s);
 	fprintf(stderr,
-		"code: %" PRIu64 " translations of %" PRIu64 " words in %" PRIu64 " KiB, %" PRIu64
-		" dropped, %" PRIu64 " flushes\n",
-		s.translations, s.guest_words, s.code_bytes >> 10, s.invalidated, c->nr_flushes);
+		"code: %" PRIu64 " translations of %" PRIu64 " instructions in %" PRIu64
+		" KiB, %" PRIu64 " dropped, %" PRIu64 " flushes\n",
+		s.translations, s.guest_insns, s.code_bytes >> 10, s.invalidated, c->nr_flushes);
 }
 
 void engine_vm_destroy(struct machine *m)
 {
 	if (!m->code)
 		return;
-	if (translator_dumps('s'))
+	if (engine_dumps('s'))
 		print_stats(m);
 	cache_destroy(m->code);
 	free(m->code);
@@ -61,25 +91,29 @@ int engine_vcpu_init(struct cpu *cpu)
 
 	if (!e)
 		return -ENOMEM;
-	e->translator = translator_create();
-	if (!e->translator) {
+	e->translator = translator_create(cache_of(cpu));
+	int rc = e->translator ? back_of(cpu->machine)->vcpu_init(cpu) : -ENOMEM;
+
+	if (rc) {
+		translator_destroy(e->translator);
 		free(e);
-		return -ENOMEM;
+		return rc;
 	}
-	memset(cpu->scratch, 0, sizeof(cpu->scratch));
 	cpu->engine = e;
 	return 0;
 }
 
 void engine_vcpu_destroy(struct cpu *cpu)
 {
-	struct engine_cpu *e = cpu->engine;
+	struct engine_cpu *e = engine_of(cpu);
 
 	if (!e)
 		return;
-	if (translator_dumps('s'))
+	if (engine_dumps('s'))
 		fprintf(stderr, "vCPU %u: %" PRIu64 " instructions\n", cpu->index, cpu->icount);
 	translator_destroy(e->translator);
+	if (back_of(cpu->machine)->vcpu_destroy)
+		back_of(cpu->machine)->vcpu_destroy(cpu);
 	free(e);
 	cpu->engine = NULL;
 }
@@ -95,13 +129,13 @@ static void forget_pages(struct cpu *cpu)
 /* What this vCPU remembers of translations is forgotten if any was retired since it last did so. */
 static void pass_safe_point(struct cpu *cpu)
 {
-	struct engine_cpu *e = cpu->engine;
-	struct code_cache *c = cpu->machine->code;
+	struct engine_cpu *e = engine_of(cpu);
+	struct code_cache *c = cache_of(cpu);
 	uint64_t epoch = atomic_load(&c->epoch);
 
 	if (atomic_load(&e->epoch) == epoch)
 		return;
-	memset(e->lines, 0, sizeof(e->lines));
+	c->back->forget(cpu);
 	if (atomic_load(&c->flush_epoch) > atomic_load(&e->epoch))
 		forget_pages(cpu);
 	atomic_store(&e->epoch, epoch);
@@ -124,9 +158,9 @@ static bool serve(struct cpu *cpu)
 /* Flush, and free what this vCPU does not hold any more, nor any other. */
 static void make_room(struct cpu *cpu)
 {
-	cache_flush(cpu->machine->code);
+	cache_flush(cache_of(cpu));
 	pass_safe_point(cpu);
-	cache_reclaim(cpu->machine->code);
+	cache_reclaim(cache_of(cpu));
 }
 
 /*
@@ -138,8 +172,8 @@ static void make_room(struct cpu *cpu)
 static bool recover(struct cpu *cpu)
 {
 	static const struct timespec wait = {.tv_nsec = 1000000};
-	struct engine_cpu *e = cpu->engine;
-	struct code_cache *c = cpu->machine->code;
+	struct engine_cpu *e = engine_of(cpu);
+	struct code_cache *c = cache_of(cpu);
 	int error = e->error;
 
 	e->error = 0;
@@ -174,6 +208,7 @@ static bool recover(struct cpu *cpu)
 
 enum cpu_exit_reason engine_run(struct cpu *cpu)
 {
+	const struct backend *back = back_of(cpu->machine);
 	uint64_t fp = fp_fast_begin();
 	enum cpu_exit_reason reason = CPU_EXIT_KICK;
 
@@ -186,10 +221,10 @@ enum cpu_exit_reason engine_run(struct cpu *cpu)
 			break;
 		if (atomic_load_explicit(&cpu->remote.pins, memory_order_relaxed))
 			cpu_take_interrupt(cpu);
-		reason = exec_run(cpu);
+		reason = back->enter(cpu);
 		if (reason != CPU_EXIT_KICK)
 			break;
-		if (((struct engine_cpu *)cpu->engine)->error && !recover(cpu)) {
+		if (engine_of(cpu)->error && !recover(cpu)) {
 			reason = CPU_EXIT_ERROR;
 			break;
 		}
@@ -220,8 +255,8 @@ void engine_stats(struct machine *m, struct engine_stats *s)
 	struct code_cache *c = m->code;
 
 	pthread_mutex_lock(&c->lock);
-	*s = (struct engine_stats){.translations = c->nr_tbs,
-				   .guest_words = c->nr_words,
+	*s = (struct engine_stats){.translations = c->nr_translations,
+				   .guest_insns = c->nr_insns,
 				   .invalidated = c->nr_invalidated,
 				   .code_bytes = c->bytes};
 	pthread_mutex_unlock(&c->lock);

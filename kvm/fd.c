@@ -37,28 +37,32 @@
 #define COOKIE_MASK 0x3fffffffffffffff
 #define COOKIE_BIT  0x2000000000000000 /* no ordinary file is read that far out */
 
+/*
+ * The lock is a mutex, which a child may go on using after fork(): a rwlock would still count the
+ * parent's threads that were waiting for it, and could be neither released nor made anew.
+ */
 static struct {
-	pthread_rwlock_t lock;
+	pthread_mutex_t lock;
 	struct object *bucket[BUCKETS]; /* by cookie */
 	uint64_t process;               /* changes in a child: what it inherits is not its own */
-} table = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+} table = {.lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP};
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 static void fork_prepare(void)
 {
-	pthread_rwlock_wrlock(&table.lock);
+	pthread_mutex_lock(&table.lock);
 }
 
 static void fork_parent(void)
 {
-	pthread_rwlock_unlock(&table.lock);
+	pthread_mutex_unlock(&table.lock);
 }
 
 static void fork_child(void)
 {
 	table.process++;
-	pthread_rwlock_init(&table.lock, NULL);
+	pthread_mutex_unlock(&table.lock);
 }
 
 static void watch_forks(void)
@@ -77,8 +81,7 @@ static bool description_gone(const struct object *o)
 	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	struct stat st;
 
-	/* A VMM that closes what it does not know may have closed the probe: then nothing is known.
-	 */
+	/* A VMM that closes what it does not know may have closed the probe: nobody knows then. */
 	if (fstat(o->probe, &st) || st.st_dev != o->dev || st.st_ino != o->ino)
 		return false;
 	return !fcntl(o->probe, F_OFD_GETLK, &fl) && fl.l_type == F_UNLCK;
@@ -166,11 +169,11 @@ int object_publish(struct object *o, const char *name)
 		return ret;
 	}
 	atomic_store(&o->refs, 1);
-	pthread_rwlock_wrlock(&table.lock);
+	pthread_mutex_lock(&table.lock);
 	o->process = table.process;
 	o->next = *bucket_of(o->cookie);
 	*bucket_of(o->cookie) = o;
-	pthread_rwlock_unlock(&table.lock);
+	pthread_mutex_unlock(&table.lock);
 	return fd;
 }
 
@@ -202,14 +205,14 @@ struct object *object_get(int fd)
 	struct object *o = NULL;
 	struct stat st;
 
-	pthread_rwlock_rdlock(&table.lock);
+	pthread_mutex_lock(&table.lock);
 	if (cookie & COOKIE_BIT && cookie > 0)
 		o = find_cookie(cookie);
 	if (!o && cookie >= 0 && !fstat(fd, &st))
 		o = find_inode(st.st_dev, st.st_ino);
 	if (o)
 		atomic_fetch_add(&o->refs, 1);
-	pthread_rwlock_unlock(&table.lock);
+	pthread_mutex_unlock(&table.lock);
 	return o;
 }
 
@@ -235,7 +238,7 @@ void object_reap(void)
 	struct object *gone = NULL, *o, **p;
 	int i;
 
-	pthread_rwlock_wrlock(&table.lock);
+	pthread_mutex_lock(&table.lock);
 	for (i = 0; i < BUCKETS; i++) {
 		for (p = &table.bucket[i]; (o = *p);) {
 			if (object_foreign(o) || !description_gone(o)) {
@@ -247,7 +250,7 @@ void object_reap(void)
 			gone = o;
 		}
 	}
-	pthread_rwlock_unlock(&table.lock);
+	pthread_mutex_unlock(&table.lock);
 	while ((o = gone)) {
 		gone = o->next;
 		object_put(o);

@@ -15,6 +15,7 @@
 #include "cpu/timer.h"
 #include "kvm/kvm.h"
 
+#define SMCCC_SUCCESS       0
 #define SMCCC_NOT_SUPPORTED ((uint64_t)-1)
 #define SMCCC_NOT_REQUIRED  ((uint64_t)-2)
 #define SMCCC_UNAFFECTED    1 /* ARCH_WORKAROUND_1 and _3 */
@@ -25,6 +26,8 @@
 #define SMCCC_WORKAROUND_1  0x80008000u
 #define SMCCC_WORKAROUND_2  0x80007fffu
 #define SMCCC_WORKAROUND_3  0x80003fffu
+#define PV_TIME_FEATURES    0xc5000020u
+#define PV_TIME_ST          0xc5000021u
 #define TRNG_VERSION        0x84000050u
 #define TRNG_FEATURES       0x84000051u
 #define TRNG_GET_UUID       0x84000052u
@@ -56,7 +59,7 @@
 #define PSCI_LAST_NUMBER 0x1f
 
 #define STD_SERVICES     (1ull << KVM_REG_ARM_STD_BIT_TRNG_V1_0)
-#define STD_HYP_SERVICES 0ull /* stolen time is not there */
+#define STD_HYP_SERVICES (1ull << KVM_REG_ARM_STD_HYP_BIT_PV_TIME)
 #define VENDOR_SERVICES \
 	((1ull << KVM_REG_ARM_VENDOR_HYP_BIT_FUNC_FEAT) | (1ull << KVM_REG_ARM_VENDOR_HYP_BIT_PTP))
 
@@ -71,6 +74,18 @@ void smccc_return(struct vcpu *vcpu, uint64_t x0, uint64_t x1, uint64_t x2, uint
 }
 
 /* ---- Services ---- */
+
+enum service_gate { GATE_NONE, GATE_STD, GATE_STD_HYP, GATE_VENDOR };
+
+struct service {
+	uint32_t fn;
+	enum service_gate gate; /* which firmware register hides it … */
+	unsigned int bit;       /* … and with which bit */
+	void (*call)(struct vcpu *vcpu, uint64_t v[4]);
+};
+
+static const struct service *find_service(uint32_t fn);
+static bool is_open(const struct firmware *fw, const struct service *s);
 
 static void call_version(struct vcpu *vcpu, uint64_t v[4])
 {
@@ -87,7 +102,20 @@ static void call_arch_features(struct vcpu *vcpu, uint64_t v[4])
 	case SMCCC_WORKAROUND_2:
 		v[0] = SMCCC_NOT_REQUIRED;
 		break;
+	case PV_TIME_FEATURES:
+		if (is_open(&vcpu->vm->fw, find_service(PV_TIME_FEATURES)))
+			v[0] = SMCCC_SUCCESS;
+		break;
 	}
+}
+
+/*
+ * Stolen time (Arm DEN 0057). As on Linux the calls are there, and say that there is none for this
+ * vCPU: its VMM has given no memory for it, which here cannot be given (KVM_CAP_STEAL_TIME).
+ */
+static void pv_time(struct vcpu *vcpu, uint64_t v[4])
+{
+	v[0] = SMCCC_NOT_SUPPORTED;
 }
 
 static void trng_version(struct vcpu *vcpu, uint64_t v[4])
@@ -186,18 +214,11 @@ static void vendor_ptp(struct vcpu *vcpu, uint64_t v[4])
 	v[3] = (uint32_t)count;
 }
 
-enum service_gate { GATE_NONE, GATE_STD, GATE_VENDOR };
-
-struct service {
-	uint32_t fn;
-	enum service_gate gate; /* which firmware register hides it … */
-	unsigned int bit;       /* … and with which bit */
-	void (*call)(struct vcpu *vcpu, uint64_t v[4]);
-};
-
 static const struct service services[] = {
 	{SMCCC_VERSION, GATE_NONE, 0, call_version},
 	{SMCCC_ARCH_FEATURES, GATE_NONE, 0, call_arch_features},
+	{PV_TIME_FEATURES, GATE_STD_HYP, KVM_REG_ARM_STD_HYP_BIT_PV_TIME, pv_time},
+	{PV_TIME_ST, GATE_STD_HYP, KVM_REG_ARM_STD_HYP_BIT_PV_TIME, pv_time},
 	{TRNG_VERSION, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_version},
 	{TRNG_FEATURES, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_features},
 	{TRNG_GET_UUID, GATE_STD, KVM_REG_ARM_STD_BIT_TRNG_V1_0, trng_uuid},
@@ -208,11 +229,23 @@ static const struct service services[] = {
 	{VENDOR_PTP, GATE_VENDOR, KVM_REG_ARM_VENDOR_HYP_BIT_PTP, vendor_ptp},
 };
 
+static const struct service *find_service(uint32_t fn)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(services); i++)
+		if (services[i].fn == fn)
+			return &services[i];
+	return NULL;
+}
+
 static bool is_open(const struct firmware *fw, const struct service *s)
 {
 	switch (s->gate) {
 	case GATE_STD:
 		return fw->std_bmap >> s->bit & 1;
+	case GATE_STD_HYP:
+		return fw->std_hyp_bmap >> s->bit & 1;
 	case GATE_VENDOR:
 		return fw->vendor_hyp_bmap >> s->bit & 1;
 	case GATE_NONE:
@@ -232,13 +265,13 @@ int hypercall(struct vcpu *vcpu)
 {
 	uint64_t v[4] = {SMCCC_NOT_SUPPORTED};
 	uint32_t fn = (uint32_t)vcpu->cpu->x[0];
-	size_t i;
+	const struct service *s;
 
 	if (is_psci(fn))
 		return psci_call(vcpu, fn);
-	for (i = 0; i < ARRAY_SIZE(services); i++)
-		if (services[i].fn == fn && is_open(&vcpu->vm->fw, &services[i]))
-			services[i].call(vcpu, v);
+	s = find_service(fn);
+	if (s && is_open(&vcpu->vm->fw, s))
+		s->call(vcpu, v);
 	smccc_return(vcpu, v[0], v[1], v[2], v[3]);
 	return 1;
 }
@@ -269,9 +302,12 @@ void firmware_init(struct firmware *fw)
 /* The VM's, unless this vCPU is of before PSCI 0.2. */
 static uint64_t vcpu_psci_version(struct vcpu *vcpu)
 {
+	uint64_t version;
+
 	if (!vcpu_has_feature(vcpu, KVM_ARM_VCPU_PSCI_0_2))
 		return KVM_PSCI_0_1;
-	return vcpu->vm->fw.psci_version ? vcpu->vm->fw.psci_version : KVM_PSCI_1_1;
+	version = vcpu->vm->fw.psci_version;
+	return version ? version : KVM_PSCI_1_1;
 }
 
 /** firmware_get() - Value of a firmware register: 0 or -ENOENT. */
@@ -342,14 +378,14 @@ static long set_workaround_2(uint64_t value)
 }
 
 /* A service may be hidden until a vCPU has run. */
-static long set_bmap(struct vm *vm, uint64_t *bmap, uint64_t supported, uint64_t value)
+static long set_bmap(struct vm *vm, _Atomic uint64_t *bmap, uint64_t supported, uint64_t value)
 {
 	long ret = 0;
 
 	if (value & ~supported)
 		return -EINVAL;
 	pthread_mutex_lock(&vm->lock);
-	if (atomic_load(&vm->has_run) && value != *bmap)
+	if (vm->has_run && value != *bmap)
 		ret = -EBUSY;
 	else
 		*bmap = value;

@@ -94,7 +94,7 @@ int copy_out(uint64_t user, const void *from, size_t n);
 #define REQ_OUT  (1 << 1) /* … or written */
 #define REQ_INIT (1 << 2) /* -ENOEXEC before KVM_ARM_VCPU_INIT (vCPU only) */
 
-#define REQ_ARG_MAX 64 /* largest structure that the tables move */
+#define REQ_ARG_MAX 112 /* largest structure that the tables move */
 
 /* One row for each request of a kind of descriptor. */
 struct request {
@@ -198,7 +198,11 @@ void user_irq_edge(struct vcpu *vcpu, unsigned int line);
 
 /* ---- clock.c: the thread that watches what the guest cannot ---- */
 
-#define CLOCK_SIGNAL_PERIOD_NS 500000ull /* how late a signal to a running vCPU may be noticed */
+/*
+ * How often a vCPU that stays in one KVM_RUN looks for signals. The first look is at the end of the
+ * first whole period, so that a signal waits for less than two.
+ */
+#define CLOCK_SIGNAL_PERIOD_NS 500000ull
 
 struct clock {
 	pthread_t thread;
@@ -215,9 +219,13 @@ struct clock {
 #define KVM_IPA_MIN     32
 #define KVM_IPA_DEFAULT 40
 
+/*
+ * What a vCPU's thread reads in a hypercall while another's may write: the version at any time, the
+ * bitmaps until a vCPU has run.
+ */
 struct firmware {
-	uint64_t psci_version;
-	uint64_t std_bmap, std_hyp_bmap, vendor_hyp_bmap;
+	_Atomic uint64_t psci_version; /* 0: the newest */
+	_Atomic uint64_t std_bmap, std_hyp_bmap, vendor_hyp_bmap;
 };
 
 struct vm {
@@ -229,8 +237,9 @@ struct vm {
 	struct vcpu *vcpus[KVM_MAX_VCPUS]; /* by creation index; written under lock */
 	_Atomic unsigned int nr_vcpus;
 	unsigned int nr_creating; /* with those whose creation is under way */
-	_Atomic bool has_run;
+	_Atomic bool has_run;     /* some vCPU has been inside the guest; written under lock */
 	struct firmware fw;
+	_Atomic bool nisv_to_user; /* KVM_CAP_ARM_NISV_TO_USER is enabled */
 
 	pthread_mutex_t slots_lock;
 	struct memslot **slots; /* by slot number */
@@ -250,7 +259,8 @@ struct vm {
 
 long vm_create(unsigned long type);
 long vm_request(struct vm *vm, unsigned int nr, unsigned long arg);
-long vm_check_extension(struct vm *vm, unsigned long cap);
+/* KVM_CHECK_EXTENSION on @vm or, with NULL, on the system descriptor. */
+long vm_check_extension(const struct vm *vm, unsigned long cap);
 void vm_put(struct vm *vm);
 
 /**
@@ -261,9 +271,13 @@ void vm_put(struct vm *vm);
 void vm_stop(struct vm *vm);
 void vm_resume(struct vm *vm);
 
-/** vm_rebase_counter() - Let the virtual counter of all vCPUs be behind the physical one by
- * @offset. */
-void vm_rebase_counter(struct vm *vm, struct vcpu *also, uint64_t offset);
+/**
+ * vm_rebase_counter() - Let the virtual counter of all vCPUs be @offset ticks behind the physical.
+ *
+ * Each vCPU looks at its timers again before it executes on: wherever it is, its level is as the
+ * new counter says from the next guest entry on. The caller holds vm->lock.
+ */
+void vm_rebase_counter(struct vm *vm, uint64_t offset);
 
 /* memslot.c */
 int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *r);
@@ -319,7 +333,7 @@ struct vcpu {
 	bool has_run;       /* the checks of the first run are done */
 	bool pmu_created;   /* KVM_ARM_VCPU_PMU_V3_INIT */
 	bool mmio_pending;  /* cpu->exit.mmio waits for the VMM */
-	bool abort_pending; /* an external abort, before anything else */
+	bool abort_pending; /* an external abort, which takes the place of that MMIO's completion */
 	uint64_t spsr_abt, spsr_und, spsr_irq, spsr_fiq; /* AArch32's; only ONE_REG sees them */
 	unsigned int spins;                              /* WFE in a row */
 	uint32_t told_levels; /* bit n: line n was high when the sink was last told (lines.c) */

@@ -18,10 +18,9 @@
 #include "cpu/timer.h"
 #include "kvm/kvm.h"
 
-#define CORE_WORDS    (sizeof(struct kvm_regs) / sizeof(uint32_t))
-#define MODE_MASK     0x1f /* of PSTATE, with the AArch32 bit */
-#define TIMER_ISTATUS 4u
-#define CACHES        14 /* CSSELR_EL1 values: 7 levels, data or instruction */
+#define CORE_WORDS (sizeof(struct kvm_regs) / sizeof(uint32_t))
+#define MODE_MASK  0x1f /* of PSTATE, with the AArch32 bit */
+#define CACHES     14   /* CSSELR_EL1 values: 7 levels, data or instruction */
 
 union value {
 	uint32_t w;
@@ -117,9 +116,7 @@ static long set_pstate(struct cpu *cpu, uint64_t pstate)
 	default:
 		return -EINVAL; /* no AArch32, no EL2 */
 	}
-	pmu_sync(cpu);
 	cpu_set_pstate(cpu, pstate);
-	cpu_update_mode(cpu);
 	return 0;
 }
 
@@ -143,8 +140,7 @@ static long core_set(struct vcpu *vcpu, uint64_t id, const union value *value)
 	return 0;
 }
 
-/* ---- Timers: three ids, two of them with each other's encodings, see the header of the ABI ----
- */
+/* ---- Timers: three ids, two with each other's encodings (see the header of the ABI) ---- */
 
 static const uint64_t timer_regs[] = {
 	KVM_REG_ARM_TIMER_CTL,
@@ -176,16 +172,24 @@ static long timer_get(struct vcpu *vcpu, uint64_t id, union value *value)
 	return 0;
 }
 
+/* The virtual counter of all vCPUs goes on from @value. */
+static void set_counter(struct vm *vm, uint64_t value)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm_rebase_counter(vm, timer_count() - value);
+	pthread_mutex_unlock(&vm->lock);
+}
+
 static long timer_set(struct vcpu *vcpu, uint64_t id, const union value *value)
 {
 	struct timer *t = &vcpu->cpu->timers.t[TIMER_VIRT];
 
 	if (id == KVM_REG_ARM_TIMER_CNT)
-		vm_rebase_counter(vcpu->vm, vcpu, timer_count() - value->d);
+		set_counter(vcpu->vm, value->d);
 	else if (id == KVM_REG_ARM_TIMER_CVAL)
 		t->cval = value->d;
 	else
-		t->ctl = (uint32_t)value->d & ~TIMER_ISTATUS;
+		t->ctl = value->d & (TIMER_ENABLE | TIMER_IMASK);
 	return 0;
 }
 

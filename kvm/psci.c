@@ -11,11 +11,11 @@
  */
 #include <string.h>
 
+#include "cpu/arch.h"
 #include "kvm/kvm.h"
 
 #define MPIDR_AFFINITY     0xff00ffffffull /* Aff3, Aff2, Aff1, Aff0 */
 #define MPIDR_LEVEL_BITS   8
-#define SCTLR_EE           (1ull << 25)
 #define SMCCC_VERSION_CALL 0x80000000u
 
 /* The result of a function: for x0, and whether to leave to user space. */

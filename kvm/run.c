@@ -11,9 +11,16 @@
  *  - The order inside KVM_RUN is Linux's: argument, initialised, first run, pending MMIO,
  *    immediate_exit, signals, requests, level compare, entry.
  *  - The field is published on every return, failed ones included.
- *  - CPU_REQ_EXIT is taken back before what it may stand for is looked at, and a deadline is
- *    computed before the levels are compared: a change is seen by the comparison, or it comes
- *    later and kicks.
+ *  - No change is slept over. A round of run_loop() (1) takes CPU_REQ_EXIT back, (2) looks at what
+ *    it may stand for: requests, power state, levels, and (3) enters the guest. Another thread that
+ *    changes one of these first makes the change and then sets CPU_REQ_EXIT. If the request is made
+ *      - before (1): so was the change, and (2) sees it;
+ *      - between (1) and (3): (2) may have looked too early, but the request is still there at
+ *        (3), engine_run() returns before the first instruction, and the next round sees it;
+ *      - after (3): the vCPU leaves the guest at its next kick point, and the next round sees it.
+ *  - Time changes levels without a request. So the deadline, when the clock thread is to make one,
+ *    is computed before the levels are compared: if it passes before the comparison, that sees
+ *    the new level; if later, the clock thread, told of it in enter_guest(), kicks.
  */
 #include <sched.h>
 #include <string.h>
@@ -26,22 +33,16 @@
 
 #define INSN_SIZE 4
 
-/* How long a WFE may sleep without an event: the guest may wait for a store, which nobody reports.
- */
+/* A WFE's longest sleep without an event: the guest may wait for a store, which nobody reports. */
 #define WFE_SLEEP_NS 50000u
 #define WFE_YIELDS   16 /* in a row, before it sleeps */
 
-/* DFSC of a synchronous external abort (Arm ARM D13.2.37). */
-#define DFSC_EXTERNAL 0x10
+/* Where a walk of stage 2 tables, which are not there, would have ended. */
+#define STAGE_2_LEVEL 3
 
 #define PINS_OF_VMM (CPU_PIN_IRQ | CPU_PIN_FIQ)
 
 /* ---- Deadlines and limits ---- */
-
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 void vcpu_update_deadline(struct vcpu *vcpu)
 {
@@ -89,7 +90,10 @@ const struct machine_ops vcpu_machine_ops = {
 
 /* ---- Exceptions that the KVM injects ---- */
 
-/* A synchronous external abort, at the address of the last MMIO (KVM_SET_VCPU_EVENTS). */
+/*
+ * A synchronous external abort, at the address of the last MMIO (KVM_SET_VCPU_EVENTS). An MMIO that
+ * waits has come to its end by it: PC is at the vector now, and there is nothing to complete.
+ */
 static void take_pending_abort(struct vcpu *vcpu)
 {
 	struct cpu *cpu = vcpu->cpu;
@@ -97,7 +101,8 @@ static void take_pending_abort(struct vcpu *vcpu)
 	if (!vcpu->abort_pending)
 		return;
 	vcpu->abort_pending = false;
-	cpu_take_exception(cpu, ESR(cpu->ps.el ? EC_DABT : EC_DABT_LOW, DFSC_EXTERNAL), cpu->pc,
+	vcpu->mmio_pending = false;
+	cpu_take_exception(cpu, ESR(cpu->ps.el ? EC_DABT : EC_DABT_LOW, FSC_EXTERNAL), cpu->pc,
 			   cpu->exit.mmio.va, true);
 }
 
@@ -260,16 +265,27 @@ static int exit_mmio(struct vcpu *vcpu)
 	return 0;
 }
 
+/* An access that nobody can complete without decoding the instruction (api.rst 6.20). */
 static int exit_no_syndrome(struct vcpu *vcpu)
 {
-	return -ENOSYS;
+	const struct cpu_mmio *m = &vcpu->cpu->exit.mmio;
+	struct kvm_run *run = vcpu->run;
+
+	if (!atomic_load(&vcpu->vm->nisv_to_user))
+		return -ENOSYS;
+	run->exit_reason = KVM_EXIT_ARM_NISV;
+	run->arm_nisv.esr_iss = FSC_TRANSLATION | STAGE_2_LEVEL | (m->write ? ISS_WNR : 0);
+	run->arm_nisv.fault_ipa = m->pa;
+	return 0;
 }
 
 /* The engine is at the end of what it can do. */
 static int exit_error(struct vcpu *vcpu)
 {
-	if (vcpu->cpu->exit.imm == ENOMEM)
-		return -ENOMEM;
+	uint32_t error = vcpu->cpu->exit.imm;
+
+	if (error == ENOMEM || error == EFAULT)
+		return -(int)error;
 	vcpu->run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	vcpu->run->internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
 	vcpu->run->internal.ndata = 1;
@@ -404,9 +420,12 @@ static int check_first_run(struct vcpu *vcpu)
 	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3) && !vcpu->pmu_created)
 		return -EINVAL;
 	vcpu->has_run = true;
-	/* Whoever makes an interrupt controller is done, or comes too late (vm_set_irqchip()). */
+	/*
+	 * Under the lock: whoever sets a firmware register or makes an interrupt controller
+	 * (vm_set_irqchip()) is done, or is refused.
+	 */
 	pthread_mutex_lock(&vcpu->vm->lock);
-	atomic_store(&vcpu->vm->has_run, true);
+	vcpu->vm->has_run = true;
 	pthread_mutex_unlock(&vcpu->vm->lock);
 	return 0;
 }
@@ -439,7 +458,9 @@ static int run_checked(struct vcpu *vcpu, uint64_t mask)
  * @mask: the signal mask of the calling thread, which has blocked signals since
  *
  * Return: 0 with an exit reason for the VMM, or -EINTR, -ENOEXEC, -EINVAL, -ENOSYS (an access
- * outside memory that has no syndrome). Source: api.rst 4.10, 8.5.
+ * outside memory that has no syndrome, and KVM_CAP_ARM_NISV_TO_USER is not enabled), -EFAULT (a
+ * memslot's memory is not there, or not writable, in the VMM's address space; PC is at the
+ * instruction), -ENOMEM. Source: api.rst 4.10, 8.5.
  */
 long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
 {

@@ -11,8 +11,8 @@
  *  - in the guest, when the clock thread asks for it, every CLOCK_SIGNAL_PERIOD_NS.
  *
  * A signal that came just before it was blocked is found like one in the guest. What stays
- * unblocked are the synchronous ones (a fault in the library must show as a crash) and the two that
- * glibc needs. A blocked signal becomes pending even when it is ignored; those are thrown away when
+ * unblocked are the synchronous ones (SIGSEGV and SIGBUS are how memory that is gone shows,
+ * cpu/host_fault.c; a fault in the library must show as a crash) and the two that glibc needs. A blocked signal becomes pending even when it is ignored; those are thrown away when
  * seen, as the kernel would have done.
  */
 #include <poll.h>
@@ -21,16 +21,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cpu/host_fault.h"
 #include "kvm/kvm.h"
 
 #define SIGBIT(n)   (1ull << ((n)-1))
 #define SIGSET_SIZE 8 /* of the kernel's set */
 #define NSEC        1000000000ull
 
+#define HOST_FAULTS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS))
 /* Synchronous; and glibc's own (cancellation, setuid in all threads). */
-#define KEPT_SIGNALS                                                                            \
-	(SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGFPE) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | \
-	 SIGBIT(SIGSYS) | SIGBIT(SIGABRT) | SIGBIT(32) | SIGBIT(33))
+#define KEPT_SIGNALS                                                                        \
+	(HOST_FAULTS | SIGBIT(SIGFPE) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGSYS) | \
+	 SIGBIT(SIGABRT) | SIGBIT(32) | SIGBIT(33))
 #define IGNORED_BY_DEFAULT (SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | SIGBIT(SIGURG) | SIGBIT(SIGWINCH))
 
 uint64_t signals_block(void)
@@ -38,6 +40,11 @@ uint64_t signals_block(void)
 	uint64_t set = ~KEPT_SIGNALS, old = 0;
 
 	syscall(SYS_rt_sigprocmask, SIG_BLOCK, &set, &old, SIGSET_SIZE);
+	/* A fault in guest memory that met a blocked signal would end the process. */
+	set = HOST_FAULTS;
+	if (old & set)
+		syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, SIGSET_SIZE);
+	host_fault_arm();
 	return old;
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The three calls of <armature/armature.h>, the tables' dispatcher, and the system descriptor.
+ * The calls of <armature/armature.h>, the tables' dispatcher, and the system descriptor.
  *
  * A request is looked up by its number in the table of its descriptor's kind; what the table says
  * about the argument is done here, once, so that handlers see a structure and not a pointer.
  */
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -74,24 +75,40 @@ static void system_release(struct object *o)
 	free(o);
 }
 
-EXPORT int armature_open(void)
+/* A system descriptor, close-on-exec, or -errno. */
+static int system_open(void)
 {
 	struct object *o = calloc(1, sizeof(*o));
 	int fd;
 
-	if (!o) {
-		errno = ENOMEM;
-		return -1;
-	}
+	if (!o)
+		return -ENOMEM;
 	o->kind = OBJECT_SYSTEM;
 	o->release = system_release;
 	fd = object_publish(o, "armature-system");
-	if (fd < 0) {
+	if (fd < 0)
 		free(o);
+	return fd;
+}
+
+EXPORT int armature_open_flags(int flags)
+{
+	int fd = -EINVAL;
+
+	if ((flags & ~O_CLOEXEC) == O_RDWR)
+		fd = system_open();
+	if (fd < 0) {
 		errno = -fd;
 		return -1;
 	}
+	if (!(flags & O_CLOEXEC))
+		fcntl(fd, F_SETFD, 0);
 	return fd;
+}
+
+EXPORT int armature_open(void)
+{
+	return armature_open_flags(O_RDWR | O_CLOEXEC);
 }
 
 static long serve(struct object *o, unsigned int nr, unsigned long arg, uint64_t mask)

@@ -8,17 +8,17 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "cpu/arch.h"
 #include "cpu/pmu.h"
 #include "cpu/timer.h"
 #include "engine/engine.h"
 #include "kvm/kvm.h"
 
-/* MPIDR_EL1 as Linux makes it of the vCPU's id: Aff0 counts to 16, as a GICv3 wants (RES1: bit 31).
+/*
+ * MPIDR_EL1 as Linux makes it of the vCPU's id: Aff0 counts to 16, as a GICv3 wants (RES1: bit 31).
  */
 #define MPIDR_RES1      (1u << 31)
 #define MPIDR_OF_ID(id) (MPIDR_RES1 | ((id)&0xf) | (((id) >> 4) & 0xff) << 8)
-
-#define SCTLR_EE (1u << 25)
 
 #define KNOWN_FEATURES 7 /* as Linux 6.1: KVM_VCPU_MAX_FEATURES */
 #define FEATURE(name)  (1u << KVM_ARM_VCPU_##name)
@@ -26,16 +26,6 @@
 #define SUPPORTED_FEATURES (FEATURE(POWER_OFF) | FEATURE(PSCI_0_2) | FEATURE(PMU_V3))
 
 /* ---- Life ---- */
-
-static struct cpu *cpu_alloc(void)
-{
-	void *p;
-
-	if (posix_memalign(&p, 64, sizeof(struct cpu)))
-		return NULL;
-	memset(p, 0, sizeof(struct cpu));
-	return p;
-}
 
 /* Its descriptor is gone; the vCPU itself stays with the VM, and so does its index. */
 static void vcpu_release(struct object *o)
@@ -68,7 +58,7 @@ static struct vcpu *vcpu_alloc(struct vm *vm, unsigned int id)
 
 	if (!vcpu)
 		return NULL;
-	vcpu->cpu = cpu_alloc();
+	vcpu->cpu = engine_cpu_alloc(&vm->machine);
 	if (!vcpu->cpu || vcpu_make_fds(vcpu))
 		goto free_vcpu;
 	if (cpu_init(vcpu->cpu, &vm->machine, 0, MPIDR_OF_ID(id)))
@@ -125,8 +115,8 @@ static int vcpu_publish(struct vm *vm, struct vcpu *vcpu)
 	atomic_fetch_add(&vm->refs, 1);
 	vm_stop(vm);
 	vm->vcpus[vcpu->index] = vcpu;
-	vm->machine.cpus[vcpu->index] = vcpu->cpu;
-	vm->machine.nr_cpus = vcpu->index + 1;
+	__atomic_store_n(&vm->machine.cpus[vcpu->index], vcpu->cpu, __ATOMIC_RELEASE);
+	__atomic_store_n(&vm->machine.nr_cpus, vcpu->index + 1, __ATOMIC_RELEASE);
 	atomic_store(&vm->nr_vcpus, vcpu->index + 1);
 	vm_resume(vm);
 	return fd;
@@ -147,7 +137,9 @@ static bool reserve_vcpu(struct vm *vm)
  * vcpu_create() - KVM_CREATE_VCPU.
  * @id: the VMM's name for it, below KVM_CAP_MAX_VCPU_ID
  *
- * As on Linux the virtual counter of the whole VM starts again from 0 (api.rst 4.7).
+ * As on Linux the virtual counter of the whole VM starts again from 0 (api.rst 4.7), also when the
+ * vCPU cannot be published. Both happen under vm->lock: of vCPUs that are created at the same time,
+ * the last to be seen is the last that the counter was rebased for.
  * Return: a vCPU descriptor, -EINVAL, -EEXIST, -ENOMEM, -EMFILE.
  */
 long vcpu_create(struct vm *vm, unsigned long id)
@@ -160,8 +152,8 @@ long vcpu_create(struct vm *vm, unsigned long id)
 		return -EINVAL;
 	vcpu = vcpu_alloc(vm, id);
 	if (vcpu) {
-		vm_rebase_counter(vm, vcpu, timer_count());
 		pthread_mutex_lock(&vm->lock);
+		vm_rebase_counter(vm, timer_count());
 		fd = vcpu_publish(vm, vcpu);
 		pthread_mutex_unlock(&vm->lock);
 		if (fd < 0)
@@ -218,8 +210,6 @@ void vcpu_power_off(struct vcpu *vcpu)
 void vcpu_reset_state(struct vcpu *vcpu)
 {
 	struct cpu *cpu = vcpu->cpu;
-	uint64_t cntvoff = cpu->timers.cntvoff;
-	struct cpu_exit exit = cpu->exit;
 	struct vcpu_reset reset;
 
 	pthread_mutex_lock(&vcpu->vm->lock);
@@ -233,9 +223,6 @@ void vcpu_reset_state(struct vcpu *vcpu)
 	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_PSCI_0_2))
 		cpu->features |= CPU_FEATURE_PSCI;
 	cpu_reset(cpu);
-	/* What is the VM's, and what an MMIO that waits for the VMM still needs, stays. */
-	cpu->timers.cntvoff = cntvoff;
-	cpu->exit = exit;
 	cpu->pmu.initialised = vcpu->pmu_created;
 	vcpu->spsr_abt = vcpu->spsr_und = vcpu->spsr_irq = vcpu->spsr_fiq = 0;
 	if (reset.pending) {

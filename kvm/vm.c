@@ -2,11 +2,12 @@
 /*
  * A VM: its life, its capabilities, its requests, and the stop protocol.
  *
- * The stop protocol. Memslots and the counter's offset change only while no vCPU is inside the
- * guest. A vCPU says in_guest before it enters and then looks at vm->stopping; vm_stop() sets
- * stopping and then looks at each in_guest: both orders are sequentially consistent, so that one of
- * the two sees the other. A vCPU that leaves while stopping is set signals machine.passed; one that
- * would enter waits for vm->resumed.
+ * The stop protocol. Memslots and the list of vCPUs change only while no vCPU is inside the guest.
+ * Two threads may have stopped the VM at the same time: that keeps vCPUs out, not each other. A
+ * vCPU says in_guest before it enters and then looks at vm->stopping; vm_stop() sets stopping and
+ * then looks at each in_guest: both orders are sequentially consistent, so that one of the two sees
+ * the other. A vCPU that leaves while stopping is set signals machine.passed; one that would enter
+ * waits for vm->resumed.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,7 +22,7 @@ struct capability {
 	int value;
 };
 
-/* Whatever is not here is 0. */
+/* Whatever is not here is 0. docs/abi.md has Linux's answers beside these, and a test compares. */
 static const struct capability capabilities[] = {
 	{KVM_CAP_USER_MEMORY, 1},
 	{KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1},
@@ -35,8 +36,11 @@ static const struct capability capabilities[] = {
 	{KVM_CAP_ONE_REG, 1},
 	{KVM_CAP_ARM_PSCI, 1},
 	{KVM_CAP_ARM_PSCI_0_2, 1},
+	{KVM_CAP_ARM_SET_DEVICE_ADDR, 1},
 	{KVM_CAP_DEVICE_CTRL, 1},
+	{KVM_CAP_ENABLE_CAP_VM, 1},
 	{KVM_CAP_CHECK_EXTENSION_VM, 1},
+	{KVM_CAP_INTERNAL_ERROR_DATA, 1},
 	{KVM_CAP_VCPU_EVENTS, 1},
 	{KVM_CAP_ARM_PMU_V3, 1},
 	{KVM_CAP_VCPU_ATTRIBUTES, 1},
@@ -44,16 +48,21 @@ static const struct capability capabilities[] = {
 	{KVM_CAP_ARM_USER_IRQ, 1}, /* virtual timer, physical timer, PMU */
 	{KVM_CAP_ARM_VM_IPA_SIZE, KVM_IPA_LIMIT},
 	{KVM_CAP_ARM_IRQ_LINE_LAYOUT_2, 1},
+	{KVM_CAP_ARM_NISV_TO_USER, 1},
 	{KVM_CAP_ARM_INJECT_EXT_DABT, 1},
+	{KVM_CAP_HALT_POLL, 1},
 	{KVM_CAP_PTP_KVM, 1},
 	{KVM_CAP_SYSTEM_EVENT_DATA, 1},
 	{KVM_CAP_BINARY_STATS_FD, 1},
 };
 
-long vm_check_extension(struct vm *vm, unsigned long cap)
+long vm_check_extension(const struct vm *vm, unsigned long cap)
 {
 	size_t i;
 
+	/* A property of a VM's ITS, and no question for the system descriptor. */
+	if (cap == KVM_CAP_MSI_DEVID && !vm)
+		return -EINVAL;
 	if (cap == KVM_CAP_NR_VCPUS) {
 		long n = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -187,28 +196,23 @@ void vm_stop(struct vm *vm)
 
 void vm_resume(struct vm *vm)
 {
-	unsigned int i;
-
 	pthread_mutex_lock(&vm->machine.lock);
 	if (atomic_fetch_sub(&vm->stopping, 1) == 1)
 		pthread_cond_broadcast(&vm->resumed);
 	pthread_mutex_unlock(&vm->machine.lock);
-	/* Who sleeps in WFI may have to sleep for another time now. */
-	for (i = 0; i < vm->nr_vcpus; i++)
-		vcpu_wake(vm->vcpus[i]);
 }
 
-void vm_rebase_counter(struct vm *vm, struct vcpu *also, uint64_t offset)
+void vm_rebase_counter(struct vm *vm, uint64_t offset)
 {
 	unsigned int i;
 
-	pthread_mutex_lock(&vm->lock);
-	vm_stop(vm);
+	timer_rebase(&vm->machine, offset);
+	/*
+	 * A vCPU that sleeps has to sleep for another time now; one that runs, or is about to, has
+	 * compared levels and told its deadline with the old offset.
+	 */
 	for (i = 0; i < vm->nr_vcpus; i++)
-		__atomic_store_n(&vm->vcpus[i]->cpu->timers.cntvoff, offset, __ATOMIC_RELAXED);
-	also->cpu->timers.cntvoff = offset;
-	vm_resume(vm);
-	pthread_mutex_unlock(&vm->lock);
+		vcpu_kick(vm->vcpus[i]);
 }
 
 /* ---- Requests ---- */
@@ -272,6 +276,41 @@ static long vm_irq_line(void *owner, void *arg, unsigned long raw)
 	return 0;
 }
 
+/* KVM_ENABLE_CAP: what a VMM may switch on (api.rst 4.37). */
+struct switchable {
+	unsigned int nr;
+	long (*enable)(struct vm *vm, const struct kvm_enable_cap *cap);
+};
+
+/* The longest time that a vCPU may poll before it sleeps: here none ever does. */
+static long enable_halt_poll(struct vm *vm, const struct kvm_enable_cap *cap)
+{
+	return cap->args[0] >> 32 ? -EINVAL : 0;
+}
+
+static long enable_nisv_to_user(struct vm *vm, const struct kvm_enable_cap *cap)
+{
+	atomic_store(&vm->nisv_to_user, true);
+	return 0;
+}
+
+static long vm_enable_cap(void *owner, void *arg, unsigned long raw)
+{
+	static const struct switchable switchables[] = {
+		{KVM_CAP_HALT_POLL, enable_halt_poll},
+		{KVM_CAP_ARM_NISV_TO_USER, enable_nisv_to_user},
+	};
+	const struct kvm_enable_cap *cap = arg;
+	size_t i;
+
+	if (cap->flags)
+		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(switchables); i++)
+		if (switchables[i].nr == cap->cap)
+			return switchables[i].enable(owner, cap);
+	return -EINVAL;
+}
+
 static long vm_no_irqchip(void *owner, void *arg, unsigned long raw)
 {
 	return -ENXIO;
@@ -301,6 +340,7 @@ static const struct request vm_requests[] = {
 	{KVM_IRQ_LINE, REQ_IN, vm_irq_line},
 	{KVM_IRQ_LINE_STATUS, REQ_IN | REQ_OUT, vm_irq_line},
 	{KVM_CHECK_EXTENSION, 0, vm_ask_extension},
+	{KVM_ENABLE_CAP, REQ_IN, vm_enable_cap},
 	{KVM_CREATE_VCPU, 0, vm_create_vcpu},
 	{KVM_SET_USER_MEMORY_REGION, REQ_IN, vm_set_memory},
 	{KVM_GET_DIRTY_LOG, REQ_IN, vm_get_dirty_log},

@@ -1,39 +1,74 @@
 /* SPDX-License-Identifier: MIT */
 /* The code cache: see cache.h for terms, invariants and locks. */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
-#include "engine/code/cache.h"
-#include "engine/back/exec/exec.h"
+#include "cpu/host_mem.h"
+#include "engine/code/links.h"
+#include "engine/private.h"
 
-static unsigned int page_hash(uint64_t pa)
+#define MOST_YIELDS 100
+
+/* --- the lock --- */
+
+void cache_lock(struct code_cache *c)
 {
-	uint64_t p = pa >> MEM_PAGE_SHIFT;
+	atomic_fetch_add_explicit(&c->arrived, 1, memory_order_relaxed);
+	pthread_mutex_lock(&c->lock);
+	atomic_fetch_add_explicit(&c->served, 1, memory_order_relaxed);
+	c->work = 0;
+}
 
-	return (unsigned int)(p ^ (p >> CODE_HASH_BITS)) & ((1u << CODE_HASH_BITS) - 1);
+void cache_unlock(struct code_cache *c)
+{
+	if (c->work > c->most_work)
+		c->most_work = c->work;
+	c->total_work += c->work;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/*
+ * Under both locks, in a walk: when a slice is done, let those have the lock who wait for it. A
+ * mutex that is released and taken again at once goes to the one who runs, not to the one who
+ * waits, so this waits until as many have had it as had come. (Not for ever: one of them may not be
+ * scheduled at all while this thread runs.)
+ */
+static void cache_breathe(struct code_cache *c)
+{
+	if (c->work < c->slice)
+		return;
+	cache_unlock(c);
+	uint32_t arrived = atomic_load(&c->arrived);
+
+	for (unsigned int i = 0;
+	     i < MOST_YIELDS && (int32_t)(arrived - atomic_load(&c->served)) > 0; i++)
+		sched_yield();
+	cache_lock(c);
 }
 
 static void account(struct code_cache *c, int64_t bytes)
 {
-	uint64_t now = atomic_load_explicit(&c->bytes, memory_order_relaxed) + (uint64_t)bytes;
-
-	atomic_store_explicit(&c->bytes, now, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->bytes, (uint64_t)bytes, memory_order_relaxed);
 }
 
-static struct cpu *nth_cpu(const struct code_cache *c, unsigned int i)
-{
-	return __atomic_load_n(&c->machine->cpus[i], __ATOMIC_ACQUIRE);
-}
+/* --- pages --- */
 
-static unsigned int nr_cpus(const struct code_cache *c)
+/*
+ * The secret keeps a guest from choosing pages that all go to one chain: every vCPU that looks for
+ * any of them would walk it, and under the lock.
+ */
+static unsigned int page_hash(const struct code_cache *c, uint64_t pa)
 {
-	return __atomic_load_n(&c->machine->nr_cpus, __ATOMIC_ACQUIRE);
+	return (unsigned int)((pa >> MEM_PAGE_SHIFT) * c->secret >> (64 - CODE_HASH_BITS));
 }
 
 static struct code_page *find_page(struct code_cache *c, uint64_t pa)
 {
-	struct code_page *p = atomic_load_explicit(&c->hash[page_hash(pa)], memory_order_acquire);
+	struct code_page *p =
+		atomic_load_explicit(&c->hash[page_hash(c, pa)], memory_order_acquire);
 
 	while (p && p->pa != pa)
 		p = p->hash_next;
@@ -46,12 +81,12 @@ struct code_page *cache_page(struct code_cache *c, uint64_t pa)
 
 	if (p)
 		return p;
-	pthread_mutex_lock(&c->lock);
+	cache_lock(c);
 	p = find_page(c, pa);
 	if (!p) {
 		p = calloc(1, sizeof(*p));
 		if (p) {
-			_Atomic(struct code_page *) *head = &c->hash[page_hash(pa)];
+			_Atomic(struct code_page *) *head = &c->hash[page_hash(c, pa)];
 
 			p->pa = pa;
 			p->hash_next = atomic_load_explicit(head, memory_order_relaxed);
@@ -59,102 +94,89 @@ struct code_page *cache_page(struct code_cache *c, uint64_t pa)
 			account(c, sizeof(*p));
 		}
 	}
-	pthread_mutex_unlock(&c->lock);
+	cache_unlock(c);
 	return p;
 }
 
-static void tb_free(struct code_cache *c, struct tb *tb)
-{
-	account(c, -(int64_t)tb->size);
-	free(tb);
-}
+/* --- entering --- */
 
-/* Has the guest changed any word that @tb was made from? It may be writing them now. */
-static __attribute__((noinline)) bool differs(const struct code_cache *c, const struct code_page *p,
-					      const struct tb *tb)
+/*
+ * Has the guest changed any byte that @t was made from? It may be writing them now. What is gone
+ * is changed, too.
+ */
+static bool differs(const struct code_cache *c, const struct code_page *p,
+		    const struct translation *t)
 {
 	const struct mem_slot *slot = mem_find(&c->machine->mem, p->pa);
 
 	return !slot ||
-	       memcmp(mem_slot_host(slot, p->pa) + tb->offset, tb_words(tb), 4u * tb->nr_insns);
+	       !host_same(mem_slot_host(slot, p->pa) + t->offset, t->guest, t->guest_size);
 }
 
-struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb)
+/* Under the lock. NULL: entered; else the one that stands. *@stale: neither. */
+static struct translation *enter(struct code_cache *c, struct code_page *p, struct translation *t,
+				 bool *stale)
 {
-	_Atomic(struct tb *) *head = &p->bucket[cache_bucket(tb->offset)];
+	_Atomic(struct translation *) *head = &p->bucket[cache_bucket(t->offset, t->mode)];
+	struct translation *first = cache_find(p, t->offset, t->mode);
 
-	pthread_mutex_lock(&c->lock);
-	struct tb *first = cache_find(p, tb->offset, tb->mode);
-
-	if (first) {
-		pthread_mutex_unlock(&c->lock);
-		free(tb);
-		return first;
-	}
 	/* Maintenance that came while it was made found nothing to drop; so did a flush. */
-	if (atomic_load_explicit(&p->dropped, memory_order_relaxed) || differs(c, p, tb)) {
-		pthread_mutex_unlock(&c->lock);
-		free(tb);
-		return NULL;
-	}
-	atomic_store_explicit(&tb->page, p, memory_order_relaxed);
-	atomic_store_explicit(&tb->next, atomic_load_explicit(head, memory_order_relaxed),
+	*stale = !first &&
+		 (atomic_load_explicit(&p->dropped, memory_order_relaxed) || differs(c, p, t));
+	if (first || *stale)
+		return first;
+	atomic_store_explicit(&t->page, p, memory_order_relaxed);
+	atomic_store_explicit(&t->next, atomic_load_explicit(head, memory_order_relaxed),
 			      memory_order_relaxed);
-	atomic_store_explicit(head, tb, memory_order_release);
-	c->nr_tbs++;
-	c->nr_words += tb->nr_insns;
-	account(c, tb->size);
-	pthread_mutex_unlock(&c->lock);
-	return tb;
+	atomic_store_explicit(head, t, memory_order_release);
+	c->nr_translations++;
+	c->nr_insns += t->nr_insns;
+	account(c, t->size);
+	return NULL;
 }
 
-void cache_link(struct code_cache *c, struct tb *from, struct link *l, struct tb *tb)
+struct translation *cache_insert(struct code_cache *c, struct code_page *p, struct translation *t)
 {
-	pthread_mutex_lock(&c->lock);
-	if (atomic_load(&from->page) && atomic_load(&tb->page) && !atomic_load(&l->tb)) {
-		l->next_incoming = tb->incoming;
-		tb->incoming = l;
-		atomic_store_explicit(&l->tb, tb, memory_order_release);
-	}
-	pthread_mutex_unlock(&c->lock);
+	bool stale;
+
+	cache_lock(c);
+	struct translation *first = enter(c, p, t, &stale);
+
+	cache_unlock(c);
+	if (!first && !stale)
+		return t;
+	c->back->release(c, t);
+	return first;
 }
 
-/* Take @l out of the incoming list of where it leads. */
-static void unlink_exit(struct link *l)
+/* --- dropping: under both locks --- */
+
+static void retire(struct code_cache *c, struct translation *t, uint64_t epoch)
 {
-	struct tb *to = atomic_load(&l->tb);
-
-	for (struct link **at = &to->incoming; *at; at = &(*at)->next_incoming) {
-		if (*at == l) {
-			*at = l->next_incoming;
-			break;
-		}
-	}
-	atomic_store(&l->tb, NULL);
-}
-
-static void unlink_all(struct tb *tb)
-{
-	for (struct link *l = tb->incoming; l; l = l->next_incoming)
-		atomic_store(&l->tb, NULL);
-	tb->incoming = NULL;
-	for (unsigned int i = 0; i < tb->nr_links; i++) {
-		struct link *l = &tb->code[tb_links(tb)[i]].link;
-
-		if (atomic_load(&l->tb))
-			unlink_exit(l);
-	}
-}
-
-static void retire(struct code_cache *c, struct tb *tb, uint64_t epoch)
-{
-	atomic_store(&tb->page, NULL);
-	tb->retired_epoch = epoch;
-	tb->retired_next = c->retired;
-	c->retired = tb;
-	c->nr_tbs--;
-	c->nr_words -= tb->nr_insns;
+	t->retired_epoch = epoch;
+	t->retired_next = NULL;
+	*c->retired_end = t;
+	c->retired_end = &t->retired_next;
+	c->nr_translations--;
+	c->nr_insns -= t->nr_insns;
 	c->nr_invalidated++;
+}
+
+/*
+ * Drop @t, which is in no table any more. Its next stays as it is: another vCPU may be walking the
+ * chain through it. @epoch is one that no vCPU has seen yet, and none will before the end.
+ */
+static void drop(struct code_cache *c, struct translation *t, uint64_t epoch)
+{
+	atomic_store(&t->page, NULL);
+	for (unsigned int i = 0; i < t->nr_exits; i++)
+		if (t->exits[i].to)
+			unlink_exit(c, &t->exits[i]);
+	while (t->incoming) {
+		unlink_exit(c, t->incoming);
+		cache_breathe(c);
+	}
+	retire(c, t, epoch);
 }
 
 static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, uint64_t first,
@@ -163,26 +185,55 @@ static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, u
 	unsigned int dropped = 0;
 
 	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS; i++) {
-		_Atomic(struct tb *) *at = &p->bucket[i];
+		_Atomic(struct translation *) *at = &p->bucket[i];
 
-		for (struct tb *tb = atomic_load(at); tb; tb = atomic_load(at)) {
-			uint64_t start = p->pa + tb->offset, end = start + 4u * tb->nr_insns;
+		c->work++;
+		for (struct translation *t = atomic_load(at); t; t = atomic_load(at)) {
+			uint64_t start = p->pa + t->offset, end = start + t->guest_size;
 
-			if (end <= first || start > last || (!always && !differs(c, p, tb))) {
-				at = &tb->next;
-				continue;
+			c->work++;
+			if (end <= first || start > last || (!always && !differs(c, p, t))) {
+				at = &t->next;
+			} else {
+				atomic_store(at, atomic_load(&t->next));
+				drop(c, t, epoch);
+				dropped++;
 			}
-			/*
-			 * tb->next stays as it is: another vCPU may be walking the chain through
-			 * it.
-			 */
-			atomic_store(at, atomic_load(&tb->next));
-			unlink_all(tb);
-			retire(c, tb, epoch);
-			dropped++;
+			cache_breathe(c);
 		}
 	}
 	return dropped;
+}
+
+static unsigned int invalidate(struct code_cache *c, uint64_t first, uint64_t last, bool always,
+			       uint64_t epoch)
+{
+	unsigned int dropped = 0;
+
+	if ((first ^ last) < MEM_PAGE_SIZE) {
+		struct code_page *p = find_page(c, first & ~(MEM_PAGE_SIZE - 1));
+
+		return p ? invalidate_page(c, p, first, last, always, epoch) : 0;
+	}
+	for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++) {
+		for (struct code_page *p = atomic_load(&c->hash[i]); p; p = p->hash_next) {
+			c->work++;
+			if (p->pa + MEM_PAGE_SIZE > first && p->pa <= last)
+				dropped += invalidate_page(c, p, first, last, always, epoch);
+			cache_breathe(c);
+		}
+	}
+	return dropped;
+}
+
+static struct cpu *nth_cpu(const struct code_cache *c, unsigned int i)
+{
+	return __atomic_load_n(&c->machine->cpus[i], __ATOMIC_ACQUIRE);
+}
+
+static unsigned int nr_cpus(const struct code_cache *c)
+{
+	return __atomic_load_n(&c->machine->nr_cpus, __ATOMIC_ACQUIRE);
 }
 
 /* Have every vCPU pass a safe point: what it remembers may have been retired. */
@@ -198,73 +249,103 @@ static void kick_all(const struct code_cache *c)
 
 void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool always)
 {
-	uint64_t last = len ? pa + len - 1 : UINT64_MAX;
-	unsigned int dropped = 0;
+	/*
+	 * One walk over everything serves all who asked before it began: many vCPUs that do IC
+	 * IALLU all the time wait for two walks each, not for one another's in turn.
+	 */
+	bool all = !len && !always;
+	uint64_t ticket = all ? atomic_fetch_add(&c->all_asked, 1) + 1 : 0;
 
-	if (!len)
-		pa = 0;
-	pthread_mutex_lock(&c->lock);
-	uint64_t epoch = atomic_load(&c->epoch) + 1;
-
-	if (len && (pa ^ last) < MEM_PAGE_SIZE) {
-		struct code_page *p = find_page(c, pa & ~(MEM_PAGE_SIZE - 1));
-
-		if (p)
-			dropped = invalidate_page(c, p, pa, last, always, epoch);
-	} else {
-		for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++)
-			for (struct code_page *p = atomic_load(&c->hash[i]); p; p = p->hash_next)
-				if (p->pa + MEM_PAGE_SIZE > pa && p->pa <= last)
-					dropped += invalidate_page(c, p, pa, last, always, epoch);
+	pthread_mutex_lock(&c->maintenance);
+	if (all && c->all_done >= ticket) {
+		pthread_mutex_unlock(&c->maintenance);
+		return;
 	}
+	uint64_t asked = atomic_load(&c->all_asked);
+
+	cache_lock(c);
+	uint64_t epoch = atomic_load(&c->epoch) + 1;
+	unsigned int dropped =
+		invalidate(c, len ? pa : 0, len ? pa + len - 1 : UINT64_MAX, always, epoch);
+
 	if (dropped)
 		atomic_store(&c->epoch, epoch);
-	pthread_mutex_unlock(&c->lock);
+	cache_unlock(c);
+	if (all)
+		c->all_done = asked;
+	pthread_mutex_unlock(&c->maintenance);
 	if (dropped)
 		kick_all(c);
 }
 
-/* Retire all of @p, and @p. Every link goes, so none has to be looked for in a list. */
+/* Drop all of @p, into which nothing is entered any more, and @p. */
 static void drop_page(struct code_cache *c, struct code_page *p, uint64_t epoch)
 {
 	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS; i++) {
-		for (struct tb *tb = atomic_load(&p->bucket[i]); tb; tb = atomic_load(&tb->next)) {
-			for (unsigned int k = 0; k < tb->nr_links; k++)
-				atomic_store(&tb->code[tb_links(tb)[k]].link.tb, NULL);
-			tb->incoming = NULL;
-			retire(c, tb, epoch);
+		struct translation *t;
+
+		c->work++;
+		while ((t = atomic_load(&p->bucket[i]))) {
+			c->work++;
+			atomic_store(&p->bucket[i], atomic_load(&t->next));
+			drop(c, t, epoch);
+			cache_breathe(c);
 		}
-		/* Whoever still has the page finds nothing in it, and may enter nothing. */
-		atomic_store(&p->bucket[i], NULL);
 	}
-	atomic_store_explicit(&p->dropped, true, memory_order_relaxed);
 	p->retired_epoch = epoch;
-	p->retired_next = c->retired_pages;
-	c->retired_pages = p;
+	p->retired_next = NULL;
+	*c->retired_pages_end = p;
+	c->retired_pages_end = &p->retired_next;
 }
 
-void cache_flush(struct code_cache *c)
+/*
+ * A chain of pages leaves the table as one, and all of its pages refuse translations from then on,
+ * before anybody else has the lock. Their hash_next stay as they are: another vCPU may be walking
+ * the chain.
+ */
+static struct code_page *take_chain(struct code_cache *c, unsigned int i)
 {
-	pthread_mutex_lock(&c->lock);
-	/* Until what the last flush dropped is freed, another one would help nobody. */
-	if (c->retired_pages) {
-		pthread_mutex_unlock(&c->lock);
-		return;
+	struct code_page *chain = atomic_load(&c->hash[i]);
+
+	atomic_store(&c->hash[i], NULL);
+	for (struct code_page *p = chain; p; p = p->hash_next) {
+		c->work++;
+		atomic_store_explicit(&p->dropped, true, memory_order_relaxed);
 	}
+	return chain;
+}
+
+static void flush(struct code_cache *c)
+{
 	uint64_t epoch = atomic_load(&c->epoch) + 1;
 
 	for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++) {
-		/* Another vCPU may be walking the chain: hash_next stays as it is. */
-		for (struct code_page *p = atomic_load(&c->hash[i]); p; p = p->hash_next)
+		for (struct code_page *p = take_chain(c, i); p; p = p->hash_next) {
 			drop_page(c, p, epoch);
-		atomic_store(&c->hash[i], NULL);
+			cache_breathe(c);
+		}
 	}
 	c->nr_flushes++;
 	atomic_store(&c->flush_epoch, epoch);
 	atomic_store(&c->epoch, epoch);
-	pthread_mutex_unlock(&c->lock);
-	kick_all(c);
 }
+
+void cache_flush(struct code_cache *c)
+{
+	pthread_mutex_lock(&c->maintenance);
+	cache_lock(c);
+	/* Until what the last flush dropped is freed, another one would help nobody. */
+	bool wanted = !c->retired_pages;
+
+	if (wanted)
+		flush(c);
+	cache_unlock(c);
+	pthread_mutex_unlock(&c->maintenance);
+	if (wanted)
+		kick_all(c);
+}
+
+/* --- freeing --- */
 
 /*
  * The last epoch that every vCPU in the guest has seen. One that enters later sees the present one.
@@ -279,7 +360,7 @@ static uint64_t oldest_epoch(const struct code_cache *c)
 
 		if (!cpu || !cpu->engine || !atomic_load(&cpu->tlb.in_guest))
 			continue;
-		uint64_t passed = atomic_load(&((struct engine_cpu *)cpu->engine)->epoch);
+		uint64_t passed = atomic_load(&engine_of(cpu)->epoch);
 
 		if (passed < oldest)
 			oldest = passed;
@@ -287,65 +368,108 @@ static uint64_t oldest_epoch(const struct code_cache *c)
 	return oldest;
 }
 
-void cache_reclaim(struct code_cache *c)
+static void free_translations(struct code_cache *c, struct translation *t)
 {
-	pthread_mutex_lock(&c->lock);
-	uint64_t oldest = oldest_epoch(c);
+	while (t) {
+		struct translation *next = t->retired_next;
 
-	for (struct code_page **at = &c->retired_pages; *at;) {
-		struct code_page *p = *at;
-
-		if (p->retired_epoch > oldest) {
-			at = &p->retired_next;
-			continue;
-		}
-		*at = p->retired_next;
-		account(c, -(int64_t)sizeof(*p));
-		free(p);
+		account(c, -(int64_t)t->size);
+		c->back->release(c, t);
+		t = next;
 	}
-	for (struct tb **at = &c->retired; *at;) {
-		struct tb *tb = *at;
-
-		if (tb->retired_epoch > oldest) {
-			at = &tb->retired_next;
-			continue;
-		}
-		*at = tb->retired_next;
-		tb_free(c, tb);
-	}
-	pthread_mutex_unlock(&c->lock);
 }
 
-int cache_init(struct code_cache *c, struct machine *m)
+static void free_pages(struct code_cache *c, struct code_page *p)
 {
+	while (p) {
+		struct code_page *next = p->retired_next;
+
+		account(c, -(int64_t)sizeof(*p));
+		free(p);
+		p = next;
+	}
+}
+
+/* Take at most a slice of what may be freed out of the list, the oldest first. Under the lock. */
+static struct translation *take_retired(struct code_cache *c, uint64_t oldest)
+{
+	struct translation *first = c->retired, **end = &first;
+
+	while (c->retired && c->retired->retired_epoch <= oldest && c->work < c->slice) {
+		end = &c->retired->retired_next;
+		c->retired = *end;
+		c->work++;
+	}
+	*end = NULL;
+	if (!c->retired)
+		c->retired_end = &c->retired;
+	return first;
+}
+
+static struct code_page *take_retired_pages(struct code_cache *c, uint64_t oldest)
+{
+	struct code_page *first = c->retired_pages, **end = &first;
+
+	while (c->retired_pages && c->retired_pages->retired_epoch <= oldest &&
+	       c->work < c->slice) {
+		end = &c->retired_pages->retired_next;
+		c->retired_pages = *end;
+		c->work++;
+	}
+	*end = NULL;
+	if (!c->retired_pages)
+		c->retired_pages_end = &c->retired_pages;
+	return first;
+}
+
+void cache_reclaim(struct code_cache *c)
+{
+	struct translation *t;
+	struct code_page *p;
+
+	do {
+		cache_lock(c);
+		uint64_t oldest = oldest_epoch(c);
+
+		t = take_retired(c, oldest);
+		p = take_retired_pages(c, oldest);
+		cache_unlock(c);
+		free_translations(c, t);
+		free_pages(c, p);
+	} while (t || p);
+}
+
+/* --- life --- */
+
+int cache_init(struct code_cache *c, struct machine *m, const struct backend *back)
+{
+	uint64_t secret;
+
 	c->machine = m;
+	c->back = back;
 	c->limit = CODE_CACHE_LIMIT;
+	c->slice = CACHE_SLICE;
+	/* A host without randomness right after its start has a hash that can be guessed. */
+	if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) != sizeof(secret))
+		secret = (uintptr_t)c * 0x9e3779b97f4a7c15ull;
+	c->secret = secret | 1;
+	c->retired_end = &c->retired;
+	c->retired_pages_end = &c->retired_pages;
+	pthread_mutex_init(&c->maintenance, NULL);
 	pthread_mutex_init(&c->lock, NULL);
-	return 0;
+	return back->machine_init ? back->machine_init(c) : 0;
 }
 
 void cache_destroy(struct code_cache *c)
 {
-	for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++) {
-		for (struct code_page *p = atomic_load(&c->hash[i]), *next; p; p = next) {
-			next = p->hash_next;
-			for (unsigned int k = 0; k < CODE_PAGE_BUCKETS; k++) {
-				for (struct tb *tb = atomic_load(&p->bucket[k]), *after; tb;
-				     tb = after) {
-					after = atomic_load(&tb->next);
-					free(tb);
-				}
-			}
-			free(p);
-		}
-	}
-	for (struct tb *tb = c->retired, *after; tb; tb = after) {
-		after = tb->retired_next;
-		free(tb);
-	}
-	for (struct code_page *p = c->retired_pages, *after; p; p = after) {
-		after = p->retired_next;
-		free(p);
-	}
+	/* No vCPU is left. */
+	cache_lock(c);
+	flush(c);
+	cache_unlock(c);
+	free_translations(c, c->retired);
+	free_pages(c, c->retired_pages);
+	if (c->back->machine_destroy)
+		c->back->machine_destroy(c);
 	pthread_mutex_destroy(&c->lock);
+	pthread_mutex_destroy(&c->maintenance);
 }

@@ -2,71 +2,52 @@
 /*
  * Translations of a machine, shared by its vCPUs.
  *
- * Terms: a code page is a physical page that code was fetched from; a translation (struct tb)
- * belongs to one code page and is found by (page, offset, mode). A link is the cell of an exit that
- * remembers where it leads.
+ * Terms: a code page is a physical page that code was fetched from; a translation belongs to one
+ * code page and is found by (page, offset, mode). To drop a translation is to take it out of its
+ * table and to unlink it; it is retired then, and freed when nobody can be in it any more.
  *
  * What must hold:
- *  - cache.lock guards pages, translations, links' lists; lookups of pages and translations also
- *    run without it, over atomic pointers to objects that are freed only by epoch.
+ *  - cache.lock guards pages, translations, exits and their lists; lookups of pages and
+ *    translations also run without it, over atomic pointers to objects that are freed only by
+ *    epoch.
  *  - A link or a dispatch line says "this PC of that physical page", never a virtual mapping:
  *    whoever follows one to another page compares the page with its execute TLB.
- *  - A translation that was invalidated has page == NULL, is in no table, and no link leads to it.
- *    It is freed once every vCPU has passed a safe point (or was outside the guest) since. So is a
- *    page that was dropped.
+ *  - A translation that is being dropped has page == NULL from the beginning: no link to it or from
+ *    it is made any more. When cache_invalidate() or cache_flush() is done, no table has it and no
+ *    exit leads to it. It is freed once every vCPU has passed a safe point (or was outside the
+ *    guest) since. So is a page that was dropped.
  *  - What is allocated stays below the limit, and one translation for each vCPU: who finds it
- *    exceeded flushes the cache and goes to a safe point before it translates more.
+ *    exceeded flushes the cache and goes to a safe point before it translates more. It is counted
+ *    here whoever allocated it (struct translation.size).
  *
- * Lock order: cache.lock is a leaf but for malloc.
+ * Work under the lock is bounded, because a guest decides how much there is: it may fill the cache
+ * with translations that all lead to one, and then change all of them. Whatever walks does so in
+ * slices of CACHE_SLICE units of work (a translation, an exit or a bucket looked at), and between
+ * two slices lets everybody have the lock who is waiting for it (cache_breathe()). What makes that
+ * right: only the holder of cache.maintenance takes anything out of the tables, and it keeps that
+ * while it breathes. So the place where it stands in a chain stays valid. What is entered while it
+ * breathes is compared with memory as it is entered, after the maintenance began; whether the walk
+ * still comes by or not is all one.
+ *
+ * Lock order: cache.maintenance, cache.lock. The latter is a leaf but for malloc.
  */
 #ifndef ENGINE_CACHE_H
 #define ENGINE_CACHE_H
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cpu/cpu.h"
-#include "engine/back/exec/uop.h"
+#include "engine/code/translation.h"
 
-#define CODE_PAGE_BUCKETS 32
-#define CODE_HASH_BITS    12
+#define CODE_PAGE_BUCKET_BITS 5
+#define CODE_PAGE_BUCKETS     (1 << CODE_PAGE_BUCKET_BITS)
+#define CODE_HASH_BITS        12
+#define CACHE_SLICE           1024
 
-struct tb {
-	_Atomic(struct code_page *) page; /* NULL once invalidated */
-	_Atomic(struct tb *) next;        /* in the page's bucket */
-	struct tb *retired_next;
-	uint64_t retired_epoch;
-	struct link *incoming; /* exits that lead here */
-	uint32_t mode;
-	uint32_t size;   /* of all this, bytes */
-	uint16_t offset; /* of the first instruction in the page, bytes */
-	uint16_t nr_insns;
-	uint16_t nr_uops;
-	uint16_t nr_rows;
-	uint16_t nr_links;
-	struct tb_row *rows; /* one for each op that may fault; after the code */
-	union uop code[];    /* then the rows, the words, the links' places */
-};
-
-/* What the slow path of a micro-operation needs. */
-struct tb_row {
-	uint16_t insn;    /* index of the guest instruction */
-	uint16_t retired; /* instructions to count when it is left here */
-	struct mem_desc mem;
-};
-
-/* Copy of the guest words that were translated. */
-static inline uint32_t *tb_words(const struct tb *tb)
-{
-	return (uint32_t *)(tb->rows + tb->nr_rows);
-}
-
-/* Which words of code[] are links. */
-static inline uint16_t *tb_links(const struct tb *tb)
-{
-	return (uint16_t *)(tb_words(tb) + tb->nr_insns);
-}
+struct backend;
 
 struct code_page {
 	uint64_t pa;
@@ -75,46 +56,62 @@ struct code_page {
 	_Atomic bool dropped;
 	struct code_page *retired_next;
 	uint64_t retired_epoch;
-	_Atomic(struct tb *) bucket[CODE_PAGE_BUCKETS];
+	_Atomic(struct translation *) bucket[CODE_PAGE_BUCKETS];
 };
 
 struct code_cache {
 	struct machine *machine;
+	const struct backend *back;
+	void *back_data; /* the back end's */
+
+	/* Held by who drops, from beginning to end; never by who looks up, enters or links. */
+	pthread_mutex_t maintenance;
+	/* Invalidations of everything that were asked for, and how many of these are done. */
+	_Atomic uint64_t all_asked;
+	uint64_t all_done;
+
 	pthread_mutex_t lock;
+	_Atomic uint32_t arrived, served; /* who came to the lock, who got it */
+	uint32_t work, most_work;         /* units in this hold of the lock; in any one hold */
+	uint64_t total_work;
+	uint32_t slice; /* CACHE_SLICE, but for tests */
+
+	uint64_t secret; /* odd; makes the hash of pages another one in each machine */
 	_Atomic(struct code_page *) hash[1 << CODE_HASH_BITS];
 	_Atomic uint64_t epoch;       /* counts retirements */
 	_Atomic uint64_t flush_epoch; /* of the last flush: only then do code pages go */
-	/* allocated, retired ones too; written under the lock */
-	_Atomic uint64_t bytes;
-	uint64_t limit; /* of bytes */
-	struct tb *retired;
-	struct code_page *retired_pages;
-	uint64_t nr_tbs, nr_words, nr_invalidated, nr_flushes;
+	_Atomic uint64_t bytes;       /* allocated, retired ones too */
+	uint64_t limit;               /* of bytes */
+	/* Oldest first, by epoch. */
+	struct translation *retired, **retired_end;
+	struct code_page *retired_pages, **retired_pages_end;
+	uint64_t nr_translations, nr_insns, nr_invalidated, nr_flushes;
 };
 
 /*
- * A translation takes some 45 bytes for each guest instruction; a boot to the shell has 380,000 of
+ * A translation takes some 55 bytes for each guest instruction; a boot to the shell has 380,000 of
  * them.
  */
-#define CODE_CACHE_LIMIT (24ull << 20)
+#define CODE_CACHE_LIMIT (28ull << 20)
 
-static inline unsigned int cache_bucket(uint32_t offset)
+/* Where a page has a translation: by all of its key, as a guest may have many of one offset. */
+static inline unsigned int cache_bucket(uint32_t offset, uint32_t mode)
 {
-	return (offset >> 2) % CODE_PAGE_BUCKETS;
+	return (offset | mode << MEM_PAGE_SHIFT) * 0x9e3779b1u >> (32 - CODE_PAGE_BUCKET_BITS);
 }
 
 /* The object of physical page @pa, made if need be; NULL when out of memory. Without the lock. */
 struct code_page *cache_page(struct code_cache *c, uint64_t pa);
 
 /* The translation, or NULL. Without the lock. */
-static inline struct tb *cache_find(struct code_page *p, uint32_t offset, uint32_t mode)
+static inline struct translation *cache_find(struct code_page *p, uint32_t offset, uint32_t mode)
 {
-	struct tb *tb =
-		atomic_load_explicit(&p->bucket[cache_bucket(offset)], memory_order_acquire);
+	struct translation *t =
+		atomic_load_explicit(&p->bucket[cache_bucket(offset, mode)], memory_order_acquire);
 
-	while (tb && (tb->offset != offset || tb->mode != mode))
-		tb = atomic_load_explicit(&tb->next, memory_order_acquire);
-	return tb;
+	while (t && (t->offset != offset || t->mode != mode))
+		t = atomic_load_explicit(&t->next, memory_order_acquire);
+	return t;
 }
 
 /* Is it time for a flush and a safe point? */
@@ -124,34 +121,34 @@ static inline bool cache_full(struct code_cache *c)
 }
 
 /*
- * Enter @tb (not yet visible) unless another vCPU was first; returns the one that stands. NULL, and
- * @tb is freed, when the guest has changed its words since they were read, or @p was dropped. Takes
+ * Enter @t (not yet visible) unless another vCPU was first; returns the one that stands. NULL, and
+ * @t is freed, when the guest has changed its words since they were read, or @p was dropped. Takes
  * the lock.
  */
-struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb);
-
-/*
- * Remember that the exit @l leads to @tb, unless @tb or the exit's own translation was invalidated.
- * Takes the lock.
- */
-void cache_link(struct code_cache *c, struct tb *from, struct link *l, struct tb *tb);
+struct translation *cache_insert(struct code_cache *c, struct code_page *p, struct translation *t);
 
 /*
  * Drop translations of [pa, pa+len) whose words differ from memory, or all of them with @always.
- * len 0: everything.
+ * len 0: everything. When it returns, nobody finds or is led to any of them, whoever dropped it.
+ * Takes both locks.
  */
 void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool always);
 
 /*
  * Drop all translations and pages, unless those of the last flush are still to be freed. Any
- * thread; nothing is freed here.
+ * thread; nothing is freed here. Takes both locks.
  */
 void cache_flush(struct code_cache *c);
 
-/* Free what was retired before every vCPU's last safe point. */
+/* Free what was retired before every vCPU's last safe point. Takes the lock. */
 void cache_reclaim(struct code_cache *c);
 
-int cache_init(struct code_cache *c, struct machine *m);
+/* The lock, for code/. */
+void cache_lock(struct code_cache *c);
+void cache_unlock(struct code_cache *c);
+
+/* Make the cache of @m for @back. 0 or -errno. */
+int cache_init(struct code_cache *c, struct machine *m, const struct backend *back);
 void cache_destroy(struct code_cache *c);
 
 #endif

@@ -4,30 +4,15 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "engine/front/a64/a64.h"
 #include "engine/ir/ir.h"
 
 static const struct ir_op_info infos[IR_NR_OPS] = {
-#define F            IRP_FAULT +
-#define E            IRP_END +
-#define S            IRP_SIDE +
-#define R            IRP_READS +
-#define W            IRP_WRITES +
-#define P            IRP_FP +
-#define M            IRP_MEM +
-#define OP(n, o, p)  [IR_##n] = {#n, o, p - 0},
-#define VOP(n, o, p) [IR_V_##n] = {"V_" #n, o, p - 0},
+#define OP(n, o, p)  [IR_##n] = {#n, o, p},
+#define VOP(n, o, p) [IR_V_##n] = {"V_" #n, o, p},
 #include "engine/ir/ir_ops.def"
 #include "engine/vec/vec_ops.def"
 #undef OP
 #undef VOP
-#undef F
-#undef E
-#undef S
-#undef R
-#undef W
-#undef P
-#undef M
 };
 
 const struct ir_op_info *ir_op_info(unsigned int opc)
@@ -37,9 +22,9 @@ const struct ir_op_info *ir_op_info(unsigned int opc)
 
 static const char *const type_names[] = {"i32", "i64", "v128", "flags"};
 
-static bool has_k(unsigned int opc)
+unsigned int ir_props(const struct ir_block *b, const struct ir_op *o)
 {
-	return opc == IR_CONST || opc == IR_PCREL || opc == IR_VCONST;
+	return o->opc == IR_CALL ? b->helpers[o->imm].props : ir_op_info(o->opc)->props;
 }
 
 static void dump_op(const struct ir_block *b, unsigned int i, FILE *f)
@@ -54,7 +39,7 @@ static void dump_op(const struct ir_block *b, unsigned int i, FILE *f)
 	fprintf(f, "%s.%s", info->name, type_names[o->type]);
 	if (o->aux)
 		fprintf(f, " aux=%#x", o->aux);
-	if (has_k(o->opc)) {
+	if (ir_has_k(o)) {
 		fprintf(f, " %#" PRIx64 "\n", o->k);
 		return;
 	}
@@ -63,7 +48,7 @@ static void dump_op(const struct ir_block *b, unsigned int i, FILE *f)
 	for (int k = 0; k < 3; k++)
 		if (info->operands[k] != '-' && v[k] != IR_NONE)
 			fprintf(f, " %%%u", v[k]);
-	if (o->opc == IR_GET || o->opc == IR_PUT) {
+	if (o->opc == IR_GET || o->opc == IR_PUT || o->opc == IR_COUNT) {
 		if (o->imm >= CPU_SLOT_X(0) && o->imm < CPU_SLOT_X(32))
 			fprintf(f, " x%u", (o->imm - CPU_SLOT_X(0)) / 8);
 		else if (o->imm >= CPU_SLOT_V(0) && o->imm < CPU_SLOT_V(32))
@@ -73,7 +58,7 @@ static void dump_op(const struct ir_block *b, unsigned int i, FILE *f)
 		else
 			fprintf(f, " [%#x]", o->imm);
 	} else if (o->opc == IR_CALL) {
-		fprintf(f, " %s", ir_helpers[o->imm].name);
+		fprintf(f, " %s", b->helpers[o->imm].name);
 	} else if (o->imm) {
 		fprintf(f, " imm=%d", o->imm);
 	}
@@ -97,7 +82,7 @@ void ir_dump(const struct ir_block *b, FILE *f)
 	for (unsigned int i = 0; i < b->nr_ops; i++) {
 		if (b->op[i].insn != insn) {
 			insn = b->op[i].insn;
-			fprintf(f, " +%u:\n", insn * 4);
+			fprintf(f, " +%u:\n", b->insn_offset[insn]);
 		}
 		dump_op(b, i, f);
 	}
@@ -140,7 +125,7 @@ static const char *verify_operands(const struct ir_block *b, unsigned int i,
 	const struct ir_op *o = &b->op[i];
 	const ir_val v[3] = {o->a, o->b, o->c};
 
-	if (has_k(o->opc))
+	if (ir_has_k(o))
 		return NULL;
 	for (int k = 0; k < 3; k++) {
 		char want = info->operands[k];
@@ -168,8 +153,12 @@ static bool slot_exists(const struct ir_op *o)
 {
 	unsigned int align = o->type == IR_V128 ? 16 : o->type == IR_I64 ? 8 : 4;
 
-	return o->imm >= 0 && (size_t)o->imm < offsetof(struct cpu, scratch) &&
-	       !((unsigned int)o->imm % align);
+	return o->imm >= 0 && (size_t)o->imm < CPU_STATE_SIZE && !((unsigned int)o->imm % align);
+}
+
+static bool is_counter(int32_t slot)
+{
+	return slot == CPU_SLOT(pmu.br_retired) || slot == CPU_SLOT(pmu.mem_access);
 }
 
 /* What an op's own fields must be: type, slot, helper, descriptor, lanes. */
@@ -180,9 +169,11 @@ static const char *verify_fields(const struct ir_block *b, unsigned int i,
 
 	if (o->type > IR_FLAGS)
 		return "no such type";
-	if ((o->opc == IR_GET || o->opc == IR_PUT) && !slot_exists(o))
+	if ((o->opc == IR_GET || o->opc == IR_PUT || o->opc == IR_COUNT) && !slot_exists(o))
 		return "no such slot";
-	if (o->opc == IR_CALL && (unsigned int)o->imm >= A64_NR_HELPERS)
+	if ((o->opc == IR_GET || o->opc == IR_PUT) && is_counter(o->imm))
+		return "a counter's slot is COUNT's alone";
+	if (o->opc == IR_CALL && (unsigned int)o->imm >= b->nr_helpers)
 		return "no such helper";
 	if ((info->props & IRP_MEM) && o->aux >= b->nr_mem)
 		return "no such memory descriptor";
@@ -242,7 +233,7 @@ const char *ir_verify(const struct ir_block *b, char *why, size_t size)
 		wrong = verify_op(b, i, info);
 		if (wrong)
 			return complain(why, size, i, info, wrong);
-		unsigned int props = o->opc == IR_CALL ? ir_helpers[o->imm].props : info->props;
+		unsigned int props = ir_props(b, o);
 
 		if ((props & IRP_FAULT) && put)
 			return complain(why, size, i, info,

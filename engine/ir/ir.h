@@ -8,13 +8,15 @@
  * addresses are relative to the PC at which it was entered (PCREL, exits).
  *
  * What must hold:
- *  - No PUT of a guest instruction comes before its last op with property F: starting it again is
+ *  - No PUT of a guest instruction comes before its last op with IRP_FAULT: starting it again is
  *    exact.
  *  - cpu->pc is the block's start PC while a block runs; each way out makes it exact.
- *  - A path retires as many instructions as its last op's insn says, that instruction included (an
- *    EXCEPTION with aux 0 and a fault do not count their own).
- *  - Instruction semantics stand in the front end and in the ops' one definition each (exec/,
- *    vec/), nowhere else.
+ *  - A path retires the instructions up to the one that its last op belongs to, that one included;
+ *    but an EXCEPTION that returns to its instruction (aux 0) and a fault do not count their own.
+ *    For example, of a block LDR, CBZ, SVC: a fault of the LDR retires 0, the CBZ taken 2, the SVC
+ *    (aux 1) 3; with BRK in its place (aux 0), 2.
+ *  - Instruction semantics stand in the front end and in the ops' one definition each (int_ops.h,
+ *    vec/, cpu/), nowhere else.
  */
 #ifndef ENGINE_IR_H
 #define ENGINE_IR_H
@@ -109,6 +111,14 @@ struct ir_block {
 	uint16_t nr_insns;
 	uint16_t nr_ops;
 	uint16_t nr_mem;
+	/*
+	 * Where each instruction begins, in bytes from the first one. The entry behind the last
+	 * instruction is the block's size.
+	 */
+	uint16_t insn_offset[IR_MAX_INSNS + 1];
+	/* What CALLs name by their imm: the front end's table. */
+	const struct ir_helper *helpers;
+	unsigned int nr_helpers;
 	struct ir_op op[IR_MAX_OPS];
 	struct mem_desc mem[IR_MAX_MEM];
 };
@@ -120,13 +130,14 @@ struct ir_block {
 typedef int ir_helper_fn(struct cpu *cpu, uint64_t a, uint64_t b, uint64_t c, uint64_t *result);
 
 enum ir_props {
+	/* may fault or leave the guest: its instruction has not PUT anything before it */
 	IRP_FAULT = 1 << 0,
-	IRP_END = 1 << 1,
-	IRP_SIDE = 1 << 2,
-	IRP_READS = 1 << 3,
-	IRP_WRITES = 1 << 4,
-	IRP_FP = 1 << 5,
-	IRP_MEM = 1 << 6,
+	IRP_END = 1 << 1,    /* ends the path */
+	IRP_SIDE = 1 << 2,   /* a side exit */
+	IRP_READS = 1 << 3,  /* reads state slots that it does not name */
+	IRP_WRITES = 1 << 4, /* writes such slots */
+	IRP_FP = 1 << 5,     /* works under FPCR and accumulates FPSR */
+	IRP_MEM = 1 << 6,    /* touches guest memory; aux is its descriptor */
 };
 
 struct ir_op_info {
@@ -135,6 +146,15 @@ struct ir_op_info {
 	unsigned int props;
 };
 const struct ir_op_info *ir_op_info(unsigned int opc);
+
+/* Properties of an op of @b: a CALL's are its helper's. */
+unsigned int ir_props(const struct ir_block *b, const struct ir_op *o);
+
+/* Whether an op's second half is the constant k, so that a, b, c name no temps. */
+static inline bool ir_has_k(const struct ir_op *o)
+{
+	return o->opc == IR_CONST || o->opc == IR_PCREL || o->opc == IR_VCONST;
+}
 
 /* Type of the temp that @o defines: a flag producer's type is that of its operands. */
 unsigned int ir_result_type(const struct ir_op *o);

@@ -8,73 +8,73 @@
 #include "engine/pass/pass.h"
 
 /* Notes say, walking backwards: 1 = this slot will be overwritten before anyone looks. */
-static void dead_puts(struct translator *t)
+static void dead_puts(struct ir_work *w)
 {
-	struct ir_block *b = &t->b;
+	struct ir_block *b = &w->b;
 
-	t->stamp++;
+	forget_slot_notes(&w->notes);
 	for (unsigned int i = b->nr_ops; i-- > 0;) {
 		struct ir_op *o = &b->op[i];
 
-		if (t->dead[i])
+		if (w->dead[i])
 			continue;
 		if (o->opc == IR_PUT) {
-			if (slot_note(t, (unsigned int)o->imm, 0))
-				t->dead[i] = true;
+			if (slot_note(&w->notes, (unsigned int)o->imm, 0))
+				w->dead[i] = true;
 			else
-				set_slot_note(t, (unsigned int)o->imm, 1);
+				set_slot_note(&w->notes, (unsigned int)o->imm, 1);
 		} else if (o->opc == IR_GET) {
-			set_slot_note(t, (unsigned int)o->imm, 0);
-		} else if (pass_props(o) &
+			set_slot_note(&w->notes, (unsigned int)o->imm, 0);
+		} else if (ir_props(b, o) &
 			   (IRP_FAULT | IRP_SIDE | IRP_END | IRP_READS | IRP_WRITES)) {
-			t->stamp++;
+			forget_slot_notes(&w->notes);
 		}
 	}
 }
 
-static bool removable(const struct ir_op *o)
+static bool removable(const struct ir_block *b, const struct ir_op *o)
 {
 	const struct ir_op_info *info = ir_op_info(o->opc);
 
 	return info->operands[4] != '-' &&
-	       !(pass_props(o) &
+	       !(ir_props(b, o) &
 		 (IRP_FAULT | IRP_SIDE | IRP_END | IRP_WRITES | IRP_FP | IRP_MEM)) &&
 	       o->opc != IR_CALL;
 }
 
-static void count(struct translator *t, ir_val v, unsigned int i, int delta)
+static void count(struct ir_work *w, ir_val v, unsigned int i, int delta)
 {
 	if (v == IR_NONE)
 		return;
-	t->uses[v] = (uint16_t)(t->uses[v] + delta);
-	if (t->last_use[v] < i)
-		t->last_use[v] = (uint16_t)i;
+	w->uses[v] = (uint16_t)(w->uses[v] + delta);
+	if (w->last_use[v] < i)
+		w->last_use[v] = (uint16_t)i;
 }
 
-void pass_dead(struct translator *t)
+void pass_dead(struct ir_work *w)
 {
-	struct ir_block *b = &t->b;
+	struct ir_block *b = &w->b;
 
-	if (!t->plain)
-		dead_puts(t);
-	memset(t->uses, 0, b->nr_ops * sizeof(t->uses[0]));
-	memset(t->last_use, 0, b->nr_ops * sizeof(t->last_use[0]));
+	if (!w->plain)
+		dead_puts(w);
+	memset(w->uses, 0, b->nr_ops * sizeof(w->uses[0]));
+	memset(w->last_use, 0, b->nr_ops * sizeof(w->last_use[0]));
 	/*
 	 * Uses come after definitions: one walk backwards sees all uses of a temp before the temp.
 	 */
 	for (unsigned int i = b->nr_ops; i-- > 0;) {
 		struct ir_op *o = &b->op[i];
 
-		if (t->dead[i])
+		if (w->dead[i])
 			continue;
-		if (removable(o) && !t->uses[i] && !t->plain) {
-			t->dead[i] = true;
+		if (removable(b, o) && !w->uses[i] && !w->plain) {
+			w->dead[i] = true;
 			continue;
 		}
-		if (pass_has_k(o))
+		if (ir_has_k(o))
 			continue;
-		count(t, o->a, i, 1);
-		count(t, o->b, i, 1);
-		count(t, o->c, i, 1);
+		count(w, o->a, i, 1);
+		count(w, o->b, i, 1);
+		count(w, o->c, i, 1);
 	}
 }

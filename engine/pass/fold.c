@@ -46,12 +46,12 @@ static void fold_op(struct ir_block *b, struct ir_op *o)
 	}
 }
 
-void pass_fold(struct translator *t)
+void pass_fold(struct ir_work *w)
 {
-	for (unsigned int i = 0; i < t->b.nr_ops; i++) {
-		struct ir_op *o = &t->b.op[i];
+	for (unsigned int i = 0; i < w->b.nr_ops; i++) {
+		struct ir_op *o = &w->b.op[i];
 
-		if (!t->dead[i] && !pass_has_k(o) && o->a != IR_NONE)
-			fold_op(&t->b, o);
+		if (!w->dead[i] && !ir_has_k(o) && o->a != IR_NONE)
+			fold_op(&w->b, o);
 	}
 }

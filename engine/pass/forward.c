@@ -2,13 +2,7 @@
 /*
  * Forwarding: within a block, a GET of a slot whose value is already in a temp becomes that temp.
  */
-#include "engine/front/a64/a64.h"
 #include "engine/pass/pass.h"
-
-unsigned int pass_props(const struct ir_op *o)
-{
-	return o->opc == IR_CALL ? ir_helpers[o->imm].props : ir_op_info(o->opc)->props;
-}
 
 /*
  * May a GET of @type take the place of temp @v? An I32 operand reads the low half of an I64 temp;
@@ -27,29 +21,29 @@ static void rename_operand(ir_val *v, const ir_val *alias)
 		*v = alias[*v];
 }
 
-void pass_forward(struct translator *t)
+void pass_forward(struct ir_work *w)
 {
-	struct ir_block *b = &t->b;
+	struct ir_block *b = &w->b;
 	ir_val alias[IR_MAX_OPS];
 
-	t->stamp++;
+	forget_slot_notes(&w->notes);
 	for (unsigned int i = 0; i < b->nr_ops; i++) {
 		struct ir_op *o = &b->op[i];
 
 		alias[i] = (ir_val)i;
-		if (pass_has_k(o))
+		if (ir_has_k(o))
 			continue;
 		rename_operand(&o->a, alias);
 		rename_operand(&o->b, alias);
 		rename_operand(&o->c, alias);
 		if (o->opc == IR_GET) {
-			ir_val known = slot_note(t, (unsigned int)o->imm, IR_NONE);
+			ir_val known = slot_note(&w->notes, (unsigned int)o->imm, IR_NONE);
 
 			if (known != IR_NONE && compatible(b, o->type, known)) {
 				alias[i] = known;
-				t->dead[i] = true;
+				w->dead[i] = true;
 			} else if (known == IR_NONE) {
-				set_slot_note(t, (unsigned int)o->imm, (uint16_t)i);
+				set_slot_note(&w->notes, (unsigned int)o->imm, (uint16_t)i);
 			}
 		} else if (o->opc == IR_PUT) {
 			/*
@@ -58,9 +52,9 @@ void pass_forward(struct translator *t)
 			 */
 			bool whole = o->type == ir_result_type(&b->op[o->a]);
 
-			set_slot_note(t, (unsigned int)o->imm, whole ? o->a : IR_NONE);
-		} else if (pass_props(o) & IRP_WRITES) {
-			t->stamp++;
+			set_slot_note(&w->notes, (unsigned int)o->imm, whole ? o->a : IR_NONE);
+		} else if (ir_props(b, o) & IRP_WRITES) {
+			forget_slot_notes(&w->notes);
 		}
 	}
 }

@@ -1,33 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The passes over a block's IR, in the order that translate.c calls them, and what they leave for
- * the next.
+ * The passes over a block's IR, in the order that code/pipeline.c calls them, and what they leave
+ * for the next and for the back end.
  *
- * A pass marks an op dead instead of moving ops, so that temps keep their names.
+ * A pass marks an op dead instead of moving ops, so that temps keep their names. Only the first
+ * one, count, inserts ops.
  */
 #ifndef ENGINE_PASS_PASS_H
 #define ENGINE_PASS_PASS_H
 
-#include <stdio.h>
-
 #include "engine/ir/ir.h"
 
-#define PASS_MAX_UOPS  (IR_MAX_OPS * 2)
-#define PASS_MAX_LINKS 64
-#define NO_LOC         0xffff
+/* One number for each slot of guest state, all forgotten at once when the stamp moves on. */
+struct slot_notes {
+	uint32_t stamp;
+	uint32_t stamped[CPU_STATE_SIZE / 4 + 1];
+	uint16_t note[CPU_STATE_SIZE / 4 + 1];
+};
 
-struct tb_row;
-union uop;
-
-struct translator {
+/* A block on its way from the front end to the back end. */
+struct ir_work {
 	/*
 	 * Lockstep's reference: every op is done by itself and every PUT is executed at its place.
-	 * A pass may not drop, delay, advance or join anything in a plain block.
+	 * A pass, or the back end, may not drop, delay, advance or join anything in a plain block.
 	 */
 	bool plain;
-	unsigned int max_insns; /* of a block, 1..IR_MAX_INSNS */
-	const char *dumps;      /* letters, or NULL */
-	bool verifies;
+	const char *dumps; /* letters of the passes to print the block after, or NULL */
 
 	struct ir_block b;
 	bool dead[IR_MAX_OPS];
@@ -36,56 +34,35 @@ struct translator {
 	uint16_t uses[IR_MAX_OPS];
 	uint16_t last_use[IR_MAX_OPS];
 
-	/*
-	 * place.c: where each temp lives (a slot), and which PUTs are done by the op that defines
-	 * their value
-	 */
-	uint16_t loc[IR_MAX_OPS];
-	bool elided[IR_MAX_OPS];
-	uint16_t scratch_used; /* first scratch slot free for the whole block */
-
-	/* lower.c */
-	union uop *code;
-	struct tb_row *rows;
-	uint16_t links[PASS_MAX_LINKS];
-	unsigned int nr_code, nr_rows, nr_links;
-	/* instructions of the block that a CALL before has counted as retired */
-	unsigned int counted;
-	bool stepped, step_excl;
-	bool full; /* no scratch slot was left for a constant */
-
-	/* Per-slot notes, valid when the stamp is the present one. */
-	uint32_t stamp;
-	uint32_t slot_stamp[CPU_SLOT_LIMIT / 4];
-	uint16_t slot_note[CPU_SLOT_LIMIT / 4];
+	struct slot_notes notes;
 };
 
-static inline uint16_t slot_note(const struct translator *t, unsigned int slot, uint16_t none)
+static inline uint16_t slot_note(const struct slot_notes *n, unsigned int slot, uint16_t none)
 {
-	return t->slot_stamp[slot / 4] == t->stamp ? t->slot_note[slot / 4] : none;
+	return n->stamped[slot / 4] == n->stamp ? n->note[slot / 4] : none;
 }
 
-static inline void set_slot_note(struct translator *t, unsigned int slot, uint16_t note)
+static inline void set_slot_note(struct slot_notes *n, unsigned int slot, uint16_t note)
 {
-	t->slot_stamp[slot / 4] = t->stamp;
-	t->slot_note[slot / 4] = note;
+	n->stamped[slot / 4] = n->stamp;
+	n->note[slot / 4] = note;
 }
 
-/* Properties of an op: a CALL's are its helper's. */
-unsigned int pass_props(const struct ir_op *o);
-
-/* Whether a, b, c name temps (not for ops whose second half is a constant). */
-static inline bool pass_has_k(const struct ir_op *o)
+static inline void forget_slot_notes(struct slot_notes *n)
 {
-	return o->opc == IR_CONST || o->opc == IR_PCREL || o->opc == IR_VCONST;
+	n->stamp++;
 }
 
+/* Is the block to be printed after the pass with this letter? */
+bool pass_dumps(const struct ir_work *w, char letter);
+
+/* what the PMU counts and Software Step become ops; false: no room for them */
+bool pass_count(struct ir_work *w);
 /* a GET of what the block knows becomes that temp */
-void pass_forward(struct translator *t);
-void pass_fold(struct translator *t); /* operations on constants */
+void pass_forward(struct ir_work *w);
+/* operations on constants */
+void pass_fold(struct ir_work *w);
 /* PUTs that are overwritten unseen, temps that nobody uses; counts uses */
-void pass_dead(struct translator *t);
-bool pass_place(struct translator *t); /* slots for temps; false: too many live at once */
-bool pass_lower(struct translator *t); /* micro-operations; false: no room */
+void pass_dead(struct ir_work *w);
 
 #endif

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Breakpoints and watchpoints: what matches, at which EL, and what the exception says.
  */
@@ -150,7 +150,8 @@ static void test_watchpoint(void **state)
 			if (!match)
 				continue;
 			assert_int_equal(cpu->fault.esr, ESR(EC_WATCH_LOW, 0x62));
-			assert_int_equal(cpu->fault.far, va);
+			/* The lowest byte that is both accessed and watched. */
+			assert_int_equal(cpu->fault.far, va > 0x10014 ? va : 0x10014);
 		}
 	}
 	assert_int_equal(access_dc_zva(cpu, 0x10038), CPU_FAULT);
@@ -188,6 +189,84 @@ static void test_watchpoint(void **state)
 	rig_free(rig);
 }
 
+/*
+ * FAR_EL1 is the lowest watched byte that was accessed, for every access that begins below it: a
+ * debugger looks for the watchpoint which holds that address.
+ */
+static void test_watched_address(void **state)
+{
+	static const struct {
+		uint64_t va;
+		uint8_t size_log2, pair;
+		uint64_t far; /* 0: no match */
+	} rows[] = {
+		{0x10028, 3, 1, 0x10030}, /* STP X */
+		{0x10020, 3, 1, 0},
+		{0x1002c, 2, 1, 0x10030}, /* STP W */
+		{0x10020, 4, 1, 0x10030}, /* STP Q */
+		{0x10028, 4, 0, 0x10030}, /* STR Q */
+		{0x1002d, 3, 0, 0x10030}, /* STR X, unaligned */
+		{0x1002f, 1, 0, 0x10030}, /* STRH, unaligned */
+		{0x10033, 0, 0, 0x10033},
+		{0x5500000000010028, 3, 1, 0x5500000000010030}, /* with its tag */
+		{0x10ffc, 3, 0, 0x11000},                       /* into the next page */
+	};
+	static const uint64_t data[4];
+	struct rig *rig = mapped();
+	struct cpu *cpu = rig->cpu[0];
+	uint64_t out[4];
+
+	msr(cpu, R_MDSCR, MDSCR_MDE);
+	msr(cpu, R_WVR(0), 0x11000);
+	msr(cpu, R_WCR(0), E | EL0 | LOAD | STORE | BAS(0x0f));
+	msr(cpu, R_WVR(2), 0x10030);
+	msr(cpu, R_WCR(2), E | EL0 | LOAD | STORE | BAS(0xff));
+	set_el(cpu, 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mem_desc d = {.size_log2 = rows[i].size_log2, .pair = rows[i].pair};
+
+		for (unsigned int write = 0; write < 2; write++) {
+			int err = write ? access_store(cpu, rows[i].va, &d, data)
+					: access_load(cpu, rows[i].va, &d, out);
+
+			assert_int_equal(err, rows[i].far ? CPU_FAULT : CPU_EXIT_NONE);
+			if (!err)
+				continue;
+			assert_int_equal(ESR_EC(cpu->fault.esr), EC_WATCH_LOW);
+			assert_int_equal(cpu->fault.far, rows[i].far);
+		}
+	}
+	/* DC ZVA, wherever in the block it points; with the tag of its operand. */
+	for (uint64_t va = 0x10000; va < 0x10040; va += 9) {
+		assert_int_equal(access_dc_zva(cpu, va), CPU_FAULT);
+		assert_int_equal(cpu->fault.far, 0x10030);
+	}
+	assert_int_equal(access_dc_zva(cpu, 0x5500000000010000), CPU_FAULT);
+	assert_int_equal(cpu->fault.far, 0x5500000000010030);
+	/* An abort reports what the instruction was given. */
+	assert_int_equal(access_dc_zva(cpu, 0x14008), CPU_FAULT);
+	assert_int_equal(cpu->fault.far, 0x14008);
+	/* Several registers (LD1, ST4, ...), and atomics. */
+	assert_int_equal(access_probe(cpu, 0x10010, 64, &(struct mem_desc){0}, true), CPU_FAULT);
+	assert_int_equal(cpu->fault.far, 0x10030);
+	set_el(cpu, 1);
+	msr(cpu, R_WCR(2), E | EL0 | STORE | BAS(0xf0));
+	set_el(cpu, 0);
+	assert_int_equal(access_rmw(cpu, 0x10030,
+				    &(struct mem_desc){.size_log2 = 3, .align = 1, .atomic = 1},
+				    RMW_ADD, 1, &(uint64_t){0}),
+			 CPU_FAULT);
+	assert_int_equal(cpu->fault.far, 0x10034);
+	/* Two watchpoints in one access: the lower one, whichever number it has. */
+	set_el(cpu, 1);
+	msr(cpu, R_WVR(0), 0x10038);
+	set_el(cpu, 0);
+	assert_int_equal(access_store(cpu, 0x10030, &(struct mem_desc){.size_log2 = 4}, data),
+			 CPU_FAULT);
+	assert_int_equal(cpu->fault.far, 0x10034);
+	rig_free(rig);
+}
+
 /* While accesses are watched, fetches work without a TLB. */
 static void test_fetch_while_watching(void **state)
 {
@@ -206,9 +285,8 @@ static void test_fetch_while_watching(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_breakpoint),
-		cmocka_unit_test(test_context),
-		cmocka_unit_test(test_watchpoint),
+		cmocka_unit_test(test_breakpoint),           cmocka_unit_test(test_context),
+		cmocka_unit_test(test_watchpoint),           cmocka_unit_test(test_watched_address),
 		cmocka_unit_test(test_fetch_while_watching),
 	};
 

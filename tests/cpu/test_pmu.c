@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The performance monitors: events, filters, overflow, chains, horizon.
  */
@@ -230,8 +230,10 @@ static void test_chain(void **state)
 	assert_int_equal(mrs(cpu, R_EVCNTR(2)), 0x10);
 	assert_int_equal(mrs(cpu, R_EVCNTR(3)), 1);
 	assert_int_equal(mrs(cpu, R_OVSSET), 1 << 2);
-	/* Several wraps at once; the odd counter overflows as well, and its interrupt has a
-	 * horizon. */
+	/*
+	 * Several wraps at once; the odd counter overflows as well, and its interrupt has a
+	 * horizon.
+	 */
 	cpu->icount += 3ull << 32;
 	assert_int_equal(mrs(cpu, R_EVCNTR(3)), 4);
 	msr(cpu, R_OVSCLR, ~0ull);
@@ -279,6 +281,85 @@ static void test_deadline(void **state)
 	rig_free(rig);
 }
 
+/*
+ * A counter that is filtered by EL starts and stops with it: the KVM is told, so that it can make
+ * the deadline anew, whether the EL changes by an exception, by a return or by the VMM.
+ */
+static void test_deadline_follows_el(void **state)
+{
+	static const struct {
+		uint64_t filter;
+		bool runs_at[2];
+	} t[] = {{NOT_EL1, {true, false}}, {NOT_EL0, {false, true}}};
+	struct rig *rig = pmu_rig();
+	struct cpu *cpu = rig->cpu[0];
+	unsigned int told;
+
+	msr(cpu, R_CNTENSET, 1u << 31);
+	msr(cpu, R_INTENSET, 1u << 31);
+	for (unsigned int i = 0; i < 2; i++) {
+		msr(cpu, R_CCFILTR, t[i].filter);
+		msr(cpu, R_CCNTR, ~0ull << 50);
+		assert_int_equal(pmu_deadline(cpu) != UINT64_MAX, t[i].runs_at[1]);
+		told = rig->pmu_changed;
+		cpu->sys.spsr = 0;
+		cpu_eret(cpu);
+		assert_int_equal(rig->pmu_changed, told + 1);
+		assert_int_equal(pmu_deadline(cpu) != UINT64_MAX, t[i].runs_at[0]);
+		cpu_take_exception(cpu, ESR(EC_SVC64, 0), cpu->pc, 0, false);
+		assert_int_equal(rig->pmu_changed, told + 2);
+		assert_int_equal(pmu_deadline(cpu) != UINT64_MAX, t[i].runs_at[1]);
+		/* From EL1 to EL1 nothing changes. */
+		cpu_take_exception(cpu, ESR(EC_BRK64, 0), cpu->pc, 0, false);
+		assert_int_equal(rig->pmu_changed, told + 2);
+		cpu_set_pstate(cpu, 0);
+		cpu_set_pstate(cpu, 5);
+		assert_int_equal(rig->pmu_changed, told + 4);
+	}
+	/* Nobody is told of a counter that does not interrupt, counts everywhere or nowhere. */
+	told = rig->pmu_changed;
+	msr(cpu, R_INTENCLR, 1u << 31);
+	assert_int_equal(rig->pmu_changed, ++told);
+	cpu_set_pstate(cpu, 0);
+	cpu_set_pstate(cpu, 5);
+	assert_int_equal(rig->pmu_changed, told);
+	msr(cpu, R_INTENSET, 1u << 31);
+	told = rig->pmu_changed;
+	for (unsigned int i = 0; i < 2; i++) {
+		msr(cpu, R_CCFILTR, i ? NOT_EL1 | NOT_EL0 : 0);
+		told = rig->pmu_changed;
+		cpu_set_pstate(cpu, 0);
+		cpu_set_pstate(cpu, 5);
+		assert_int_equal(rig->pmu_changed, told);
+	}
+	rig_free(rig);
+}
+
+/* An event counter of cycles, and a chain whose upper half counts at one EL only. */
+static void test_chain_follows_el(void **state)
+{
+	struct rig *rig = pmu_rig();
+	struct cpu *cpu = rig->cpu[0];
+	unsigned int told;
+
+	count(cpu, 2, PMU_CPU_CYCLES | NOT_EL1);
+	msr(cpu, R_INTENSET, 1 << 2);
+	told = rig->pmu_changed;
+	cpu_set_pstate(cpu, 0);
+	assert_true(rig->pmu_changed > told);
+	cpu_set_pstate(cpu, 5);
+	msr(cpu, R_CNTENCLR, 1 << 2);
+	count(cpu, 0, PMU_CPU_CYCLES);
+	count(cpu, 1, PMU_CHAIN | NOT_EL1);
+	msr(cpu, R_INTENSET, 2);
+	assert_int_equal(pmu_deadline(cpu), UINT64_MAX);
+	told = rig->pmu_changed;
+	cpu_set_pstate(cpu, 0);
+	assert_true(rig->pmu_changed > told);
+	assert_int_not_equal(pmu_deadline(cpu), UINT64_MAX);
+	rig_free(rig);
+}
+
 static void test_selected(void **state)
 {
 	struct rig *rig = pmu_rig();
@@ -302,10 +383,16 @@ static void test_selected(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_identification), cmocka_unit_test(test_inst_retired),
-		cmocka_unit_test(test_filters),        cmocka_unit_test(test_other_events),
-		cmocka_unit_test(test_cycle_counter),  cmocka_unit_test(test_overflow_and_line),
-		cmocka_unit_test(test_chain),          cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_identification),
+		cmocka_unit_test(test_inst_retired),
+		cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_other_events),
+		cmocka_unit_test(test_cycle_counter),
+		cmocka_unit_test(test_overflow_and_line),
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_deadline_follows_el),
+		cmocka_unit_test(test_chain_follows_el),
 		cmocka_unit_test(test_selected),
 	};
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The system register table: its order, what KVM sees of it, who may access what, and the values of
  * identification.
@@ -6,6 +6,8 @@
 #include <errno.h>
 
 #include "cpu_test.h"
+
+#define R_SP_EL0 SYSREG(3, 0, 4, 1, 0)
 
 static uint64_t field(uint64_t v, unsigned int lo)
 {
@@ -27,9 +29,14 @@ static void test_sorted_and_unique(void **state)
 		if (rows[i].flags & (SR_PLAIN | SR_PLAIN_W))
 			assert_true(rows[i].slot > 0);
 		assert_true((rows[i].flags & (SR_RO | SR_WO)) != (SR_RO | SR_WO));
-		/* A plain write must be no different from the row's own. */
-		if ((rows[i].flags & SR_PLAIN_W) && rows[i].enc != SYSREG(3, 0, 4, 1, 0))
+		/* Plain accesses must be no different from the row's own. */
+		if (rows[i].flags & (SR_PLAIN | SR_PLAIN_W))
+			assert_true(!rows[i].read);
+		if (rows[i].flags & SR_PLAIN_W)
 			assert_true(!rows[i].write && !rows[i].mask);
+		/* Nothing stands between the guest and a plain register but SPSel and SP_EL0. */
+		if ((rows[i].flags & (SR_PLAIN | SR_PLAIN_W)) && rows[i].enc != R_SP_EL0)
+			assert_null(rows[i].access);
 	}
 	assert_null(sysreg_find(SYSREG(3, 6, 1, 1, 0)));
 	assert_null(sysreg_find(SYSREG(3, 0, 1, 0, 7)));
@@ -59,8 +66,12 @@ static void test_one_reg_write_back(void **state)
 			assert_int_equal(sysreg_get_user(cpu, &rows[i], &again), 0);
 			if (rows[i].enc != SYSREG(3, 3, 9, 13, 0))
 				assert_int_equal(v, again);
-			if (rows[i].flags & SR_INVARIANT)
-				assert_int_equal(sysreg_set_user(cpu, &rows[i], v ^ 1), -EINVAL);
+			if (rows[i].flags & SR_INVARIANT) {
+				assert_int_equal(sysreg_set_user(cpu, &rows[i], v ^ 1),
+						 rows[i].flags & SR_USER_WI ? 0 : -EINVAL);
+				assert_int_equal(sysreg_get_user(cpu, &rows[i], &again), 0);
+				assert_int_equal(v, again);
+			}
 		}
 		/* Once more with other values in all storage. */
 		for (size_t i = 0; i < nr; i++) {

@@ -48,11 +48,8 @@ void guest_map(struct guest *g, uint64_t va, uint64_t pa, uint64_t attrs)
 
 static void make_cpu(struct guest *g, unsigned int n)
 {
-	size_t size = (sizeof(struct cpu) + 63) & ~63ull;
-
-	g->cpu[n] = aligned_alloc(64, size);
+	g->cpu[n] = engine_cpu_alloc(&g->machine);
 	assert_non_null(g->cpu[n]);
-	memset(g->cpu[n], 0, size);
 	assert_int_equal(cpu_init(g->cpu[n], &g->machine, n, 0x80000000 | n), 0);
 	assert_int_equal(engine_vcpu_init(g->cpu[n]), 0);
 	cpu_reset(g->cpu[n]);

@@ -67,9 +67,8 @@ static int setup(void **state)
 	machine.mem.slots = slots;
 	machine.mem.nr = 3;
 	machine.mem.pa_bits = 40;
-	cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ull);
+	cpu = engine_cpu_alloc(&machine);
 	assert_non_null(cpu);
-	memset(cpu, 0, sizeof(*cpu));
 	assert_int_equal(cpu_init(cpu, &machine, 0, 0x80000000), 0);
 	assert_int_equal(engine_vcpu_init(cpu), 0);
 	machine.cpus[0] = cpu;

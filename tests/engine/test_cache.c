@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The code cache, with translations that have words and nothing else: what is found, and what
- * maintenance drops.
+ * The code cache, with translations that have words, exits and nothing else: what is found, what
+ * maintenance drops, and how much of it is done at once.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,9 @@
 
 #include <cmocka.h>
 
-#include "engine/code/cache.h"
+#include "engine/back/back.h"
+#include "engine/code/links.h"
+#include "engine/private.h"
 
 #define BASE  0x40000000ull
 #define WORDS 4
@@ -20,6 +22,22 @@
 
 static struct machine machine;
 static struct code_cache cache;
+
+/* A back end whose code is nothing: where an exit leads, its site counts. */
+static void count_link(struct exit *x)
+{
+	assert_non_null(x->to);
+	x->site++;
+}
+
+static void release(struct code_cache *c, struct translation *t)
+{
+	free(t);
+}
+
+static const struct backend no_code = {
+	.link = count_link, .unlink = count_link, .release = release};
+
 static struct mem_slot slot;
 static uint32_t memory[2 * MEM_PAGE_SIZE / 4] __attribute__((aligned(4096)));
 
@@ -32,7 +50,7 @@ static int setup(void **state)
 	machine.mem.nr = 1;
 	for (unsigned int i = 0; i < sizeof(memory) / 4; i++)
 		memory[i] = NOP;
-	return cache_init(&cache, &machine);
+	return cache_init(&cache, &machine, &no_code);
 }
 
 static int teardown(void **state)
@@ -41,40 +59,46 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A translation of WORDS words at @offset, as memory has them now. */
-static struct tb *make(uint32_t offset, uint32_t mode)
+/* A translation of WORDS words at @offset, as memory has them now, with @nr_exits exits. */
+static struct translation *make_with_exits(uint32_t offset, uint32_t mode, unsigned int nr_exits)
 {
-	struct tb *tb = calloc(1, sizeof(*tb) + WORDS * sizeof(uint32_t));
+	static struct ir_block b;
+	struct translation *t;
 
-	assert_non_null(tb);
-	tb->rows = (struct tb_row *)tb->code;
-	tb->offset = (uint16_t)offset;
-	tb->mode = mode;
-	tb->nr_insns = WORDS;
-	memcpy(tb_words(tb), (uint8_t *)memory + offset, WORDS * sizeof(uint32_t));
-	return tb;
+	b.pc_offset = offset % MEM_PAGE_SIZE;
+	b.mode = mode;
+	b.nr_insns = WORDS;
+	b.insn_offset[WORDS] = 4 * WORDS;
+	t = translation_create(&b, (uint8_t *)memory + offset, sizeof(*t), nr_exits);
+	assert_non_null(t);
+	return t;
+}
+
+static struct translation *make(uint32_t offset, uint32_t mode)
+{
+	return make_with_exits(offset, mode, 0);
 }
 
 static void test_found_by_offset_and_mode(void **state)
 {
 	struct code_page *p = cache_page(&cache, BASE);
-	struct tb *tb = make(0x40, 1);
+	struct translation *t = make(0x40, 1);
 
 	assert_ptr_equal(cache_page(&cache, BASE), p);
 	assert_ptr_not_equal(cache_page(&cache, BASE + MEM_PAGE_SIZE), p);
-	assert_ptr_equal(cache_insert(&cache, p, tb), tb);
-	assert_ptr_equal(cache_find(p, 0x40, 1), tb);
+	assert_ptr_equal(cache_insert(&cache, p, t), t);
+	assert_ptr_equal(cache_find(p, 0x40, 1), t);
 	assert_null(cache_find(p, 0x40, 2));
 	assert_null(cache_find(p, 0x44, 1));
 	/* Another vCPU was first. */
-	assert_ptr_equal(cache_insert(&cache, p, make(0x40, 1)), tb);
+	assert_ptr_equal(cache_insert(&cache, p, make(0x40, 1)), t);
 }
 
 static void test_maintenance_drops_what_differs(void **state)
 {
 	struct code_page *p = cache_page(&cache, BASE);
-	struct tb *same = cache_insert(&cache, p, make(0x100, 0)),
-		  *other = cache_insert(&cache, p, make(0x110, 0));
+	struct translation *same = cache_insert(&cache, p, make(0x100, 0)),
+			   *other = cache_insert(&cache, p, make(0x110, 0));
 
 	memory[0x11c / 4] = 0;
 	cache_invalidate(&cache, BASE + 0x80, 64, false);
@@ -94,24 +118,252 @@ static void test_maintenance_drops_what_differs(void **state)
 static void test_maintenance_while_translating(void **state)
 {
 	struct code_page *p = cache_page(&cache, BASE);
-	struct tb *tb = make(0x200, 0);
+	struct translation *t = make(0x200, 0);
 
 	memory[0x208 / 4] = 0;
 	cache_invalidate(&cache, BASE + 0x200, 64, false);
-	assert_null(cache_insert(&cache, p, tb));
+	assert_null(cache_insert(&cache, p, t));
 	assert_null(cache_find(p, 0x200, 0));
-	tb = make(0x200, 0);
-	assert_ptr_equal(cache_insert(&cache, p, tb), tb);
+	t = make(0x200, 0);
+	assert_ptr_equal(cache_insert(&cache, p, t), t);
+}
+
+/* A back end's code is counted as well, wherever it lies, until it is released. */
+static void test_all_memory_is_counted(void **state)
+{
+	struct code_page *p = cache_page(&cache, BASE);
+	struct translation *t = make(0x40, 0), *late = make(0x40, 0);
+	uint64_t empty = atomic_load(&cache.bytes);
+
+	t->size += 100000;
+	assert_ptr_equal(cache_insert(&cache, p, t), t);
+	assert_int_equal(atomic_load(&cache.bytes), empty + t->size);
+	/* What is not entered does not count. */
+	assert_ptr_equal(cache_insert(&cache, p, late), t);
+	assert_int_equal(atomic_load(&cache.bytes), empty + t->size);
+	cache.limit = empty + 100000;
+	assert_true(cache_full(&cache));
+	cache_invalidate(&cache, BASE, MEM_PAGE_SIZE, true);
+	assert_true(cache_full(&cache));
+	cache_reclaim(&cache);
+	assert_int_equal(atomic_load(&cache.bytes), empty);
+	assert_false(cache_full(&cache));
+}
+
+/* --- what one guest can make long --- */
+
+#define MODES   10
+#define OFFSETS (MEM_PAGE_SIZE / 4 - WORDS)
+#define MANY    (2 * MODES * OFFSETS)
+
+/* As many translations as two pages and some modes give, each with an exit that leads to @to. */
+static void make_many(struct translation *to)
+{
+	for (uint32_t mode = 1; mode <= MODES; mode++) {
+		for (uint32_t i = 0; i < 2 * OFFSETS; i++) {
+			uint32_t at = i / OFFSETS * MEM_PAGE_SIZE + i % OFFSETS * 4;
+			struct code_page *p =
+				cache_page(&cache, BASE + (at & ~(MEM_PAGE_SIZE - 1)));
+			struct translation *t =
+				cache_insert(&cache, p, make_with_exits(at, mode, 1));
+
+			assert_non_null(t);
+			link_exit(&cache, &t->exits[0], to);
+			assert_ptr_equal(t->exits[0].to, to);
+		}
+	}
+}
+
+static struct translation *make_target(void)
+{
+	return cache_insert(&cache, cache_page(&cache, BASE), make(0x100, 0));
+}
+
+static void change_everything(void)
+{
+	for (unsigned int i = 0; i < sizeof(memory) / 4; i++)
+		memory[i]++;
+}
+
+/* The most that one hold of the lock may do: a slice, and the last translation's exits. */
+#define assert_slices() assert_in_range(cache.most_work, 1, CACHE_SLICE + 64)
+
+/*
+ * All exits lead to one place, and each is unlinked by itself. The work grows with their number,
+ * not with its square.
+ */
+static void test_unlinking_is_one_step(void **state)
+{
+	struct translation *to = make_target();
+	uint64_t before;
+
+	make_many(to);
+	change_everything();
+	/* The target stays. */
+	memcpy(to->guest, (uint8_t *)memory + to->offset, to->guest_size);
+	before = cache.total_work;
+	cache_invalidate(&cache, 0, 0, false);
+	assert_null(to->incoming);
+	assert_int_equal(cache.nr_translations, 1);
+	assert_int_equal(cache.nr_invalidated, MANY);
+	assert_in_range(cache.total_work - before, MANY, 3 * MANY);
+	assert_slices();
+}
+
+/* The target goes, and all exits stay: they are unlinked in slices. */
+static void test_target_of_many(void **state)
+{
+	struct translation *to = make_target();
+
+	make_many(to);
+	memory[0x10c / 4]++;
+	cache_invalidate(&cache, BASE + 0x100, 16, false);
+	assert_null(to->incoming);
+	assert_null(atomic_load(&to->page));
+	assert_slices();
+}
+
+/* Nothing differs, or everything goes. */
+static void test_walks_go_in_slices(void **state)
+{
+	make_many(make_target());
+	cache_invalidate(&cache, 0, 0, false);
+	assert_int_equal(cache.nr_invalidated, 0);
+	assert_slices();
+	cache_invalidate(&cache, 0, 0, true);
+	assert_int_equal(cache.nr_invalidated, MANY + 1);
+	assert_slices();
+	make_many(make_target());
+	cache_flush(&cache);
+	assert_int_equal(cache.nr_translations, 0);
+	assert_slices();
+	cache_reclaim(&cache);
+	assert_int_equal(atomic_load(&cache.bytes), 0);
+	assert_slices();
+}
+
+/* While one vCPU passes no safe point, others that do do not look through all that is retired. */
+static void test_reclaim_looks_at_the_oldest(void **state)
+{
+	struct cpu *cpu = calloc(1, sizeof(*cpu));
+	struct engine_cpu e = {0};
+	uint64_t before;
+
+	assert_non_null(cpu);
+	cpu->engine = &e;
+	atomic_store(&cpu->tlb.in_guest, true);
+	machine.cpus[0] = cpu;
+	machine.nr_cpus = 1;
+	make_many(make_target());
+	cache_flush(&cache);
+	before = cache.total_work;
+	for (unsigned int i = 0; i < 100; i++)
+		cache_reclaim(&cache);
+	assert_in_range(cache.total_work - before, 0, 100);
+	assert_non_null(cache.retired);
+	atomic_store(&e.epoch, atomic_load(&cache.epoch));
+	cache_reclaim(&cache);
+	assert_null(cache.retired);
+	assert_int_equal(atomic_load(&cache.bytes), 0);
+	free(cpu);
+}
+
+/* Pages that a guest chose so that they would share a chain, if it knew the hash. */
+static void test_chains_of_pages(void **state)
+{
+	unsigned int longest = 0;
+
+	for (uint64_t k = 0; k < 5000; k++) {
+		assert_non_null(cache_page(&cache, ((k << CODE_HASH_BITS) ^ k) << MEM_PAGE_SHIFT));
+		assert_non_null(cache_page(&cache, k << (MEM_PAGE_SHIFT + CODE_HASH_BITS)));
+	}
+	for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++) {
+		unsigned int length = 0;
+
+		for (struct code_page *p = atomic_load(&cache.hash[i]); p; p = p->hash_next)
+			length++;
+		longest = length > longest ? length : longest;
+	}
+	/* Should be about 10; a bad secret is one in a million. */
+	assert_in_range(longest, 1, 1000);
+}
+
+/* One instruction in all modes. */
+static void test_chains_of_modes(void **state)
+{
+	struct code_page *p = cache_page(&cache, BASE);
+
+	for (uint32_t mode = 0; mode < 1024; mode++)
+		assert_non_null(cache_insert(&cache, p, make(0x40, mode)));
+	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS; i++) {
+		unsigned int length = 0;
+
+		for (struct translation *t = atomic_load(&p->bucket[i]); t;
+		     t = atomic_load(&t->next))
+			length++;
+		assert_in_range(length, 1, 2 * 1024 / CODE_PAGE_BUCKETS);
+	}
+}
+
+static void *invalidate_all(void *arg)
+{
+	cache_invalidate(&cache, 0, 0, false);
+	return NULL;
+}
+
+/*
+ * Two vCPUs do maintenance of the same code: whoever returns finds it done, also what the other one
+ * has begun.
+ */
+#define EXITS 700
+
+static void test_maintenance_by_two(void **state)
+{
+	cache.slice = 1;
+	for (unsigned int i = 0; i < 40; i++) {
+		struct translation *to = make_target(), *from[EXITS];
+		pthread_t thread;
+
+		for (unsigned int k = 0; k < EXITS; k++) {
+			from[k] = cache_insert(&cache, cache_page(&cache, BASE),
+					       make_with_exits(0x400 + 4 * k, 0, 1));
+			link_exit(&cache, &from[k]->exits[0], to);
+		}
+		memory[0x104 / 4]++;
+		assert_int_equal(pthread_create(&thread, NULL, invalidate_all, NULL), 0);
+		/* Its thread has begun with the target. */
+		while (atomic_load(&to->page))
+			;
+		if (i % 4)
+			cache_invalidate(&cache, BASE + 0x100, i % 2 ? 16 : 64, false);
+		else
+			cache_invalidate(&cache, 0, 0, false);
+		cache_lock(&cache);
+		assert_null(to->incoming);
+		for (unsigned int k = 0; k < EXITS; k++)
+			assert_null(from[k]->exits[0].to);
+		cache_unlock(&cache);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		cache_flush(&cache);
+		cache_reclaim(&cache);
+	}
 }
 
 int main(void)
 {
+#define T(n) cmocka_unit_test_setup_teardown(n, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_found_by_offset_and_mode, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_maintenance_drops_what_differs, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_maintenance_while_translating, setup,
-						teardown),
+		T(test_found_by_offset_and_mode),
+		T(test_maintenance_drops_what_differs),
+		T(test_maintenance_while_translating),
+		T(test_all_memory_is_counted),
+		T(test_unlinking_is_one_step),
+		T(test_target_of_many),
+		T(test_walks_go_in_slices),
+		T(test_reclaim_looks_at_the_oldest),
+		T(test_chains_of_pages),
+		T(test_chains_of_modes),
+		T(test_maintenance_by_two),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

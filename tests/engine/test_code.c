@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cpu/arch.h"
+#include "engine/code/dispatch.h"
 #include "tests/engine/guest.h"
 
 #define CODE  (RAM_BASE + 0x10000)
@@ -17,6 +18,14 @@
 #define DATA  (RAM_BASE + 0x40000)
 
 static struct guest g;
+
+/* Words that guest.h has no macro for. */
+#define UBFIZ_W13_W12_5_16 0x531b3d8du /* the number, as MOVZ has its immediate */
+#define AND_X12_X12_FFH    0x92401d8cu
+#define TST_X12_3          0xf240059fu
+#define CMP_X12_3000H      0xf1400d9fu
+#define TLBI_VAE1_X9       0xd5088729u
+#define TLBI_VAAE1IS_X9    0xd5088369u
 
 static int setup(void **state)
 {
@@ -69,7 +78,7 @@ static void test_shared_by_virtual_addresses(void **state)
 	assert_int_equal(run(THIRD, 0), 2);
 	assert_int_equal(stats().translations, made);
 	/* ADR gives the address it was entered at. */
-	guest_code(&g, CODE, 0x10000000 /* ADR X0, . */, BRK(0));
+	guest_code(&g, CODE, ADR(0), BRK(0));
 	assert_int_equal(run(CODE, 0), CODE);
 	assert_int_equal(run(THIRD, 0), THIRD);
 }
@@ -139,8 +148,8 @@ static void test_links_after_remap(void **state)
 {
 	links_after_remap(TLBI_VMALLE1, false);
 	links_after_remap(TLBI_VMALLE1IS, true);
-	links_after_remap(0xd5088729 /* TLBI VAE1, X9 */, false);
-	links_after_remap(0xd5088369 /* TLBI VAAE1IS, X9 */, true);
+	links_after_remap(TLBI_VAE1_X9, false);
+	links_after_remap(TLBI_VAAE1IS_X9, true);
 }
 
 /*
@@ -167,7 +176,7 @@ static void test_link_to_unmapped_page(void **state)
 static void test_invalidation_unlinks(void **state)
 {
 	struct code_page *p;
-	struct tb *a, *b;
+	struct translation *a, *b;
 
 	guest_code(&g, CODE, B(8), BRK(1), MOVZ(0, 1, 0), B(8), BRK(2), ADDI(0, 0, 1), BRK(0));
 	for (unsigned int i = 0; i < 3; i++)
@@ -175,16 +184,19 @@ static void test_invalidation_unlinks(void **state)
 	p = cache_page(cache(), CODE);
 	a = NULL;
 	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS && !a; i++)
-		for (struct tb *tb = atomic_load(&p->bucket[i]); tb; tb = atomic_load(&tb->next))
-			if (tb->offset == (CODE & 0xfff))
-				a = tb;
+		for (struct translation *t = atomic_load(&p->bucket[i]); t;
+		     t = atomic_load(&t->next))
+			if (t->offset == (CODE & 0xfff))
+				a = t;
 	assert_non_null(a);
-	b = atomic_load(&a->code[tb_links(a)[0]].link.tb);
+	assert_int_equal(a->nr_exits, 1);
+	assert_int_equal(a->exits[0].delta, 8);
+	b = a->exits[0].to;
 	assert_non_null(b);
 	assert_int_equal(b->offset, (CODE & 0xfff) + 8);
-	assert_ptr_equal(b->incoming, &a->code[tb_links(a)[0]].link);
+	assert_ptr_equal(b->incoming, &a->exits[0]);
 	guest_code(&g, CODE + 8, MOVZ(0, 5, 0));
-	assert_null(atomic_load(&a->code[tb_links(a)[0]].link.tb));
+	assert_null(a->exits[0].to);
 	assert_null(atomic_load(&b->page));
 	assert_int_equal(run(CODE, 0), 6);
 }
@@ -239,6 +251,37 @@ static void test_ic_iallu(void **state)
 }
 
 /* The block that patches itself: the rest of it is what it was, the next time is new. */
+/*
+ * One instruction that drops 20,000 blocks, all of which lead to one: no hold of the lock does more
+ * than a slice, and the work grows with their number, not with its square.
+ */
+static void test_ic_iallu_of_many(void **state)
+{
+	uint64_t many = 20000, first = RAM_BASE + 0x80000, before;
+	uint32_t *words = (uint32_t *)guest_host(&g, first);
+
+	for (uint64_t i = 0; i < many; i++)
+		words[i] = B((int64_t)(OTHER - first) - 4 * (int64_t)i);
+	/* X0 goes through all of them, each comes to OTHER, and from there back to X30. */
+	guest_code(&g, OTHER, BR(30));
+	guest_code(&g, CODE, 0x1000005e /* ADR X30, .+8 */, BR(0), ADDI(0, 0, 4), SUBSI(1, 1, 1),
+		   BCOND(NE, -16), BRK(0));
+	guest_code(&g, EL1_BASE, IC_IALLU, DSB_ISH, ISB, HVC(0));
+	guest_reset(&g, 0, CODE, 0);
+	g.cpu[0]->x[0] = first;
+	g.cpu[0]->x[1] = many;
+	assert_int_equal(guest_run(&g, 0), CPU_EXIT_HVC);
+	assert_int_equal(g.cpu[0]->x[1], 0);
+	assert_true(stats().translations > many);
+	for (uint64_t i = 0; i < many; i++)
+		words[i] = NOP;
+	before = cache()->total_work;
+	run(EL1_BASE, 1);
+	assert_int_equal(stats().invalidated, many);
+	assert_in_range(cache()->total_work - before, many, 4 * many);
+	assert_in_range(cache()->most_work, 1, CACHE_SLICE + 64);
+}
+
 static void test_self_modifying_block(void **state)
 {
 	/* STR W1 over the MOVZ behind the ISB, then run it. */
@@ -301,7 +344,7 @@ static void test_flush_while_outside(void **state)
 	uint64_t empty = atomic_load(&cache()->bytes);
 
 	guest_code(&g, CODE, MOVZ(0, 1, 0), B(0x10000 - 4));
-	guest_code(&g, OTHER, ADDI(0, 0, 1), 0x10000003 /* ADR X3, . */, BRK(0));
+	guest_code(&g, OTHER, ADDI(0, 0, 1), ADR(3), BRK(0));
 	for (unsigned int i = 0; i < 20; i++) {
 		assert_int_equal(run(CODE, 0), 2);
 		cache_flush(cache());
@@ -318,16 +361,14 @@ static void test_flush_while_outside(void **state)
 static void test_flush_while_translating(void **state)
 {
 	struct code_page *page = cache_page(cache(), CODE);
-	struct tb *tb;
+	struct translation *t;
 
 	guest_code(&g, CODE, MOVZ(0, 1, 0), HVC(0));
 	guest_reset(&g, 0, CODE, 0);
 	cache_flush(cache());
-	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, g.cpu[0]->mode, &tb),
-			 -ESTALE);
+	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, &t), -ESTALE);
 	page = cache_page(cache(), CODE);
-	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, g.cpu[0]->mode, &tb),
-			 0);
+	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, &t), 0);
 }
 
 /* --- with another vCPU --- */
@@ -380,7 +421,7 @@ static void loop_code(void)
 	guest_code(&g, CODE, ADDI(0, 0, 1), B(0x10000 - 4));
 	guest_code(&g, OTHER, ADDI(1, 1, 1), CMPI(1, 7), BCOND(EQ, 8), B(0x10000 - 12),
 		   MOVZ(1, 0, 0), B(0x10000 - 20));
-	guest_code(&g, THIRD, 0xc89ffe00 /* STLR X0, [X16] */, BR(5));
+	guest_code(&g, THIRD, STLR(0, 16), BR(5));
 }
 
 static void start_loop(unsigned int n)
@@ -397,6 +438,9 @@ static void test_reclamation(void **state)
 {
 	pthread_t threads[2];
 	uint64_t baseline, most = 0;
+
+	/* Everybody gets in between whatever a walk does. */
+	cache()->slice = 1;
 
 	loop_code();
 	atomic_store(&stop, false);
@@ -456,21 +500,13 @@ static void test_code_patched_by_another(void **state)
 
 	/* The function: MOVZ X0, #n; RET. X10 its address, X11 the number's, X16 the answer's. */
 	guest_code(&g, THIRD, MOVZ(0, 0, 0), RET);
-	guest_code(&g, CODE, 0xc8dffd6c,       /* LDAR X12, [X11] */
-		   ISB, 0xd63f0140,            /* BLR X10 */
-		   REG3(0xeb00001f, 0, 0, 12), /* CMP X0, X12 */
-		   BCOND(CS, 8),               /* not older */
-		   BRK(7), 0xc89ffe00,         /* STLR X0, [X16] */
-		   B(-28));
-	guest_code(&g, OTHER, ADDI(12, 12, 1), 0x531b3d8d, /* LSL W13, W12, #5 */
-		   REG3(0x2a000000, 13, 13, 14),           /* ORR W13, W13, W14 */
-		   STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH, ISB,
-		   0xc89ffd6c,                  /* STLR X12, [X11] */
-		   0xf240059f,                  /* TST X12, #3 */
-		   BCOND(EQ, -44), 0xc8dffe11,  /* LDAR X17, [X16] */
-		   REG3(0xeb00001f, 0, 17, 12), /* CMP X17, X12 */
-		   BCOND(CS, -56),
-		   0xf1400d9f | 0, /* CMP X12, #3, LSL #12: the end, before it wraps */
+	/* BRK 7 when the function's number is older than the one that was told. */
+	guest_code(&g, CODE, LDAR(12, 11), ISB, BLR(10), CMP(0, 12), BCOND(CS, 8), BRK(7),
+		   STLR(0, 16), B(-28));
+	/* It ends before the number wraps. */
+	guest_code(&g, OTHER, ADDI(12, 12, 1), UBFIZ_W13_W12_5_16, ORR_W(13, 13, 14), STR_W(13, 10),
+		   DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH, ISB, STLR(12, 11), TST_X12_3,
+		   BCOND(EQ, -44), LDAR(17, 16), CMP(17, 12), BCOND(CS, -56), CMP_X12_3000H,
 		   BCOND(HI, 0), B(-20));
 	atomic_store(&stop, false);
 	for (unsigned int n = 0; n < 2; n++) {
@@ -497,12 +533,10 @@ static void test_everything_at_once(void **state)
 	pthread_t threads[2];
 
 	cache()->limit = 3000;
-	guest_code(&g, OTHER, ADDI(12, 12, 1), 0x92401d8c, /* AND X12, X12, #0xff */
-		   0x531b3d8d,                             /* LSL W13, W12, #5 */
-		   REG3(0x2a000000, 13, 13, 14), STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10),
-		   DSB_ISH, ISB, 0xd63f0140, /* BLR X10 */
-		   REG3(0xeb00001f, 0, 0, 12), BCOND(EQ, 8), BRK(7), ADDI(20, 20, 1),
-		   0xc89ffe14, /* STLR X20, [X16] */
+	cache()->slice = 1;
+	guest_code(&g, OTHER, ADDI(12, 12, 1), AND_X12_X12_FFH, UBFIZ_W13_W12_5_16,
+		   ORR_W(13, 13, 14), STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH,
+		   ISB, BLR(10), CMP(0, 12), BCOND(EQ, 8), BRK(7), ADDI(20, 20, 1), STLR(20, 16),
 		   B(-64));
 	atomic_store(&stop, false);
 	for (unsigned int n = 0; n < 2; n++) {
@@ -541,6 +575,7 @@ int main(void)
 		T(test_invalidation_unlinks),
 		T(test_ic_ivau),
 		T(test_ic_iallu),
+		T(test_ic_iallu_of_many),
 		T(test_self_modifying_block),
 		T(test_memory_changed),
 		T(test_hot_data_behind_code),

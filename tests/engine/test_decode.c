@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "engine/front/a64/decode.h"
+#include "engine/front/front.h"
 #include "tests/engine/random_words.h"
 
 #define EL0        CPU_MODE_FP
@@ -201,6 +202,23 @@ static void blocks_are_cut(void **state)
 	assert_int_equal(last->imm, 0);
 }
 
+/* What others see of this front end: a block with all that it names, sizes in bytes, names. */
+static void front_end_describes_its_blocks(void **state)
+{
+	const struct front *front = front_of(EL0);
+
+	assert_ptr_equal(front, &front_a64);
+	fill_nops();
+	front->translate(&block, page, 0, EL0, 3);
+	assert_int_equal(block.nr_insns, 3);
+	for (unsigned int i = 0; i <= 3; i++)
+		assert_int_equal(block.insn_offset[i], i * front->insn_align);
+	assert_ptr_equal(block.helpers, front->helpers);
+	assert_int_equal(block.nr_helpers, front->nr_helpers);
+	assert_string_equal(front->insn_name(page), "HINT");
+	assert_string_equal(front->insn_name(&(uint32_t){0}), "UNDEFINED");
+}
+
 static void adrp_is_relative_to_its_page(void **state)
 {
 	fill_nops();
@@ -228,13 +246,14 @@ static void sp_is_checked_once(void **state)
 		uint32_t between;
 		unsigned int checks;
 	} rows[] = {
-		{NOP, 1},        {0xa9bf7bfd, 1}, /* stp x29, x30, [sp, #-16]! */
-		{0xf81f8fe0, 2},                  /* str x0, [sp, #-8]! */
-		{0xd10103ff, 1},                  /* sub sp, sp, #64 */
-		{0xd10023ff, 2},                  /* sub sp, sp, #8 */
-		{0x9100001f, 2},                  /* mov sp, x0 */
-		{0x927cec1f, 1},                  /* and sp, x0, #~15 */
-		{0x1100001f, 2},                  /* mov wsp, w0 */
+		{NOP, 1},        /* nothing of SP */
+		{0xa9bf7bfd, 1}, /* stp x29, x30, [sp, #-16]! */
+		{0xf81f8fe0, 2}, /* str x0, [sp, #-8]! */
+		{0xd10103ff, 1}, /* sub sp, sp, #64 */
+		{0xd10023ff, 2}, /* sub sp, sp, #8 */
+		{0x9100001f, 2}, /* mov sp, x0 */
+		{0x927cec1f, 1}, /* and sp, x0, #~15 */
+		{0x1100001f, 2}, /* mov wsp, w0 */
 	};
 
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -342,6 +361,7 @@ int main(void)
 		cmocka_unit_test(every_row_is_reached),
 		cmocka_unit_test(instructions_fit),
 		cmocka_unit_test(blocks_are_cut),
+		cmocka_unit_test(front_end_describes_its_blocks),
 		cmocka_unit_test(adrp_is_relative_to_its_page),
 		cmocka_unit_test(sp_is_checked_once),
 		cmocka_unit_test(syndromes),

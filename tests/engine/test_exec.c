@@ -305,7 +305,7 @@ static void test_kick_points(void **state)
 	guest_code(&g, CODE, NOP, NOP, B(4), B(-12));
 	kick_out(0);
 	/* Indirect, on one page. */
-	guest_code(&g, CODE, 0x10000000 | 3 /* ADR X3, . */, NOP, BR(3));
+	guest_code(&g, CODE, ADR(3), NOP, BR(3));
 	kick_out(0);
 	/* An exception that takes itself: SVC at EL1 to a vector that does SVC. */
 	for (unsigned int v = 0; v < 16; v++)
@@ -379,22 +379,22 @@ static void test_icount_limit(void **state)
 static void test_every_instruction_fits(void **state)
 {
 	static uint32_t page[MEM_PAGE_SIZE / 4];
-	struct translator *t = translator_create();
+	struct translator *t = translator_create(g.machine.code);
 	uint64_t seed = 99;
 
 	assert_non_null(t);
 	for (unsigned int n = 0; n < 300000; n++) {
 		uint32_t mode = random_word(&seed) & 0x3ff;
-		struct tb *tb = NULL;
+		struct translation *made = NULL;
 
 		if (n % 4)
 			mode |= CPU_MODE_FP;
 		page[0] = decode_space_word(&seed);
-		t->plain = n & 1;
-		if (translate_block(t, (uint8_t *)page, 0, mode, 1, &tb))
+		t->work.plain = n & 1;
+		if (translate_block(t, (uint8_t *)page, 0, mode, 1, &made))
 			fail_msg("%08x in mode %#x", page[0], mode);
-		assert_int_equal(tb->nr_insns, 1);
-		free(tb);
+		assert_int_equal(made->nr_insns, 1);
+		back_exec.release(g.machine.code, made);
 	}
 	translator_destroy(t);
 }
@@ -408,25 +408,25 @@ static void test_large_blocks(void **state)
 		0x4c000000 | 28 << 5,           /* ST4 */
 		0x4e000000 | 31 << 16,          /* TBL */
 		0xa9400000 | 28 << 5 | 1 << 10, /* LDP */
-		0xd5033fbf,
-		0x1b037c41,
+		0xd5033fbf,                     /* DMB SY */
+		0x1b037c41,                     /* MUL W1, W2, W3 */
 	};
 	static uint32_t page[MEM_PAGE_SIZE / 4];
-	struct translator *t = translator_create();
+	struct translator *t = translator_create(g.machine.code);
 
 	assert_non_null(t);
 	for (unsigned int n = 0; n < 64; n++) {
-		struct tb *tb = NULL;
+		struct translation *made = NULL;
 
 		for (unsigned int i = 0; i < MEM_PAGE_SIZE / 4; i++)
 			page[i] = heavy[(i * (n / 8 + 1) + n) % (sizeof(heavy) / 4)];
-		t->plain = n & 1;
+		t->work.plain = n & 1;
 		assert_int_equal(translate_block(t, (uint8_t *)page, 0,
 						 CPU_MODE_FP | (n & 2 ? CPU_MODE_BE : 0),
-						 IR_MAX_INSNS, &tb),
+						 IR_MAX_INSNS, &made),
 				 0);
-		assert_true(tb->nr_insns >= 1);
-		free(tb);
+		assert_true(made->nr_insns >= 1);
+		back_exec.release(g.machine.code, made);
 	}
 	translator_destroy(t);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/front/a64/a64.h"
 #include "tests/engine/guest.h"
 #include "tests/engine/make_ir.h"
 #include "tests/engine/random_words.h"
@@ -18,6 +19,10 @@ static void make(const struct ir_op *ops, unsigned int n)
 {
 	memset(&block, 0, sizeof(block));
 	block.nr_insns = 2;
+	block.insn_offset[1] = 4;
+	block.insn_offset[2] = 8;
+	block.helpers = a64_helpers;
+	block.nr_helpers = A64_NR_HELPERS;
 	block.nr_ops = (uint16_t)n;
 	block.nr_mem = 2;
 	block.mem[1].pair = 1;
@@ -34,8 +39,12 @@ static const struct {
 	{"no such operation", {{.opc = IR_NR_OPS}, END}, 2},
 	{"no such operation", {{.opc = IR_SCALAR_OPS, .type = IR_V128}, END}, 2},
 	{"no such type", {{.opc = IR_CONST, .type = IR_FLAGS + 1, .a = NONE}, END}, 2},
-	{"no such slot", {OP0(GET, I64, 0, offsetof(struct cpu, scratch)), END}, 2},
+	{"no such slot", {OP0(GET, I64, 0, CPU_STATE_SIZE), END}, 2},
 	{"no such slot", {OP0(GET, I64, 0, CPU_SLOT_X(0) + 4), END}, 2},
+	{"no such slot", {OP0(COUNT, I64, 1, CPU_STATE_SIZE), END}, 2},
+	{"COUNT's alone", {OP0(GET, I64, 0, CPU_SLOT(pmu.br_retired)), END}, 2},
+	{"COUNT's alone", {KONST(I64, 1), OP1(PUT, I64, 0, CPU_SLOT(pmu.mem_access), 0), END}, 3},
+	{NULL, {OP0(COUNT, I64, 1, CPU_SLOT(pmu.mem_access)), END}, 2},
 	{"no such slot", {OP0(GET, V128, 0, CPU_SLOT_V(0) + 8), END}, 2},
 	{"no such slot", {KONST(I64, 1), OP1(PUT, I64, 0, -8, 0), END}, 3},
 	{"no such helper", {OP0(CALL, I64, 0, A64_NR_HELPERS), END}, 2},
@@ -205,6 +214,8 @@ static void test_properties(void **state)
 		{IR_LDHI, 0},
 		{IR_CLREX, 0},
 		{IR_FENCE, 0},
+		{IR_COUNT, 0},
+		{IR_STEP, IRP_READS | IRP_WRITES},
 		{IR_LD, IRP_FAULT | IRP_MEM},
 		{IR_ST, IRP_FAULT | IRP_MEM},
 		{IR_STX, IRP_FAULT | IRP_MEM},
@@ -256,15 +267,15 @@ static void test_properties(void **state)
 static void test_helpers(void **state)
 {
 	for (unsigned int i = 0; i < A64_NR_HELPERS; i++) {
-		assert_non_null(ir_helpers[i].fn);
-		assert_int_equal(ir_helpers[i].props & ~(IRP_FAULT | IRP_READS | IRP_WRITES), 0);
+		assert_non_null(a64_helpers[i].fn);
+		assert_int_equal(a64_helpers[i].props & ~(IRP_FAULT | IRP_READS | IRP_WRITES), 0);
 		/* What a helper faults on is delivered from struct cpu: it sees state. */
-		if (ir_helpers[i].props & IRP_FAULT)
-			assert_true(ir_helpers[i].props & IRP_READS);
+		if (a64_helpers[i].props & IRP_FAULT)
+			assert_true(a64_helpers[i].props & IRP_READS);
 	}
-	assert_int_equal(ir_helpers[A64_H_msr].props, IRP_FAULT | IRP_READS | IRP_WRITES);
-	assert_int_equal(ir_helpers[A64_H_casp].props, IRP_FAULT | IRP_READS | IRP_WRITES);
-	assert_int_equal(ir_helpers[A64_H_mrs].props, IRP_FAULT | IRP_READS);
+	assert_int_equal(a64_helpers[A64_H_msr].props, IRP_FAULT | IRP_READS | IRP_WRITES);
+	assert_int_equal(a64_helpers[A64_H_casp].props, IRP_FAULT | IRP_READS | IRP_WRITES);
+	assert_int_equal(a64_helpers[A64_H_mrs].props, IRP_FAULT | IRP_READS);
 }
 
 int main(void)

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lockstep: blocks of random instructions, as the passes make them, against the plain reference, at
- *           EL0 and EL1 and in all modes; and
- * that lockstep sees it when an execution is wrong.
+ * EL0 and EL1 and in all modes; and that lockstep sees it when an execution is wrong.
+ *
+ * The subject's back end is the one that ARMATURE_ENGINE names.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cpu/arch.h"
+#include "engine/front/a64/a64.h"
 #include "engine/lockstep.h"
 #include "tests/engine/guest.h"
 #include "tests/engine/random_words.h"
@@ -26,7 +29,7 @@ static struct lockstep *lockstep;
 static int setup(void **state)
 {
 	guest_start(&g, 1);
-	lockstep = lockstep_create(&g.machine);
+	lockstep = lockstep_create(&g.machine, &back_exec);
 	return !lockstep;
 }
 
@@ -40,22 +43,23 @@ static int teardown(void **state)
 /* The subject: a block as the passes make it. */
 static enum cpu_exit_reason run_subject(struct cpu *cpu, unsigned int *nr_insns)
 {
-	struct translator *t = ((struct engine_cpu *)cpu->engine)->translator;
+	struct translator *translator = engine_of(cpu)->translator;
 	enum cpu_exit_reason reason;
 	struct xtlb_entry *x;
-	struct tb *tb;
+	struct translation *t;
 
 	*nr_insns = 1;
 	if (access_fetch(cpu, &x)) {
 		cpu_take_fault(cpu);
 		return CPU_EXIT_KICK;
 	}
-	t->plain = false;
-	assert_int_equal(translate_block(t, x->host, cpu->pc & 0xfff, cpu->mode, IR_MAX_INSNS, &tb),
-			 0);
-	*nr_insns = tb->nr_insns;
-	reason = lockstep_run(cpu, tb);
-	free(tb);
+	translator->work.plain = false;
+	assert_int_equal(
+		translate_block(translator, x->host, cpu->pc & 0xfff, cpu->mode, IR_MAX_INSNS, &t),
+		0);
+	*nr_insns = t->nr_insns;
+	reason = lockstep_run(cpu, t);
+	cache_of(cpu)->back->release(cache_of(cpu), t);
 	return reason;
 }
 
@@ -334,27 +338,47 @@ static void test_environment(void **state)
 			setenv("ARMATURE_LOCKSTEP", rows[i].value, 1);
 		else
 			unsetenv("ARMATURE_LOCKSTEP");
-		struct translator *t = translator_create();
+		struct translator *t = translator_create(g.machine.code);
 
 		assert_non_null(t);
-		assert_int_equal(t->plain, rows[i].plain);
+		assert_int_equal(t->work.plain, rows[i].plain);
 		assert_int_equal(t->max_insns, rows[i].max);
 		translator_destroy(t);
 	}
 	unsetenv("ARMATURE_LOCKSTEP");
 }
 
+/* Back ends by name. */
+static void test_choice_of_back_end(void **state)
+{
+	struct machine m = {0};
+	const char *asked = getenv("ARMATURE_ENGINE");
+	char *saved = asked ? strdup(asked) : NULL;
+
+	assert_ptr_equal(back_find(NULL), &back_exec);
+	assert_ptr_equal(back_find(""), &back_exec);
+	assert_ptr_equal(back_find("exec"), &back_exec);
+	assert_null(back_find("no such"));
+	if (saved)
+		assert_ptr_equal(((struct code_cache *)g.machine.code)->back, back_find(saved));
+	setenv("ARMATURE_ENGINE", "no such", 1);
+	assert_int_equal(engine_vm_init(&m), -EINVAL);
+	assert_null(m.code);
+	if (saved)
+		setenv("ARMATURE_ENGINE", saved, 1);
+	else
+		unsetenv("ARMATURE_ENGINE");
+	free(saved);
+}
+
 int main(void)
 {
 #define T(n) cmocka_unit_test_setup_teardown(n, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_environment),
-		T(test_random_el0),
-		T(test_random_el1),
-		T(test_wrong_state_is_seen),
-		T(test_wrong_memory_is_seen),
-		T(test_wrong_exit_is_seen),
-		T(test_mmio_exit_is_compared),
+		T(test_environment),         T(test_choice_of_back_end),
+		T(test_random_el0),          T(test_random_el1),
+		T(test_wrong_state_is_seen), T(test_wrong_memory_is_seen),
+		T(test_wrong_exit_is_seen),  T(test_mmio_exit_is_compared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,25 +10,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/back/exec/exec.h"
+#include "engine/front/a64/a64.h"
 #include "tests/engine/guest.h"
 #include "tests/engine/make_ir.h"
 
 #define MAX_OPS 16
 #define END     JUMP_TO(8)
 
-static struct translator *t;
+static struct ir_work *w;
+static struct exec_compiler *e;
 static char text[4096];
 static size_t length;
 
 static int setup(void **state)
 {
-	t = translator_create();
-	return !t;
+	w = calloc(1, sizeof(*w));
+	e = calloc(1, sizeof(*e));
+	assert_non_null(w);
+	assert_non_null(e);
+	e->w = w;
+	return 0;
 }
 
 static int teardown(void **state)
 {
-	translator_destroy(t);
+	free(w);
+	free(e);
 	return 0;
 }
 
@@ -53,25 +61,27 @@ static void say_slot(unsigned int slot)
 		say("v%u", (slot - CPU_SLOT_V(0)) / 16);
 	else if (slot == CPU_SLOT(nzcv))
 		say("nzcv");
-	else if (slot >= offsetof(struct cpu, scratch))
-		say("s%zu", (slot - offsetof(struct cpu, scratch)) / 16);
+	else if (slot >= EXEC_SLOT(0))
+		say("s%u", (slot - EXEC_SLOT(0)) / 16);
 	else
 		say("%#x", slot);
 }
 
 static void say_op(unsigned int i)
 {
-	const struct ir_op *o = &t->b.op[i];
+	const struct ir_op *o = &w->b.op[i];
 	const ir_val v[3] = {o->a, o->b, o->c};
 
 	say("%%%u %s", i, ir_op_info(o->opc)->name);
-	if (pass_has_k(o)) {
+	if (ir_has_k(o)) {
 		say(" %#" PRIx64 "; ", o->k);
 		return;
 	}
 	for (unsigned int k = 0; k < 3; k++)
 		if (v[k] != IR_NONE)
 			say(" %%%u", v[k]);
+	if (o->opc == IR_COUNT)
+		say(o->imm == CPU_SLOT(pmu.br_retired) ? " branches" : " accesses");
 	if (o->opc == IR_GET || o->opc == IR_PUT) {
 		say(" ");
 		say_slot((unsigned int)o->imm);
@@ -82,8 +92,8 @@ static void say_op(unsigned int i)
 static const char *live_ops(void)
 {
 	length = 0;
-	for (unsigned int i = 0; i < t->b.nr_ops; i++)
-		if (!t->dead[i])
+	for (unsigned int i = 0; i < w->b.nr_ops; i++)
+		if (!w->dead[i])
 			say_op(i);
 	text[length ? length - 2 : 0] = 0;
 	return text;
@@ -92,14 +102,14 @@ static const char *live_ops(void)
 static const char *places(void)
 {
 	length = 0;
-	for (unsigned int i = 0; i < t->b.nr_ops; i++) {
-		if (t->dead[i] || (t->loc[i] == NO_LOC && !t->elided[i]))
+	for (unsigned int i = 0; i < w->b.nr_ops; i++) {
+		if (w->dead[i] || (e->loc[i] == NO_LOC && !e->elided[i]))
 			continue;
 		say("%%%u ", i);
-		if (t->elided[i])
+		if (e->elided[i])
 			say("elided");
 		else
-			say_slot(t->loc[i]);
+			say_slot(e->loc[i]);
 		say("; ");
 	}
 	text[length ? length - 2 : 0] = 0;
@@ -114,14 +124,14 @@ static const char *code(void)
 {
 	length = 0;
 	text[0] = 0;
-	for (unsigned int i = 0; i < t->nr_code; i++) {
-		const char *name = exec_uop_name(t->code[i].handler);
-		bool link = false;
+	for (unsigned int i = 0; i < e->nr_code; i++) {
+		const char *name = exec_uop_name(e->code[i].handler);
+		bool exit = false;
 
-		for (unsigned int k = 0; k < t->nr_links; k++)
-			link |= t->links[k] == i;
-		if (name && !link && (t->code[i].handler || !strcmp(name, "ADD32")) &&
-		    t->code[i].handler + t->code[i].a)
+		for (unsigned int k = 0; k < e->nr_exits; k++)
+			exit |= e->exits[k].site == i;
+		if (name && !exit && (e->code[i].handler || !strcmp(name, "ADD32")) &&
+		    e->code[i].handler + e->code[i].a)
 			say("%s%s", length ? " " : "", name);
 	}
 	return text;
@@ -136,9 +146,19 @@ struct row {
 	uint32_t mode;
 };
 
+/* What a front end says of a block besides its ops: here @nr instructions of four bytes. */
+static void describe(struct ir_block *b, unsigned int nr)
+{
+	b->nr_insns = (uint16_t)nr;
+	for (unsigned int i = 0; i <= nr; i++)
+		b->insn_offset[i] = (uint16_t)(4 * i);
+	b->helpers = a64_helpers;
+	b->nr_helpers = A64_NR_HELPERS;
+}
+
 static void load(const struct row *r)
 {
-	struct ir_block *b = &t->b;
+	struct ir_block *b = &w->b;
 
 	b->nr_ops = 0;
 	while (b->nr_ops < MAX_OPS &&
@@ -146,12 +166,12 @@ static void load(const struct row *r)
 		b->op[b->nr_ops] = r->op[b->nr_ops];
 		b->nr_ops++;
 	}
-	b->nr_insns = b->op[b->nr_ops - 1].insn + 1;
+	describe(b, b->op[b->nr_ops - 1].insn + 1u);
 	b->mem[0] = r->mem;
 	b->nr_mem = 1;
 	b->mode = r->mode;
-	memset(t->dead, 0, sizeof(t->dead));
-	t->plain = false;
+	memset(w->dead, 0, sizeof(w->dead));
+	w->plain = false;
 	char why[128];
 
 	if (ir_verify(b, why, sizeof(why)))
@@ -431,11 +451,91 @@ static const struct row lower[] = {
 	{"a step is done before its way out", "STEP JUMP", {JUMP_TO(4)}, {0}, CPU_MODE_STEP},
 };
 
+/* Slots of the PMU's counters are said by name. */
+static const struct row count[] = {
+	{"nothing in other modes",
+	 "%0 GET x1; %1 LD %0; %2 PUT %1 x2; %3 JUMP",
+	 {GET_X(I64, 1), OP1(LD, I64, 0, 0, 0), PUT_X(I64, 2, 1), END}},
+	{"accesses, right before they are done; temps get new names",
+	 "%0 GET x1; %1 COUNT accesses; %2 LD %0; %3 LDHI %2; %4 COUNT accesses; %5 ST %0 %3; "
+	 "%6 COUNT branches; %7 JUMP",
+	 {GET_X(I64, 1), OP1(LD, I64, 0, 0, 0), OP1(LDHI, I64, 0, 0, 1),
+	  OP3(ST, I64, 0, 0, 0, NONE, 2), END},
+	 {.size_log2 = 3, .pair = 1},
+	 CPU_MODE_PMU_BR},
+	{"atomics, not probes",
+	 "%0 GET x1; %1 PROBE_W %0; %2 COUNT accesses; %3 RMW %0 %0; %4 COUNT accesses; "
+	 "%5 CAS %0 %3 %3; %6 COUNT accesses; %7 STX %0 %5; %8 EXCEPTION",
+	 {GET_X(I64, 1), OP1(PROBE_W, I64, 0, 8, 0), OP3(RMW, I64, 0, 0, 0, NONE, 0),
+	  OP3(CAS, I64, 0, 0, 0, 2, 2), OP3(STX, I64, 0, 0, 0, NONE, 3), OP0(EXCEPTION, I32, 0, 0)},
+	 {0},
+	 CPU_MODE_PMU_BR},
+	{"branches, taken or not, but no fall-through",
+	 "%0 GET x1; %1 COUNT branches; %2 CBZ %0; %3 JUMP",
+	 {GET_X(I64, 1), OP1(CBZ, I64, 0, 64, 0), OP0(JUMP, I64, IR_FALLTHROUGH, 8)},
+	 {0},
+	 CPU_MODE_PMU_BR},
+	{"indirect ones",
+	 "%0 GET x1; %1 COUNT branches; %2 JUMP_IND %0",
+	 {GET_X(I64, 1), OP1(JUMP_IND, I64, IR_RETURN, 0, 0)},
+	 {0},
+	 CPU_MODE_PMU_BR},
+	{"a step ends once, before the first way out",
+	 "%0 GET x1; %1 STEP; %2 CBZ %0; %3 JUMP",
+	 {GET_X(I64, 1), OP1(CBZ, I64, 0, 64, 0), END},
+	 {0},
+	 CPU_MODE_STEP},
+	{"it ends before its branch is counted",
+	 "%0 STEP; %1 COUNT branches; %2 JUMP",
+	 {END},
+	 {0},
+	 CPU_MODE_STEP | CPU_MODE_PMU_BR},
+	{"an exception ends no step",
+	 "%0 EXCEPTION",
+	 {OP0(EXCEPTION, I32, 1, 0)},
+	 {0},
+	 CPU_MODE_STEP},
+	{"nor does ERET", "%0 LEAVE", {OP0(LEAVE, I32, IR_LEAVE_ERET, 0)}, {0}, CPU_MODE_STEP},
+	{"other ways to leave do",
+	 "%0 STEP; %1 LEAVE",
+	 {OP0(LEAVE, I32, IR_LEAVE_SYNC, 0)},
+	 {0},
+	 CPU_MODE_STEP},
+};
+
+static void test_count(void **state)
+{
+	for (EACH(count, r)) {
+		char why[128];
+
+		load(r);
+		assert_true(pass_count(w));
+		if (ir_verify(&w->b, why, sizeof(why)))
+			fail_msg("%s: %s", r->what, why);
+		compare(r, live_ops());
+	}
+}
+
+/* The step of a load exclusive says so. */
+static void test_count_load_exclusive(void **state)
+{
+	static const struct row r = {"LDXR",
+				     "",
+				     {GET_X(I64, 1), OP1(LD, I64, 0, 0, 0), PUT_X(I64, 2, 1), END},
+				     {.size_log2 = 3, .excl = 1},
+				     CPU_MODE_STEP};
+
+	load(&r);
+	assert_true(pass_count(w));
+	assert_int_equal(w->b.op[3].opc, IR_STEP);
+	assert_int_equal(w->b.op[3].aux, 1);
+}
+
 static void test_forward(void **state)
 {
 	for (EACH(forward, r)) {
 		load(r);
-		pass_forward(t);
+		pass_forward(w);
 		compare(r, live_ops());
 	}
 }
@@ -444,7 +544,7 @@ static void test_fold(void **state)
 {
 	for (EACH(fold, r)) {
 		load(r);
-		pass_fold(t);
+		pass_fold(w);
 		compare(r, live_ops());
 	}
 }
@@ -453,7 +553,7 @@ static void test_dead(void **state)
 {
 	for (EACH(dead, r)) {
 		load(r);
-		pass_dead(t);
+		pass_dead(w);
 		compare(r, live_ops());
 	}
 }
@@ -462,8 +562,8 @@ static void test_place(void **state)
 {
 	for (EACH(place, r)) {
 		load(r);
-		pass_dead(t);
-		assert_true(pass_place(t));
+		pass_dead(w);
+		assert_true(exec_place(e));
 		compare(r, places());
 	}
 }
@@ -472,11 +572,13 @@ static void test_lower(void **state)
 {
 	for (EACH(lower, r)) {
 		load(r);
-		pass_forward(t);
-		pass_fold(t);
-		pass_dead(t);
-		assert_true(pass_place(t));
-		assert_true(pass_lower(t));
+		assert_true(pass_count(w));
+		memset(w->dead, 0, sizeof(w->dead));
+		pass_forward(w);
+		pass_fold(w);
+		pass_dead(w);
+		assert_true(exec_place(e));
+		assert_true(exec_lower(e));
 		compare(r, code());
 	}
 }
@@ -503,10 +605,10 @@ static void test_plain(void **state)
 
 	for (EACH(rows, r)) {
 		load(r);
-		t->plain = true;
-		pass_dead(t);
-		assert_true(pass_place(t));
-		assert_true(pass_lower(t));
+		w->plain = true;
+		pass_dead(w);
+		assert_true(exec_place(e));
+		assert_true(exec_lower(e));
 		compare(r, code());
 	}
 }
@@ -529,45 +631,45 @@ static void test_counts(void **state)
 	unsigned int exits[3] = {0}, n = 0;
 
 	load(&r);
-	pass_dead(t);
-	assert_true(pass_place(t));
-	assert_true(pass_lower(t));
-	for (unsigned int i = 0; i < t->nr_code; i++) {
-		const char *name = exec_uop_name(t->code[i].handler);
+	pass_dead(w);
+	assert_true(exec_place(e));
+	assert_true(exec_lower(e));
+	for (unsigned int i = 0; i < e->nr_code; i++) {
+		const char *name = exec_uop_name(e->code[i].handler);
 
 		if (name && (!strcmp(name, "CBZ64") || !strcmp(name, "CBNZ64") ||
 			     !strcmp(name, "EXCEPTION")))
-			exits[n++] = t->code[i].c;
+			exits[n++] = e->code[i].c;
 	}
 	assert_int_equal(n, 3);
 	assert_int_equal(exits[0], 2);
 	/* The helper's three have been counted before it was called. */
 	assert_int_equal(exits[1], 4);
 	assert_int_equal(exits[2], 5);
-	assert_int_equal(t->nr_rows, 3);
-	assert_int_equal(t->rows[0].insn, 2);
-	assert_int_equal(t->rows[0].retired, 2);
-	assert_int_equal(t->rows[1].insn, 3);
-	assert_int_equal(t->rows[1].retired, 0);
-	assert_int_equal(t->rows[2].insn, 5);
-	assert_int_equal(t->rows[2].retired, 2);
+	assert_int_equal(e->nr_rows, 3);
+	assert_int_equal(e->rows[0].offset, 8);
+	assert_int_equal(e->rows[0].retired, 2);
+	assert_int_equal(e->rows[1].offset, 12);
+	assert_int_equal(e->rows[1].retired, 0);
+	assert_int_equal(e->rows[2].offset, 20);
+	assert_int_equal(e->rows[2].retired, 2);
 }
 
 /* --- limits --- */
 
 static void start_large(void)
 {
-	t->b.nr_ops = 0;
-	t->b.nr_insns = 1;
-	t->b.nr_mem = 0;
-	t->b.mode = 0;
-	t->plain = false;
-	memset(t->dead, 0, sizeof(t->dead));
+	w->b.nr_ops = 0;
+	describe(&w->b, 1);
+	w->b.nr_mem = 0;
+	w->b.mode = 0;
+	w->plain = false;
+	memset(w->dead, 0, sizeof(w->dead));
 }
 
 static void add(struct ir_op o)
 {
-	t->b.op[t->b.nr_ops++] = o;
+	w->b.op[w->b.nr_ops++] = o;
 }
 
 #define ADD_OP(...) add((struct ir_op)__VA_ARGS__)
@@ -581,15 +683,15 @@ static void test_too_many_temps(void **state)
 		for (unsigned int i = 0; i < n; i++)
 			ADD_OP(OP2(ADD, I64, 0, 0, 0, 0));
 		ADD_OP(OP3(ST, I64, 0, 0, 0, NONE, 0));
-		t->b.nr_mem = 1;
+		w->b.nr_mem = 1;
 		for (unsigned int i = 0; i < n; i++)
 			ADD_OP(OP1(CLZ, I64, 0, 0, (ir_val)(1 + i)));
 		for (unsigned int i = 0; i < n; i++)
 			ADD_OP(PUT_X(I64, 2, (ir_val)(n + 2 + i)));
 		ADD_OP(JUMP_TO(4));
-		t->plain = true; /* all are kept */
-		pass_dead(t);
-		assert_int_equal(pass_place(t), n + 1 <= 62);
+		w->plain = true; /* all are kept */
+		pass_dead(w);
+		assert_int_equal(exec_place(e), n + 1 <= 62);
 	}
 }
 
@@ -605,11 +707,11 @@ static void test_too_many_constants(void **state)
 		}
 		ADD_OP(JUMP_TO(4));
 		for (unsigned int i = 0; i < n; i++)
-			t->uses[2 * i + 2] = 1;
-		t->plain = true;
-		pass_dead(t);
-		assert_true(pass_place(t));
-		assert_int_equal(pass_lower(t), n <= CPU_SCRATCH_SLOTS - 64);
+			w->uses[2 * i + 2] = 1;
+		w->plain = true;
+		pass_dead(w);
+		assert_true(exec_place(e));
+		assert_int_equal(exec_lower(e), n <= EXEC_SCRATCH_SLOTS - EXEC_SCRATCH_TEMPS);
 	}
 }
 
@@ -619,22 +721,30 @@ static void test_too_much_code(void **state)
 	start_large();
 	for (unsigned int i = 0; i + 1 < IR_MAX_OPS; i++)
 		ADD_OP(OP2(V_ADD, V128, IR_LANES(IR_B, IR_FULL), 0, 0, 0));
-	t->b.op[0] = (struct ir_op)GET_V(0);
+	w->b.op[0] = (struct ir_op)GET_V(0);
 	ADD_OP(JUMP_TO(4));
-	t->plain = true;
-	pass_dead(t);
-	assert_true(pass_place(t));
-	assert_false(pass_lower(t));
-	assert_true(t->nr_code <= PASS_MAX_UOPS);
+	w->plain = true;
+	pass_dead(w);
+	assert_true(exec_place(e));
+	assert_false(exec_lower(e));
+	assert_true(e->nr_code <= EXEC_MAX_UOPS);
 }
 
 int main(void)
 {
 #define T(n) cmocka_unit_test_setup_teardown(n, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_forward),       T(test_fold),           T(test_dead),
-		T(test_place),         T(test_lower),          T(test_plain),
-		T(test_counts),        T(test_too_many_temps), T(test_too_many_constants),
+		T(test_count),
+		T(test_count_load_exclusive),
+		T(test_forward),
+		T(test_fold),
+		T(test_dead),
+		T(test_place),
+		T(test_lower),
+		T(test_plain),
+		T(test_counts),
+		T(test_too_many_temps),
+		T(test_too_many_constants),
 		T(test_too_much_code),
 	};
 

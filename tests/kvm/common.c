@@ -27,6 +27,29 @@ int set_region(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t siz
 	return CALL_PTR(vm, KVM_SET_USER_MEMORY_REGION, &r);
 }
 
+static struct kvm_run *map_run(struct machine_under_test *m, int vcpu)
+{
+	struct kvm_run *run = mmap(NULL, (size_t)call(m->sys, KVM_GET_VCPU_MMAP_SIZE, 0),
+				   PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+
+	assert_ptr_not_equal(run, MAP_FAILED);
+	return run;
+}
+
+void create_vcpu(struct machine_under_test *m, unsigned int id, int *vcpu, struct kvm_run **run)
+{
+	*vcpu = call(m->vm, KVM_CREATE_VCPU, id);
+	assert_true(*vcpu >= 0);
+	*run = map_run(m, *vcpu);
+	assert_int_equal(init_vcpu(*vcpu, PSCI_FEATURE), 0);
+}
+
+void close_vcpu(int vcpu, struct kvm_run *run)
+{
+	munmap(run, 4096);
+	armature_close(vcpu);
+}
+
 int set_up_bare(void **state)
 {
 	struct machine_under_test *m = calloc(1, sizeof(*m));
@@ -41,9 +64,7 @@ int set_up_bare(void **state)
 	assert_int_equal(set_region(m->vm, 0, 0, RAM, RAM_BYTES, (uintptr_t)m->ram), 0);
 	m->vcpu = call(m->vm, KVM_CREATE_VCPU, 0);
 	assert_true(m->vcpu >= 0);
-	m->run = mmap(NULL, (size_t)call(m->sys, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE,
-		      MAP_SHARED, m->vcpu, 0);
-	assert_ptr_not_equal(m->run, MAP_FAILED);
+	m->run = map_run(m, m->vcpu);
 	*state = m;
 	return 0;
 }
@@ -75,8 +96,7 @@ int tear_down(void **state)
 {
 	struct machine_under_test *m = *state;
 
-	munmap(m->run, 4096);
-	armature_close(m->vcpu);
+	close_vcpu(m->vcpu, m->run);
 	armature_close(m->vm);
 	armature_close(m->sys);
 	munmap(m->ram, RAM_BYTES);
@@ -109,6 +129,15 @@ uint64_t get_u64(int vcpu, uint64_t id)
 
 	assert_int_equal(get_id(vcpu, id, &value), 0);
 	return value;
+}
+
+void mmu_on(int vcpu, uint64_t table, uint64_t tcr)
+{
+	assert_int_equal(set_u64(vcpu, ARM64_SYS_REG(3, 0, 10, 2, 0), 0xff00), 0); /* MAIR_EL1 */
+	assert_int_equal(set_u64(vcpu, ARM64_SYS_REG(3, 0, 2, 0, 0), table), 0);   /* TTBR0_EL1 */
+	assert_int_equal(set_u64(vcpu, ARM64_SYS_REG(3, 0, 2, 0, 2), tcr), 0);     /* TCR_EL1 */
+	/* SCTLR_EL1: M, C, I */
+	assert_int_equal(set_u64(vcpu, ARM64_SYS_REG(3, 0, 1, 0, 0), 0x30d01805), 0);
 }
 
 int run_vcpu(struct machine_under_test *m)

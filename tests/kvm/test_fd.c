@@ -2,6 +2,9 @@
 /* Descriptors: they behave as the kernel's would, and what they stand for goes when the last one
  * goes. */
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +22,75 @@ static void closed_on_exec(void **state)
 	assert_true(fcntl(m->sys, F_GETFD) & FD_CLOEXEC);
 	assert_true(fcntl(m->vm, F_GETFD) & FD_CLOEXEC);
 	assert_true(fcntl(m->vcpu, F_GETFD) & FD_CLOEXEC);
+}
+
+/* What a program that is executed sees: is descriptor argv[2] open? Its exit status says. */
+#define ASK "--is-open"
+
+static bool open_after_exec(int fd)
+{
+	char number[16];
+	int status;
+	pid_t pid;
+
+	snprintf(number, sizeof(number), "%d", fd);
+	pid = fork();
+	if (!pid) {
+		execl("/proc/self/exe", "test", ASK, number, NULL);
+		_exit(2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+	return WEXITSTATUS(status);
+}
+
+/* As open(2) does it: with O_CLOEXEC the descriptor goes at exec, without it stays. */
+static void open_flags(void **state)
+{
+	static const struct {
+		int flags;
+		bool cloexec;
+	} rows[] = {{O_RDWR | O_CLOEXEC, true}, {O_RDWR, false}};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		int sys = armature_open_flags(rows[i].flags), vm, vcpu;
+
+		assert_true(sys >= 0);
+		assert_int_equal(fcntl(sys, F_GETFD), rows[i].cloexec ? FD_CLOEXEC : 0);
+		assert_int_equal(fcntl(sys, F_GETFL) & O_ACCMODE, O_RDWR);
+		assert_int_equal(open_after_exec(sys), !rows[i].cloexec);
+		/* The VM's and the vCPU's go in any case, as those of Linux. */
+		vm = call(sys, KVM_CREATE_VM, 0);
+		vcpu = call(vm, KVM_CREATE_VCPU, 0);
+		assert_int_equal(fcntl(vm, F_GETFD), FD_CLOEXEC);
+		assert_int_equal(fcntl(vcpu, F_GETFD), FD_CLOEXEC);
+		assert_false(open_after_exec(vm));
+		assert_false(open_after_exec(vcpu));
+		armature_close(vcpu);
+		armature_close(vm);
+		armature_close(sys);
+	}
+}
+
+static void open_refuses(void **state)
+{
+	static const int flags[] = {O_RDONLY,
+				    O_WRONLY,
+				    O_ACCMODE,
+				    O_RDWR | O_CREAT,
+				    O_RDWR | O_APPEND,
+				    O_RDWR | O_PATH,
+				    O_RDWR | O_NONBLOCK,
+				    O_CLOEXEC,
+				    ~0};
+	unsigned int before = open_fds();
+
+	for (size_t i = 0; i < COUNT(flags); i++) {
+		errno = 0;
+		assert_int_equal(armature_open_flags(flags[i]), -1);
+		assert_int_equal(errno, EINVAL);
+	}
+	assert_int_equal(open_fds(), before);
 }
 
 static void duplicates_work(void **state)
@@ -127,6 +199,67 @@ static void child_is_refused(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(call(m->vm, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ), 1);
+}
+
+/* ---- Forks while other threads are in the library ---- */
+
+#define CALLERS 3
+#define FORKS   60
+
+struct caller {
+	const struct machine_under_test *m;
+	pthread_t thread;
+	_Atomic bool *stop;
+	bool creates; /* and closes, besides looking up */
+	bool failed;
+};
+
+static void *call_on_and_on(void *arg)
+{
+	struct caller *c = arg;
+
+	while (!*c->stop) {
+		c->failed |= call(c->m->vm, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ) != 1;
+		if (c->creates)
+			c->failed |= armature_close(call(c->m->sys, KVM_CREATE_VM, 0)) != 0;
+	}
+	return NULL;
+}
+
+/* A child can use the library whatever the parent's threads were about when it was made. */
+static void child_of_many_threads(void **state)
+{
+	struct machine_under_test *m = *state;
+	struct caller c[CALLERS];
+	_Atomic bool stop = false;
+	int status, i;
+
+	for (i = 0; i < CALLERS; i++) {
+		c[i] = (struct caller){.m = m, .stop = &stop, .creates = !i};
+		assert_int_equal(pthread_create(&c[i].thread, NULL, call_on_and_on, &c[i]), 0);
+	}
+	for (i = 0; i < FORKS; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			int vm = call(m->sys, KVM_CREATE_VM, 0);
+			bool ok = vm >= 0 && call(vm, KVM_CREATE_VCPU, 0) >= 0 &&
+				  call(m->vm, KVM_CHECK_EXTENSION, 0) == -EIO;
+			pid_t grandchild = fork();
+
+			if (!grandchild)
+				_exit(call(m->sys, KVM_CREATE_VM, 0) < 0);
+			ok = ok && waitpid(grandchild, &status, 0) == grandchild && !status;
+			_exit(!ok || armature_close(vm));
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	stop = true;
+	for (i = 0; i < CALLERS; i++) {
+		pthread_join(c[i].thread, NULL);
+		assert_false(c[i].failed);
+	}
 }
 
 /* ---- Letting go ---- */
@@ -280,9 +413,13 @@ static void two_vms(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc == 3 && !strcmp(argv[1], ASK))
+		return fcntl(atoi(argv[2]), F_GETFD) >= 0;
+
 	const struct CMUnitTest tests[] = {
+		T(open_flags),          T(open_refuses),     T(child_of_many_threads),
 		T(closed_on_exec),      T(duplicates_work),  T(numbers_are_reused),
 		T(other_files),         T(position_moved),   T(page_is_shared),
 		T(generic_ioctls),      T(child_is_refused), T(armature_close_lets_go),

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* From inside the library: the publisher of device levels with an edge device, which version 1 has
- * none of. */
+/*
+ * From inside the library: the publisher of device levels with an edge device, which version 1 has
+ * none of, and what must not come between a comparison of levels and the guest's entry.
+ */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "conform/asm.h"
+#include "cpu/timer.h"
 #include "kvm/kvm.h"
 #include "tests/kvm/common.h"
 
@@ -203,13 +206,51 @@ static void edge_of_other(void **state)
 	armature_close(fd);
 }
 
+/*
+ * A set of the counter between the comparison of the timer's level and the entry: the line of this
+ * test is compared behind the timer's, so that its function stands right there.
+ */
+static struct vcpu *rebased;
+static unsigned int comparisons;
+
+static bool rebase_behind_the_timer(struct vcpu *vcpu)
+{
+	if (++comparisons != 1)
+		return false;
+	pthread_mutex_lock(&vcpu->vm->lock);
+	vm_rebase_counter(rebased->vm, 0);
+	pthread_mutex_unlock(&vcpu->vm->lock);
+	return false;
+}
+
+static void rebase_before_entry(void **state)
+{
+	struct machine_under_test *m = *state;
+	struct prog p = {0};
+
+	a_b(&p, 0);
+	memcpy(m->ram, p.word, p.n * 4);
+	set_u64(m->vcpu, PC, RAM);
+	/* With the offset that the VM was made with the timer is far off; with 0 it is long due. */
+	set_u64(m->vcpu, KVM_REG_ARM_TIMER_CNT, 0);
+	set_u64(m->vcpu, KVM_REG_ARM_TIMER_CTL, 1);
+	rebased = add_lines(m, rebase_behind_the_timer);
+	rebased->cpu->timers.t[TIMER_VIRT].cval = timer_count();
+	comparisons = 0;
+	assert_int_equal(run_vcpu(m), -EINTR);
+	assert_int_equal(field(m), KVM_ARM_DEV_EL1_VTIMER);
+	/* It is seen before the first instruction, not when somebody looks the next time. */
+	assert_int_equal(rebased->cpu->icount, 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(edge_once),    T(edge_each),         T(edge_immediate_exit), T(edge_scribble),
-		T(edge_threads), T(level_beside_edge), T(edge_of_other),
+		T(edge_once),     T(edge_each),           T(edge_immediate_exit),
+		T(edge_scribble), T(edge_threads),        T(level_beside_edge),
+		T(edge_of_other), T(rebase_before_entry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,6 +163,33 @@ static void capabilities(void **state)
 			 KVM_CAP_NR_VCPUS) >= 1);
 }
 
+static void enable_cap(void **state)
+{
+	static const struct {
+		struct kvm_enable_cap cap;
+		int ret;
+	} rows[] = {
+		{{.cap = KVM_CAP_HALT_POLL, .args = {500000}}, 0},
+		{{.cap = KVM_CAP_HALT_POLL, .args = {0xffffffff}}, 0},
+		{{.cap = KVM_CAP_HALT_POLL, .args = {1ull << 32}}, -EINVAL},
+		{{.cap = KVM_CAP_HALT_POLL, .flags = 1}, -EINVAL},
+		{{.cap = KVM_CAP_ARM_NISV_TO_USER}, 0},
+		{{.cap = KVM_CAP_ARM_NISV_TO_USER, .flags = 1}, -EINVAL},
+		{{.cap = KVM_CAP_ARM_MTE}, -EINVAL},
+		{{.cap = KVM_CAP_ARM_USER_IRQ}, -EINVAL},
+		{{.cap = 9999}, -EINVAL},
+	};
+	struct machine_under_test *m = *state;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		int ret = CALL_PTR(m->vm, KVM_ENABLE_CAP, &rows[i].cap);
+
+		if (ret != rows[i].ret)
+			fail_msg("row %zu: %d, should be %d", i, ret, rows[i].ret);
+	}
+	assert_int_equal(CALL_PTR(m->vm, KVM_ENABLE_CAP, BAD_POINTER), -EFAULT);
+}
+
 static void preferred_target(void **state)
 {
 	struct machine_under_test *m = *state;
@@ -337,11 +364,11 @@ static void many_vcpus(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(plain_values),     T(bad_pointers),  T(pointers_at_the_edge),
-		BARE(before_init),   T(ipa_sizes),     T(capabilities),
-		T(preferred_target), BARE(init_rules), BARE(power_off_feature),
-		T(mp_state),         T(events),        PMU(device_attributes),
-		T(signal_mask),      T(many_vcpus),
+		T(plain_values),         T(bad_pointers),     T(pointers_at_the_edge),
+		BARE(before_init),       T(ipa_sizes),        T(capabilities),
+		T(enable_cap),           T(preferred_target), BARE(init_rules),
+		BARE(power_off_feature), T(mp_state),         T(events),
+		PMU(device_attributes),  T(signal_mask),      T(many_vcpus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

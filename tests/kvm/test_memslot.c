@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* KVM_SET_USER_MEMORY_REGION: every error that Linux gives, and that memory is where the slots say.
+/*
+ * KVM_SET_USER_MEMORY_REGION: every error that Linux gives, and that memory is where the slots say.
  */
 #include <string.h>
 #include <sys/mman.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ONE_REG: whatever is listed can be read and written back; what Linux refuses is refused. */
+/*
+ * ONE_REG: whatever is listed can be read and written back, whatever the guest is at and may do;
+ * what Linux refuses is refused.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -136,6 +139,152 @@ static void list_fault(void **state)
 	l->n = 10000;
 	assert_int_equal(CALL_PTR(m->vcpu, KVM_GET_REG_LIST, l), -EFAULT);
 	munmap(p, 4096);
+}
+
+/* ---- In every state of the guest ---- */
+
+#define SCTLR_EL1     ARM64_SYS_REG(3, 0, 1, 0, 0)
+#define CPACR_EL1     ARM64_SYS_REG(3, 0, 1, 0, 2)
+#define CSSELR_EL1    ARM64_SYS_REG(3, 2, 0, 0, 0)
+#define CNTKCTL_EL1   ARM64_SYS_REG(3, 0, 14, 1, 0)
+#define MDSCR_EL1     ARM64_SYS_REG(2, 0, 0, 2, 2)
+#define OSLSR_EL1     ARM64_SYS_REG(2, 0, 1, 1, 4)
+#define PMUSERENR_EL0 ARM64_SYS_REG(3, 3, 9, 14, 0)
+#define PMSELR_EL0    ARM64_SYS_REG(3, 3, 9, 12, 5)
+
+/* The value of a register before and after another was written, and what that said. */
+struct view {
+	unsigned char value[16], changed[16];
+	int get, set, put_back;
+};
+
+struct setting {
+	const char *name;
+	uint64_t id;
+	uint64_t value[4]; /* each is tried */
+	unsigned int n;
+};
+
+/* What decides on the guest's rights, and where it is. Registers of the PMU only where it is. */
+static const struct setting settings[] = {
+	/* EL1h, EL1t, EL0; illegal state, a step that is due, PAN and UAO, SSBS, masks off */
+	{"PSTATE", PSTATE, {0x3c5, 0x3c4, 0x3c0, 0x1003c0}, 4},
+	{"PSTATE", PSTATE, {0x1003c5, 0x2003c4, 0xc003c0, 0x1000}, 4},
+	/* UCT, UMA, UCI, DZE, nTWI, nTWE, SA, SA0 and all else that is not MMU or caches */
+	{"SCTLR_EL1", SCTLR_EL1, {0x30d50998, 0x30500980, 0x34d5db98, 0x37d5db9a}, 4},
+	{"CPACR_EL1", CPACR_EL1, {0, 1 << 20, 2 << 20, 3 << 20}, 4},
+	{"CNTKCTL_EL1", CNTKCTL_EL1, {0, 0x3ff, 0x303, 0x100}, 4},
+	{"MDSCR_EL1", MDSCR_EL1, {0, 1, 1 << 12, 1 << 15 | 1 << 13 | 1}, 4},
+	{"OSLSR_EL1", OSLSR_EL1, {8, 10}, 2},
+	{"CSSELR_EL1", CSSELR_EL1, {0, 1, 15}, 3},
+	{"PMUSERENR_EL0", PMUSERENR_EL0, {0, 15, 1, 8}, 4},
+	{"PMSELR_EL0", PMSELR_EL0, {0, 5, 17, 31}, 4},
+};
+
+static bool is_setting(uint64_t id)
+{
+	for (size_t i = 0; i < COUNT(settings); i++)
+		if (settings[i].id == id)
+			return true;
+	return false;
+}
+
+/* They count meanwhile. */
+static bool moves(uint64_t id)
+{
+	return id == KVM_REG_ARM_TIMER_CNT || id == PMCCNTR_EL0;
+}
+
+static void look(int vcpu, uint64_t id, struct view *v)
+{
+	unsigned char other[16];
+
+	memset(v, 0, sizeof(*v));
+	v->get = get_id(vcpu, id, v->value);
+	for (size_t i = 0; i < sizeof(other); i++)
+		other[i] = v->value[i] ^ 0x5a;
+	v->set = set_id(vcpu, id, other);
+	get_id(vcpu, id, v->changed);
+	v->put_back = set_id(vcpu, id, v->value);
+	if (moves(id)) {
+		memset(v->value, 0, sizeof(v->value));
+		memset(v->changed, 0, sizeof(v->changed));
+	}
+}
+
+static void check_state(const struct machine_under_test *m, const struct kvm_reg_list *l,
+			const struct view *at_reset, const struct setting *s, uint64_t value)
+{
+	struct view v;
+
+	for (uint64_t i = 0; i < l->n; i++) {
+		if (is_setting(l->reg[i]))
+			continue;
+		look(m->vcpu, l->reg[i], &v);
+		if (v.get || v.put_back || memcmp(&v, &at_reset[i], sizeof(v)))
+			fail_msg("0x%llx: get %d, set %d and %d, or other values than at reset, "
+				 "with %s = 0x%llx",
+				 (unsigned long long)l->reg[i], v.get, v.set, v.put_back, s->name,
+				 (unsigned long long)value);
+	}
+}
+
+/* The VMM's access to a register depends neither on the guest's rights nor on its present EL. */
+static void every_state(void **state)
+{
+	static const uint64_t levels[] = {0x3c5, 0x3c4, 0x3c0};
+	struct machine_under_test *m = *state;
+	struct kvm_reg_list *l = get_list(m->vcpu);
+	struct view *at_reset = calloc(l->n, sizeof(*at_reset));
+
+	assert_non_null(at_reset);
+	/* The two stack pointers, so that they cannot be taken for each other. */
+	assert_int_equal(set_u64(m->vcpu, CORE64(W(regs.sp)), 0x1111), 0);
+	assert_int_equal(set_u64(m->vcpu, CORE64(W(sp_el1)), 0x2222), 0);
+	for (uint64_t i = 0; i < l->n; i++)
+		if (!is_setting(l->reg[i]))
+			look(m->vcpu, l->reg[i], &at_reset[i]);
+	for (size_t el = 0; el < COUNT(levels); el++) {
+		for (size_t i = 0; i < COUNT(settings); i++) {
+			const struct setting *s = &settings[i];
+			uint64_t before;
+
+			if (!in_list(l, s->id))
+				continue;
+			assert_int_equal(set_u64(m->vcpu, PSTATE, levels[el]), 0);
+			before = get_u64(m->vcpu, s->id);
+			for (unsigned int n = 0; n < s->n; n++) {
+				assert_int_equal(set_u64(m->vcpu, s->id, s->value[n]), 0);
+				assert_int_equal(get_u64(m->vcpu, s->id), s->value[n]);
+				check_state(m, l, at_reset, s, s->value[n]);
+			}
+			assert_int_equal(set_u64(m->vcpu, s->id, before), 0);
+		}
+	}
+	free(at_reset);
+	free(l);
+}
+
+/*
+ * Without AArch32, its ID registers read as zero and take any value without effect; some among
+ * their encodings belong to no such register, or are none that Linux hides so.
+ */
+static void aarch32_id_registers(void **state)
+{
+	struct machine_under_test *m = *state;
+
+	for (unsigned int crm = 1; crm <= 3; crm++) {
+		for (unsigned int op2 = 0; op2 < 8; op2++) {
+			bool refused = (crm == 1 && op2 == 3) || (crm == 3 && op2 % 2 && op2 > 1);
+			uint64_t id = ARM64_SYS_REG(3, 0, 0, crm, op2);
+
+			assert_int_equal(get_u64(m->vcpu, id), 0);
+			assert_int_equal(set_u64(m->vcpu, id, 0), 0);
+			assert_int_equal(set_u64(m->vcpu, id, 0x1badc0de1badc0de),
+					 refused ? -EINVAL : 0);
+			assert_int_equal(get_u64(m->vcpu, id), 0);
+		}
+	}
 }
 
 struct refusal {
@@ -300,13 +449,19 @@ static void firmware(void **state)
 		{KVM_REG_ARM_STD_BMAP, 0, 0},
 		{KVM_REG_ARM_STD_BMAP, 1, 0},
 		{KVM_REG_ARM_STD_BMAP, 2, -EINVAL},
-		{KVM_REG_ARM_STD_HYP_BMAP, 1, -EINVAL},
+		{KVM_REG_ARM_STD_HYP_BMAP, 0, 0},
+		{KVM_REG_ARM_STD_HYP_BMAP, 1, 0},
+		{KVM_REG_ARM_STD_HYP_BMAP, 2, -EINVAL},
 		{KVM_REG_ARM_VENDOR_HYP_BMAP, 3, 0},
 		{KVM_REG_ARM_VENDOR_HYP_BMAP, 4, -EINVAL},
 	};
 	struct machine_under_test *m = *state;
 
 	assert_int_equal(get_u64(m->vcpu, KVM_REG_ARM_PSCI_VERSION), PSCI_VERSION(1, 1));
+	/* All that there is, at first: what Linux 6.1 says. */
+	assert_int_equal(get_u64(m->vcpu, KVM_REG_ARM_STD_BMAP), 1);
+	assert_int_equal(get_u64(m->vcpu, KVM_REG_ARM_STD_HYP_BMAP), 1);
+	assert_int_equal(get_u64(m->vcpu, KVM_REG_ARM_VENDOR_HYP_BMAP), 3);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int ret = set_u64(m->vcpu, rows[i].id, rows[i].value);
 
@@ -374,11 +529,12 @@ static void timer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(write_back),          PMU(write_back), T(list_is_sound),
-		PMU(pmu_is_listed),     T(list_fault),   T(refusals),
-		T(bad_value_pointers),  T(pstate),       T(stack_pointers),
-		T(every_core_register), T(firmware),     T(firmware_is_frozen),
-		BARE(old_psci),         T(mpidr),        T(timer),
+		T(write_back),          PMU(write_back),  T(list_is_sound),
+		PMU(pmu_is_listed),     T(list_fault),    T(refusals),
+		T(bad_value_pointers),  T(pstate),        T(stack_pointers),
+		T(every_state),         PMU(every_state), T(aarch32_id_registers),
+		T(every_core_register), T(firmware),      T(firmware_is_frozen),
+		BARE(old_psci),         T(mpidr),         T(timer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,6 @@
 #define VECTOR_IRQ     (VECTORS + 0x280)
 #define VECTOR_EL0     (VECTORS + 0x400) /* synchronous, from EL0 */
 #define MMIO_OTHER     (MMIO + 8)
-#define TIMER_ENABLE   1
 #define EDGE_LINE      3
 #define PSTATE_EL0t    0x3c0
 #define PMU_CYCLES     (1ull << 31)
@@ -433,16 +432,14 @@ static void irqchip_races_run(void **state)
 
 static uint64_t test_pmr, test_eoir;
 
-static int read_test(struct cpu *cpu, const struct sysreg *r, uint64_t *value)
+static uint64_t read_test(struct cpu *cpu, const struct sysreg *r)
 {
-	*value = r->enc == A_TEST_PMR ? test_pmr : 27;
-	return CPU_EXIT_NONE;
+	return r->enc == A_TEST_PMR ? test_pmr : 27;
 }
 
-static int write_test(struct cpu *cpu, const struct sysreg *r, uint64_t value)
+static void write_test(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	*(r->enc == A_TEST_PMR ? &test_pmr : &test_eoir) = value;
-	return CPU_EXIT_NONE;
 }
 
 static int set_test(struct cpu *cpu, const struct sysreg *r, uint64_t value)

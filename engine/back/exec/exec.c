@@ -10,7 +10,10 @@
  *  - A handler reads its operands before it writes its result: their slots may be the same.
  *  - cpu->pc is the PC of the present block's start; cpu->icount counts what earlier blocks
  *    retired.
- *  - `bank` is cpu->bank; whatever may change the mode or fill a line reloads it.
+ *  - `bank` is cpu->bank, kept where the probe finds it at once. Only tlb_select() chooses another
+ *    bank, and only these call it: helpers (CALL), the end of a step (STEP), exceptions and changes
+ *    of context on the way to dispatch. Each of them reloads `bank`. An access's slow path fills
+ *    lines of the bank that is chosen, and chooses none but cpu->bank_el0, which is read afresh.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,8 +21,12 @@
 
 #include "cpu/fp/fp.h"
 #include "cpu/fp/fp_fast.h"
-#include "engine/front/a64/a64.h"
+#include "cpu/host_rmw.h"
+#include "cpu/monitor.h"
 #include "engine/back/exec/exec.h"
+#include "engine/code/dispatch.h"
+#include "engine/code/links.h"
+#include "engine/private.h"
 #include "engine/vec/vec.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
@@ -59,21 +66,21 @@
  * Leave by the exit that @u is: same page through the link alone, another page after comparing it
  * with the execute TLB. Backward jumps and page crossings are kick points.
  */
-#define TAKE_EXIT                                                                            \
-	do {                                                                                 \
-		uint64_t from = cpu->pc, to = from + (uint64_t)(int64_t)u->imm;              \
-		struct tb *next = atomic_load_explicit(&u[1].link.tb, memory_order_acquire); \
-                                                                                             \
-		cpu->pc = to;                                                                \
-		cpu->icount += u->c;                                                         \
-		if (unlikely(!next))                                                         \
-			goto link;                                                           \
-		if (likely(!((from ^ to) & TLB_PAGE_MASK))) {                                \
-			if (to <= from && KICKED)                                            \
-				goto kicked;                                                 \
-			ENTER(next);                                                         \
-		}                                                                            \
-		goto far;                                                                    \
+#define TAKE_EXIT                                                                               \
+	do {                                                                                    \
+		uint64_t from = cpu->pc, to = from + (uint64_t)(int64_t)u->imm;                 \
+		struct exec_block *next = atomic_load_explicit(&u[1].to, memory_order_acquire); \
+                                                                                                \
+		cpu->pc = to;                                                                   \
+		cpu->icount += u->c;                                                            \
+		if (unlikely(!next))                                                            \
+			goto link;                                                              \
+		if (likely(!((from ^ to) & TLB_PAGE_MASK))) {                                   \
+			if (to <= from && KICKED)                                               \
+				goto kicked;                                                    \
+			ENTER(next);                                                            \
+		}                                                                               \
+		goto far;                                                                       \
 	} while (0)
 
 /*
@@ -85,10 +92,43 @@
 #define WRITE_HIT(e, va, size) likely((e)->write_tag == (((va) + ((size)-1)) & TLB_PAGE_MASK))
 #define HOST(e, va)            ((void *)((uintptr_t)(va) + (e)->addend))
 
+/* One access of @size bytes, which is a constant. False: the host has no memory there. */
+HOST_INLINE bool load_host(const void *host, void *v, size_t size)
+{
+	switch (size) {
+	case 1:
+		return host_load8(host, v);
+	case 2:
+		return host_load16(host, v);
+	case 4:
+		return host_load32(host, v);
+	case 8:
+		return host_load64(host, v);
+	default:
+		return host_load128(host, v);
+	}
+}
+
+HOST_INLINE bool store_host(void *host, const void *v, size_t size)
+{
+	switch (size) {
+	case 1:
+		return host_store8(host, *(const uint8_t *)v);
+	case 2:
+		return host_store16(host, *(const uint16_t *)v);
+	case 4:
+		return host_store32(host, *(const uint32_t *)v);
+	case 8:
+		return host_store64(host, *(const uint64_t *)v);
+	default:
+		return host_store128(host, *(const host_u128 *)v);
+	}
+}
+
 /* --- out of line --- */
 
 /* A load that missed. Two results; integers go to 64-bit slots, vectors to whole registers. */
-static __attribute__((noinline)) int load_slow(struct cpu *cpu, const struct tb *tb,
+static __attribute__((noinline)) int load_slow(struct cpu *cpu, const struct exec_block *tb,
 					       unsigned int row, uint64_t va, unsigned int first,
 					       unsigned int second)
 {
@@ -113,7 +153,7 @@ static __attribute__((noinline)) int load_slow(struct cpu *cpu, const struct tb 
 	return CPU_EXIT_NONE;
 }
 
-static __attribute__((noinline)) int store_slow(struct cpu *cpu, const struct tb *tb,
+static __attribute__((noinline)) int store_slow(struct cpu *cpu, const struct exec_block *tb,
 						unsigned int row, uint64_t va, unsigned int first,
 						unsigned int second)
 {
@@ -140,66 +180,22 @@ static uint64_t index_value(const struct mem_desc *d, uint64_t index)
 	return index << d->scale;
 }
 
-static struct engine_cpu *engine_of(struct cpu *cpu)
+static struct exec_line *line_of(struct cpu *cpu)
 {
-	return cpu->engine;
+	/* A hash: where instructions have four bytes all lines serve. */
+	return &exec_cpu(cpu)->lines[(cpu->pc >> 2) & ((1 << EXEC_LINE_BITS) - 1)];
 }
 
-/* The execute TLB's line for cpu->pc, or NULL after an abort was taken (PC has changed). */
-static struct xtlb_entry *fetch_line(struct cpu *cpu)
+/* dispatch_find(), remembered. */
+static __attribute__((noinline)) struct exec_block *find(struct cpu *cpu)
 {
-	struct xtlb_entry *x = &cpu->bank->x[xtlb_index(cpu->pc)];
+	struct translation *t = dispatch_find(cpu);
 
-	/* A pending Software Step exception is found by the fetch. */
-	if (likely(x->tag == (cpu->pc & ~0xffcull) && !(cpu->mode & CPU_MODE_STEP)))
-		return x;
-	if (access_fetch(cpu, &x) == CPU_EXIT_NONE)
-		return x;
-	cpu_take_fault(cpu);
-	return NULL;
-}
-
-/*
- * The code at PC cannot be entered; engine_run() will see why, at the kick that is asked for here.
- */
-static struct tb *fail(struct cpu *cpu, int error)
-{
-	engine_of(cpu)->error = error;
-	cpu_request(cpu, CPU_REQ_SAFE);
-	return NULL;
-}
-
-/*
- * The translation at cpu->pc in the present mode. NULL: an abort was taken, or it failed: go to
- * dispatch.
- */
-static __attribute__((noinline)) struct tb *find(struct cpu *cpu)
-{
-	struct code_cache *cache = cpu->machine->code;
-	struct xtlb_entry *x = fetch_line(cpu);
-	uint32_t offset = cpu->pc & 0xfff;
-
-	if (!x)
-		return NULL;
-	if (!x->page)
-		x->page = cache_page(cache, x->info & TLB_INFO_PA);
-	if (!x->page)
-		return fail(cpu, -ENOMEM);
-
-	struct tb *tb = cache_find(x->page, offset, cpu->mode);
-	struct dispatch_line *line =
-		&engine_of(cpu)->lines[(cpu->pc >> 2) & ((1 << JUMP_CACHE_BITS) - 1)];
-
-	if (!tb) {
-		int error = translate(cpu, x->page, x->host, offset, cpu->mode, &tb);
-
-		if (error)
-			return fail(cpu, error);
-		engine_of(cpu)->failures = engine_of(cpu)->changes = 0;
-	}
-	if (!(cpu->mode & CPU_MODE_STEP))
-		*line = (struct dispatch_line){.pc = cpu->pc, .mode = cpu->mode, .tb = tb};
-	return tb;
+	/* A step's fetch has to be made each time: it finds the Software Step exception. */
+	if (t && !(cpu->mode & CPU_MODE_STEP))
+		*line_of(cpu) = (struct exec_line){
+			.pc = cpu->pc, .mode = cpu->mode, .block = exec_block_of(t)};
+	return t ? exec_block_of(t) : NULL;
 }
 
 static __attribute__((noinline)) uint64_t call_vec_int(struct cpu *cpu, const union uop *u)
@@ -266,7 +262,8 @@ static const char *const uop_names[NR_UOPS] = {
 #endif
 
 /* From cpu->pc, which is @first's if there is one. */
-static UNCHECKED enum cpu_exit_reason run(struct cpu *cpu, struct tb *first, const int32_t **table)
+static UNCHECKED enum cpu_exit_reason run(struct cpu *cpu, struct exec_block *first,
+					  const int32_t **table)
 {
 	static const int32_t handlers[NR_UOPS] = {
 #define UOP(n) [UOP_##n] = (int32_t)((const char *)&&do_##n - (const char *)&&do_ADD32),
@@ -276,7 +273,7 @@ static UNCHECKED enum cpu_exit_reason run(struct cpu *cpu, struct tb *first, con
 
 	if (!cpu) {
 		*table = handlers;
-		if (translator_dumps('h'))
+		if (engine_dumps('h'))
 			for (unsigned int i = 0; i < NR_UOPS; i++)
 				fprintf(stderr, "handler %p %s\n",
 					(const void *)((const char *)&&do_ADD32 + handlers[i]),
@@ -287,8 +284,9 @@ static UNCHECKED enum cpu_exit_reason run(struct cpu *cpu, struct tb *first, con
 	const void *const base = &&do_ADD32;
 	char *const s = (char *)cpu;
 	struct tlb_bank *bank = cpu->bank;
-	struct tb *tb = NULL;
+	struct exec_block *tb = NULL;
 	union uop *u = NULL;
+	const struct exec_row *row;
 	uint64_t va;
 	int rc;
 
@@ -303,12 +301,12 @@ static UNCHECKED enum cpu_exit_reason run(struct cpu *cpu, struct tb *first, con
 
 	/* --- what handlers jump to --- */
 
-rewind_u:
+leave_at_row:
 	/*
 	 * An access left memory or faulted: PC at its instruction, what came before it has retired.
 	 */
-	cpu->pc += 4 * (uint64_t)tb->rows[va].insn;
-	cpu->icount += tb->rows[va].retired;
+	cpu->pc += row->offset;
+	cpu->icount += row->retired;
 	if (rc != CPU_FAULT)
 		return (enum cpu_exit_reason)rc;
 	cpu_take_fault(cpu);
@@ -319,14 +317,14 @@ link:
 	if (KICKED)
 		goto kicked;
 	{
-		struct tb *from = tb;
-		struct tb *next = find(cpu);
+		struct exit *exit = u[1].exit;
+		struct exec_block *next = find(cpu);
 
 		bank = cpu->bank;
 		if (!next)
 			goto dispatch;
 		if (!(cpu->mode & CPU_MODE_STEP))
-			cache_link(cpu->machine->code, from, &u[1].link, next);
+			link_exit(cache_of(cpu), exit, &next->common);
 		ENTER(next);
 	}
 
@@ -335,10 +333,11 @@ far:
 		goto kicked;
 	{
 		const struct xtlb_entry *x = &bank->x[xtlb_index(cpu->pc)];
-		struct tb *next = atomic_load_explicit(&u[1].link.tb, memory_order_acquire);
+		struct exec_block *next = atomic_load_explicit(&u[1].to, memory_order_acquire);
 
 		if (likely(x->tag == (cpu->pc & TLB_PAGE_MASK) && next &&
-			   x->page == atomic_load_explicit(&next->page, memory_order_relaxed) &&
+			   x->page ==
+				   atomic_load_explicit(&next->common.page, memory_order_relaxed) &&
 			   x->page))
 			ENTER(next);
 	}
@@ -350,15 +349,15 @@ dispatch:
 	if (KICKED)
 		goto kicked;
 lookup : {
-	const struct dispatch_line *line =
-		&engine_of(cpu)->lines[(cpu->pc >> 2) & ((1 << JUMP_CACHE_BITS) - 1)];
+	const struct exec_line *line = line_of(cpu);
 	const struct xtlb_entry *x = &bank->x[xtlb_index(cpu->pc)];
 
-	if (likely(line->pc == cpu->pc && line->tb && line->mode == cpu->mode &&
+	if (likely(line->pc == cpu->pc && line->block && line->mode == cpu->mode &&
 		   x->tag == (cpu->pc & TLB_PAGE_MASK) && x->page &&
-		   x->page == atomic_load_explicit(&line->tb->page, memory_order_relaxed)))
-		ENTER(line->tb);
-	struct tb *next = find(cpu);
+		   x->page ==
+			   atomic_load_explicit(&line->block->common.page, memory_order_relaxed)))
+		ENTER(line->block);
+	struct exec_block *next = find(cpu);
 
 	bank = cpu->bank;
 	if (!next)
@@ -392,14 +391,7 @@ const int32_t *exec_handlers(void)
 	return t;
 }
 
-enum cpu_exit_reason exec_run(struct cpu *cpu)
+enum cpu_exit_reason exec_run(struct cpu *cpu, struct exec_block *first)
 {
-	return run(cpu, NULL, NULL);
-}
-
-enum cpu_exit_reason exec_block(struct cpu *cpu, struct tb *tb)
-{
-	/* None of its exits is linked, and every other way on is a kick point. */
-	atomic_store_explicit(&cpu->remote.kick, 1, memory_order_relaxed);
-	return run(cpu, tb, NULL);
+	return run(cpu, first, NULL);
 }

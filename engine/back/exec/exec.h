@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The portable executor: what others see of it, and the lists that its micro-operations are made
- * from.
+ * The portable executor, for its own files and tests: the lists that its micro-operations are made
+ * from, what it has of each vCPU, and what it compiles with. Others see it as back_exec (back.h).
  */
 #ifndef ENGINE_EXEC_EXEC_H
 #define ENGINE_EXEC_EXEC_H
 
-#include "engine/code/cache.h"
 #include "engine/back/exec/uop.h"
 #include "engine/ir/int_ops.h"
+#include "engine/pass/pass.h"
 
 /* X(name, C type read from memory, type it is extended to as it goes to the 64-bit slot) */
 #define LOAD_KINDS(X)              \
@@ -75,23 +75,72 @@ enum uop_id {
 	NR_UOPS
 };
 
-#define JUMP_CACHE_BITS 11
+/* --- what lies behind struct cpu: the executor's part of a vCPU --- */
 
-/* The engine's part of a vCPU. */
-struct engine_cpu {
-	_Atomic uint64_t epoch; /* of the code cache, at this vCPU's last safe point */
-	struct dispatch_line {
-		uint64_t pc;
-		uint32_t mode;
-		struct tb *tb;
-	} lines[1 << JUMP_CACHE_BITS];
-	struct translator *translator;
-	/* why the code at PC cannot be entered (translate()); engine_run() sees to it */
-	int error;
-	unsigned int failures; /* times in a row that memory was short */
-	/* times in a row that the words changed while they were translated */
-	unsigned int changes;
+#define EXEC_SCRATCH_SLOTS 512
+#define EXEC_SCRATCH_TEMPS 64 /* the first ones: temps; the others: constants */
+#define EXEC_LINE_BITS     11
+
+/* A PC that was dispatched to lately. It holds only while the page behind PC is still the same. */
+struct exec_line {
+	uint64_t pc;
+	uint32_t mode;
+	struct exec_block *block;
 };
+
+struct exec_cpu {
+	union vreg scratch[EXEC_SCRATCH_SLOTS];
+	struct exec_line lines[1 << EXEC_LINE_BITS];
+};
+
+static inline struct exec_cpu *exec_cpu(struct cpu *cpu)
+{
+	return (struct exec_cpu *)cpu->area;
+}
+
+/* A scratch slot as micro-operations name it: handlers have one base for state and scratch. */
+#define EXEC_SLOT(n) ((uint16_t)(offsetof(struct cpu, area) + 16 * (n)))
+_Static_assert(offsetof(struct cpu, area) + 16 * EXEC_SCRATCH_SLOTS <= CPU_SLOT_LIMIT,
+	       "scratch slots have 16-bit names");
+
+#define EXEC_SLOT_ZERO     EXEC_SLOT(0) /* always zero */
+#define EXEC_SLOT_DISCARD  EXEC_SLOT(1)
+#define EXEC_SCRATCH_FIRST 2
+
+/* --- compiling: place.c, then lower.c --- */
+
+#define EXEC_MAX_UOPS  (IR_MAX_OPS * 2)
+#define EXEC_MAX_EXITS 64
+#define NO_LOC         0xffff
+
+struct exec_compiler {
+	struct ir_work *w;
+
+	/*
+	 * place.c: where each temp lives (a slot), and which PUTs are done by the op that defines
+	 * their value
+	 */
+	uint16_t loc[IR_MAX_OPS];
+	bool elided[IR_MAX_OPS];
+	uint16_t scratch_used; /* first scratch slot free for the whole block */
+
+	/* lower.c */
+	union uop code[EXEC_MAX_UOPS];
+	struct exec_row rows[IR_MAX_OPS];
+	struct {
+		int32_t delta;
+		uint16_t site;
+	} exits[EXEC_MAX_EXITS];
+	unsigned int nr_code, nr_rows, nr_exits;
+	/* instructions of the block that a CALL before has counted as retired */
+	unsigned int counted;
+	bool full; /* no scratch slot was left for a constant */
+};
+
+bool exec_place(struct exec_compiler *e); /* slots for temps; false: too many live at once */
+bool exec_lower(struct exec_compiler *e); /* micro-operations; false: no room */
+
+/* --- the executor --- */
 
 /* Offset of each micro-operation's handler. */
 const int32_t *exec_handlers(void);
@@ -99,45 +148,7 @@ const int32_t *exec_handlers(void);
 /* The micro-operation of a handler, or NULL: an extension word. For dumps. */
 const char *exec_uop_name(int32_t handler);
 
-/* Run from cpu->pc until an exit. */
-enum cpu_exit_reason exec_run(struct cpu *cpu);
-
-/*
- * Run one block: @tb is for cpu->pc and was never entered in the cache, so none of its exits is
- * linked. CPU_EXIT_KICK: it has ended. The vCPU's kick stays set.
- */
-enum cpu_exit_reason exec_block(struct cpu *cpu, struct tb *tb);
-
-/*
- * Make a translation, of at most @max instructions, that is entered nowhere (free() undoes it).
- * Return: 0 and *@tb, -E2BIG or -ENOMEM as translate().
- */
-int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode,
-		    unsigned int max, struct tb **tb);
-
-/**
- * translate() - Make and enter the translation of the block at (@page, @offset).
- * @host: the page's bytes
- *
- * Return: 0 and *@tb, or
- *   -EAGAIN: the guest changed the words meanwhile: look again
- *   -ESTALE: a flush dropped @page: look again, from a safe point
- *   -ENOSPC: the cache is full
- *   -ENOMEM: the host has no memory
- *   -E2BIG:  one instruction's micro-operations do not fit, which no instruction's may
- */
-int translate(struct cpu *cpu, struct code_page *page, const uint8_t *host, uint32_t offset,
-	      uint32_t mode, struct tb **tb);
-
-/* Is @letter in ARMATURE_DUMP? */
-bool translator_dumps(char letter);
-
-struct translator *translator_create(void);
-void translator_destroy(struct translator *t);
-
-/* The scratch slot that always holds zero. */
-#define EXEC_SLOT_ZERO     ((uint16_t)offsetof(struct cpu, scratch[0]))
-#define EXEC_SLOT_DISCARD  ((uint16_t)offsetof(struct cpu, scratch[1]))
-#define EXEC_SCRATCH_FIRST 2
+/* Run from cpu->pc, which is @first's if there is one (back.h: enter(), run_block()). */
+enum cpu_exit_reason exec_run(struct cpu *cpu, struct exec_block *first);
 
 #endif

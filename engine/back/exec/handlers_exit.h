@@ -33,22 +33,6 @@ SIDE(TBZ, !(X(u->a) >> u->b & 1))
 SIDE(TBNZ, X(u->a) >> u->b & 1)
 #undef SIDE
 
-#define TSTB(label, U, flags, cond)           \
-	do_##label:                           \
-	{                                     \
-		U v = (U)(X(u->a) & X(u->b)); \
-                                              \
-		cpu->nzcv = flags(v);         \
-		if (v cond 0)                 \
-			TAKE_EXIT;            \
-	}                                     \
-	NEXT2;
-TSTB(TSTB_EQ32, uint32_t, op_flags_logic32, ==)
-TSTB(TSTB_EQ64, uint64_t, op_flags_logic64, ==)
-TSTB(TSTB_NE32, uint32_t, op_flags_logic32, !=)
-TSTB(TSTB_NE64, uint64_t, op_flags_logic64, !=)
-#undef TSTB
-
 do_JUMP : TAKE_EXIT;
 
 do_JUMP_IND : cpu->icount += u->c;

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Handlers: memory. Included in the executor's function. */
+/*
+ * Handlers: memory. Included in the executor's function.
+ *
+ * Where the host has no memory behind a TLB line (cpu/host_mem.h), the access goes the slow way,
+ * which finds the same and says so.
+ */
 
-/* Leave the block at the row of this micro-operation with @rc. */
-#define FAIL(row)              \
-	do {                   \
-		va = (row);    \
-		goto rewind_u; \
+/* Leave the block at row @n of it with rc. */
+#define FAIL(n)                     \
+	do {                        \
+		row = &tb->rows[n]; \
+		goto leave_at_row;  \
 	} while (0)
 
 /* How a value read goes to its slot. */
@@ -18,19 +23,17 @@
 		memcpy(&V(slot), &whole, 16);  \
 	} while (0)
 
-#define LOAD_AT(label, mem_t, to, address, the_bank)            \
-	do_##label : va = (address);                            \
-	{                                                       \
-		const struct tlb_entry *e = LINE(the_bank, va); \
-                                                                \
-		if (READ_HIT(e, va, sizeof(mem_t))) {           \
-			mem_t v;                                \
-                                                                \
-			memcpy(&v, HOST(e, va), sizeof(v));     \
-			GET_##to(u->c, v);                      \
-			NEXT;                                   \
-		}                                               \
-	}                                                       \
+#define LOAD_AT(label, mem_t, to, address, the_bank)                                               \
+	do_##label : va = (address);                                                               \
+	{                                                                                          \
+		const struct tlb_entry *e = LINE(the_bank, va);                                    \
+		mem_t v;                                                                           \
+                                                                                                   \
+		if (READ_HIT(e, va, sizeof(v)) && likely(load_host(HOST(e, va), &v, sizeof(v)))) { \
+			GET_##to(u->c, v);                                                         \
+			NEXT;                                                                      \
+		}                                                                                  \
+	}                                                                                          \
 	goto load_missed;
 
 #define LOAD(n, mem_t, to)                                                                        \
@@ -49,16 +52,15 @@ if (unlikely(rc))
 bank = cpu->bank;
 NEXT;
 
-#define STORE_AT(label, mem_t, address, the_bank)                     \
-	do_##label : va = (address);                                  \
-	{                                                             \
-		const struct tlb_entry *e = LINE(the_bank, va);       \
-                                                                      \
-		if (WRITE_HIT(e, va, sizeof(mem_t))) {                \
-			memcpy(HOST(e, va), s + u->c, sizeof(mem_t)); \
-			NEXT;                                         \
-		}                                                     \
-	}                                                             \
+#define STORE_AT(label, mem_t, address, the_bank)                             \
+	do_##label : va = (address);                                          \
+	{                                                                     \
+		const struct tlb_entry *e = LINE(the_bank, va);               \
+                                                                              \
+		if (WRITE_HIT(e, va, sizeof(mem_t)) &&                        \
+		    likely(store_host(HOST(e, va), s + u->c, sizeof(mem_t)))) \
+			NEXT;                                                 \
+	}                                                                     \
 	goto store_missed;
 
 #define STORE(n, mem_t)                                                                        \
@@ -78,72 +80,73 @@ bank = cpu->bank;
 NEXT;
 
 /*
- * Ordered: aligned or the slow path raises the alignment fault. On a host with weaker order the
- * fences are not free.
+ * Ordered: aligned, or the slow path raises the alignment fault. On a host with weaker order the
+ * fences are not free; an exchange is a store and a full barrier. Atomics hold the granule's word
+ * of the exclusive monitor, or wait for it in the slow path.
  */
-#define ORDERED(n, mem_t)                                                                          \
-	do_LDA##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;                                      \
-	{                                                                                          \
-		const struct tlb_entry *e = LINE(bank, va);                                        \
-                                                                                                   \
-		if (READ_HIT(e, va, sizeof(mem_t)) && likely(!(va & (sizeof(mem_t) - 1)))) {       \
-			X(u->c) = __atomic_load_n((mem_t *)HOST(e, va), __ATOMIC_ACQUIRE);         \
-			NEXT;                                                                      \
-		}                                                                                  \
-	}                                                                                          \
-	goto load_missed;                                                                          \
-	do_STL##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;                                      \
-	{                                                                                          \
-		const struct tlb_entry *e = LINE(bank, va);                                        \
-                                                                                                   \
-		if (WRITE_HIT(e, va, sizeof(mem_t)) && likely(!(va & (sizeof(mem_t) - 1)))) {      \
-			__atomic_store_n((mem_t *)HOST(e, va), (mem_t)X(u->c), __ATOMIC_SEQ_CST);  \
-			NEXT;                                                                      \
-		}                                                                                  \
-	}                                                                                          \
-	goto store_missed;                                                                         \
-	do_RMW##n : va = X(u->a);                                                                  \
-	{                                                                                          \
-		const struct tlb_entry *e = LINE(bank, va);                                        \
-                                                                                                   \
-		if (WRITE_HIT(e, va, sizeof(mem_t)) && likely(!(va & (sizeof(mem_t) - 1)))) {      \
-			mem_t *p = HOST(e, va), v = (mem_t)X(u->c);                                \
-                                                                                                   \
-			switch (u->imm) {                                                          \
-			case RMW_ADD:                                                              \
-				X(u->b) = __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);              \
-				NEXT;                                                              \
-			case RMW_CLR:                                                              \
-				X(u->b) = __atomic_fetch_and(p, (mem_t)~v, __ATOMIC_SEQ_CST);      \
-				NEXT;                                                              \
-			case RMW_EOR:                                                              \
-				X(u->b) = __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);              \
-				NEXT;                                                              \
-			case RMW_SET:                                                              \
-				X(u->b) = __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);               \
-				NEXT;                                                              \
-			case RMW_SWP:                                                              \
-				X(u->b) = __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);             \
-				NEXT;                                                              \
-			default:                                                                   \
-				break;                                                             \
-			}                                                                          \
-		}                                                                                  \
-	}                                                                                          \
-	goto rmw_missed;                                                                           \
-	do_CAS##n : va = X(u->a);                                                                  \
-	{                                                                                          \
-		const struct tlb_entry *e = LINE(bank, va);                                        \
-                                                                                                   \
-		if (WRITE_HIT(e, va, sizeof(mem_t)) && likely(!(va & (sizeof(mem_t) - 1)))) {      \
-			mem_t expect = (mem_t)X(u->b);                                             \
-                                                                                                   \
-			__atomic_compare_exchange_n((mem_t *)HOST(e, va), &expect, (mem_t)X(u->c), \
-						    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);    \
-			X(u->imm) = expect;                                                        \
-			NEXT;                                                                      \
-		}                                                                                  \
-	}                                                                                          \
+#define ORDERED_HIT(hit, e, va, mem_t) \
+	(hit(e, va, sizeof(mem_t)) && likely(!((va) & (sizeof(mem_t) - 1))))
+#define ORDERED(n, mem_t)                                                                      \
+	do_LDA##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;                                  \
+	{                                                                                      \
+		const struct tlb_entry *e = LINE(bank, va);                                    \
+		mem_t v;                                                                       \
+                                                                                               \
+		if (ORDERED_HIT(READ_HIT, e, va, mem_t) &&                                     \
+		    likely(host_load##n(HOST(e, va), &v))) {                                   \
+			atomic_thread_fence(memory_order_acquire);                             \
+			X(u->c) = v;                                                           \
+			NEXT;                                                                  \
+		}                                                                              \
+	}                                                                                      \
+	goto load_missed;                                                                      \
+	do_STL##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;                                  \
+	{                                                                                      \
+		const struct tlb_entry *e = LINE(bank, va);                                    \
+		mem_t old;                                                                     \
+                                                                                               \
+		if (ORDERED_HIT(WRITE_HIT, e, va, mem_t) &&                                    \
+		    likely(host_swap##n(HOST(e, va), (mem_t)X(u->c), &old)))                   \
+			NEXT;                                                                  \
+	}                                                                                      \
+	goto store_missed;                                                                     \
+	do_RMW##n : va = X(u->a);                                                              \
+	{                                                                                      \
+		const struct tlb_entry *e = LINE(bank, va);                                    \
+		struct monitor_hold hold;                                                      \
+                                                                                               \
+		if (ORDERED_HIT(WRITE_HIT, e, va, mem_t) &&                                    \
+		    likely(monitor_try(cpu->machine, HOST(e, va), &hold))) {                   \
+			mem_t old;                                                             \
+			bool there = host_rmw##n(HOST(e, va), (enum mem_rmw)u->imm,            \
+						 (mem_t)X(u->c), &old);                        \
+                                                                                               \
+			monitor_release(&hold, there);                                         \
+			if (likely(there)) {                                                   \
+				X(u->b) = old;                                                 \
+				NEXT;                                                          \
+			}                                                                      \
+		}                                                                              \
+	}                                                                                      \
+	goto rmw_missed;                                                                       \
+	do_CAS##n : va = X(u->a);                                                              \
+	{                                                                                      \
+		const struct tlb_entry *e = LINE(bank, va);                                    \
+		struct monitor_hold hold;                                                      \
+                                                                                               \
+		if (ORDERED_HIT(WRITE_HIT, e, va, mem_t) &&                                    \
+		    likely(monitor_try(cpu->machine, HOST(e, va), &hold))) {                   \
+			mem_t expect = (mem_t)X(u->b);                                         \
+			bool done = false;                                                     \
+			bool there = host_cas##n(HOST(e, va), &expect, (mem_t)X(u->c), &done); \
+                                                                                               \
+			monitor_release(&hold, there &&done);                                  \
+			if (likely(there)) {                                                   \
+				X(u->imm) = expect;                                            \
+				NEXT;                                                          \
+			}                                                                      \
+		}                                                                              \
+	}                                                                                      \
 	goto cas_missed;
 ORDERED_KINDS(ORDERED)
 #undef ORDERED
@@ -172,20 +175,23 @@ cas_missed:
 }
 NEXT;
 
-#define LOAD_PAIR(n, mem_t, to)                               \
-	do_LDP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm; \
-	{                                                     \
-		const struct tlb_entry *e = LINE(bank, va);   \
-                                                              \
-		if (READ_HIT(e, va, 2 * sizeof(mem_t))) {     \
-			mem_t v[2];                           \
-                                                              \
-			memcpy(v, HOST(e, va), sizeof(v));    \
-			GET_##to(u->c, v[0]);                 \
-			GET_##to(u->b, v[1]);                 \
-			NEXT;                                 \
-		}                                             \
-	}                                                     \
+#define LOAD_PAIR(n, mem_t, to)                                            \
+	do_LDP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;              \
+	{                                                                  \
+		const struct tlb_entry *e = LINE(bank, va);                \
+                                                                           \
+		if (READ_HIT(e, va, 2 * sizeof(mem_t))) {                  \
+			const mem_t *host = HOST(e, va);                   \
+			mem_t v, w;                                        \
+                                                                           \
+			if (unlikely(!load_host(host, &v, sizeof(v)) ||    \
+				     !load_host(host + 1, &w, sizeof(w)))) \
+				goto load_pair_missed;                     \
+			GET_##to(u->c, v);                                 \
+			GET_##to(u->b, w);                                 \
+			NEXT;                                              \
+		}                                                          \
+	}                                                                  \
 	goto load_pair_missed;
 LOAD_PAIR_KINDS(LOAD_PAIR)
 #undef LOAD_PAIR
@@ -196,20 +202,19 @@ if (unlikely(rc))
 bank = cpu->bank;
 NEXT;
 
-#define STORE_PAIR(n, mem_t)                                    \
-	do_STP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;   \
-	{                                                       \
-		const struct tlb_entry *e = LINE(bank, va);     \
-                                                                \
-		if (WRITE_HIT(e, va, 2 * sizeof(mem_t))) {      \
-			mem_t v[2];                             \
-                                                                \
-			memcpy(&v[0], s + u->c, sizeof(mem_t)); \
-			memcpy(&v[1], s + u->b, sizeof(mem_t)); \
-			memcpy(HOST(e, va), v, sizeof(v));      \
-			NEXT;                                   \
-		}                                               \
-	}                                                       \
+#define STORE_PAIR(n, mem_t)                                                       \
+	do_STP##n : va = X(u->a) + (uint64_t)(int64_t)u->imm;                      \
+	{                                                                          \
+		const struct tlb_entry *e = LINE(bank, va);                        \
+                                                                                   \
+		if (WRITE_HIT(e, va, 2 * sizeof(mem_t))) {                         \
+			mem_t *host = HOST(e, va);                                 \
+                                                                                   \
+			if (likely(store_host(host, s + u->c, sizeof(mem_t)) &&    \
+				   store_host(host + 1, s + u->b, sizeof(mem_t)))) \
+				NEXT;                                              \
+		}                                                                  \
+	}                                                                          \
 	goto store_pair_missed;
 STORE_PAIR_KINDS(STORE_PAIR)
 #undef STORE_PAIR
@@ -220,10 +225,7 @@ if (unlikely(rc))
 bank = cpu->bank;
 NEXT;
 
-/*
-	 * Whatever the probe must not serve: big-endian data, exclusives, strict alignment, ordered
-	 * pairs.
-	 */
+/* Whatever the probe must not serve: big-endian data, exclusives, strict alignment. */
 do_LD_ANY
     : va = X(u->a) + (uint64_t)(int64_t)u->imm + index_value(&tb->rows[u->d].mem, X(u[1].more[0]));
 rc = load_slow(cpu, tb, u->d, va, u->c, u[1].more[1]);
@@ -282,14 +284,16 @@ do_CALL:
 {
 	uint64_t result = 0;
 
-	cpu->icount += u[1].more[1];
-	rc = ir_helpers[u->imm].fn(cpu, X(u->a), X(u->b), X(u->c), &result);
+	cpu->icount += u[1].counted;
+	rc = u[1].fn(cpu, X(u->a), X(u->b), X(u->c), &result);
 	if (unlikely(rc))
 		FAIL(u->d);
-	X(u[1].more[0]) = result;
+	X(u[1].result) = result;
+	bank = cpu->bank;
 }
 NEXT2;
 do_STEP : cpu_step_done(cpu, u->imm);
+bank = cpu->bank;
 NEXT;
 do_COUNT : X(u->a) += (uint64_t)u->imm;
 NEXT;

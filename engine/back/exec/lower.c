@@ -8,53 +8,50 @@
  */
 #include <string.h>
 
-#include "engine/front/a64/a64.h"
 #include "engine/back/exec/exec.h"
-#include "engine/pass/pass.h"
-
-#define SCRATCH_SLOT(n) ((uint16_t)(offsetof(struct cpu, scratch[0]) + 16 * (n)))
 
 struct lower_row {
-	bool (*fn)(struct translator *t, unsigned int i, const struct lower_row *r);
+	bool (*fn)(struct exec_compiler *e, unsigned int i, const struct lower_row *r);
 	uint16_t u32, u64;     /* micro-operations for I32 and I64 */
 	uint16_t imm32, imm64; /* with b an immediate; 0: none */
 };
 
-static union uop *emit(struct translator *t, unsigned int id)
+static union uop *emit(struct exec_compiler *e, unsigned int id)
 {
-	union uop *u = &t->code[t->nr_code++];
+	union uop *u = &e->code[e->nr_code++];
 
 	memset(u, 0, sizeof(*u));
 	u->handler = exec_handlers()[id];
 	return u;
 }
 
-static union uop *extend(struct translator *t)
+static union uop *extend(struct exec_compiler *e)
 {
-	union uop *u = &t->code[t->nr_code++];
+	union uop *u = &e->code[e->nr_code++];
 
 	memset(u, 0, sizeof(*u));
 	return u;
 }
 
-/* The link of the exit just emitted. */
-static void emit_link(struct translator *t)
+/* The extension word of the exit just emitted, which leads to @delta from the block's start. */
+static void emit_exit(struct exec_compiler *e, int32_t delta)
 {
-	t->links[t->nr_links++] = (uint16_t)t->nr_code;
-	extend(t);
+	e->exits[e->nr_exits].delta = delta;
+	e->exits[e->nr_exits++].site = (uint16_t)e->nr_code;
+	extend(e);
 }
 
-static bool is_const(const struct translator *t, ir_val v)
+static bool is_const(const struct exec_compiler *e, ir_val v)
 {
-	return v != IR_NONE && t->b.op[v].opc == IR_CONST;
+	return v != IR_NONE && e->w->b.op[v].opc == IR_CONST;
 }
 
 /* Is @v a constant that an immediate field can hold (sign-extended from 32 bits)? */
-static bool immediate(const struct translator *t, ir_val v, unsigned int type, int32_t *imm)
+static bool immediate(const struct exec_compiler *e, ir_val v, unsigned int type, int32_t *imm)
 {
-	if (!is_const(t, v) || t->plain)
+	if (!is_const(e, v) || e->w->plain)
 		return false;
-	uint64_t k = t->b.op[v].k;
+	uint64_t k = e->w->b.op[v].k;
 
 	if (type == IR_I64 && (int64_t)k != (int32_t)k)
 		return false;
@@ -62,33 +59,33 @@ static bool immediate(const struct translator *t, ir_val v, unsigned int type, i
 	return true;
 }
 
-static void emit_const(struct translator *t, uint16_t slot, uint64_t k)
+static void emit_const(struct exec_compiler *e, uint16_t slot, uint64_t k)
 {
 	bool small = (int64_t)k == (int32_t)k;
-	union uop *u = emit(t, small ? UOP_LDI : UOP_LDI64);
+	union uop *u = emit(e, small ? UOP_LDI : UOP_LDI64);
 
 	u->d = slot;
 	if (small)
 		u->imm = (int32_t)k;
 	else
-		extend(t)->k = k;
+		extend(e)->k = k;
 }
 
 /* The slot of an operand; a constant that was not placed is materialised here, once a block. */
-static uint16_t slot_of(struct translator *t, ir_val v)
+static uint16_t slot_of(struct exec_compiler *e, ir_val v)
 {
 	if (v == IR_NONE)
 		return EXEC_SLOT_ZERO;
-	if (t->loc[v] != NO_LOC)
-		return t->loc[v];
-	if (t->b.op[v].k == 0 || t->scratch_used >= CPU_SCRATCH_SLOTS) {
-		t->full |= t->b.op[v].k != 0;
-		t->loc[v] = EXEC_SLOT_ZERO;
+	if (e->loc[v] != NO_LOC)
+		return e->loc[v];
+	if (e->w->b.op[v].k == 0 || e->scratch_used >= EXEC_SCRATCH_SLOTS) {
+		e->full |= e->w->b.op[v].k != 0;
+		e->loc[v] = EXEC_SLOT_ZERO;
 		return EXEC_SLOT_ZERO;
 	}
-	t->loc[v] = SCRATCH_SLOT(t->scratch_used++);
-	emit_const(t, t->loc[v], t->b.op[v].k);
-	return t->loc[v];
+	e->loc[v] = EXEC_SLOT(e->scratch_used++);
+	emit_const(e, e->loc[v], e->w->b.op[v].k);
+	return e->loc[v];
 }
 
 static unsigned int width_id(const struct lower_row *r, const struct ir_op *o)
@@ -97,37 +94,37 @@ static unsigned int width_id(const struct lower_row *r, const struct ir_op *o)
 }
 
 /* Instructions retired when a path is left at @o. */
-static uint16_t retired(const struct translator *t, const struct ir_op *o)
+static uint16_t retired(const struct exec_compiler *e, const struct ir_op *o)
 {
-	return (uint16_t)(o->insn + 1 - t->counted);
+	return (uint16_t)(o->insn + 1 - e->counted);
 }
 
-static uint16_t new_row(struct translator *t, const struct ir_op *o)
+static uint16_t new_row(struct exec_compiler *e, const struct ir_op *o)
 {
-	struct tb_row *row = &t->rows[t->nr_rows];
+	struct exec_row *row = &e->rows[e->nr_rows];
 
 	memset(row, 0, sizeof(*row));
-	row->insn = o->insn;
-	row->retired = (uint16_t)(o->insn - t->counted);
-	if (pass_props(o) & IRP_MEM)
-		row->mem = t->b.mem[o->aux];
-	return (uint16_t)t->nr_rows++;
+	row->offset = e->w->b.insn_offset[o->insn];
+	row->retired = (uint16_t)(o->insn - e->counted);
+	if (ir_props(&e->w->b, o) & IRP_MEM)
+		row->mem = e->w->b.mem[o->aux];
+	return (uint16_t)e->nr_rows++;
 }
 
 /*
  * The next op after @i that emits something, or nr_ops. Whatever is fused is found by this, so that
  * a plain block has none.
  */
-static unsigned int next_emitting(const struct translator *t, unsigned int i)
+static unsigned int next_emitting(const struct exec_compiler *e, unsigned int i)
 {
-	if (t->plain)
-		return t->b.nr_ops;
-	for (i++; i < t->b.nr_ops; i++) {
-		const struct ir_op *o = &t->b.op[i];
+	if (e->w->plain)
+		return e->w->b.nr_ops;
+	for (i++; i < e->w->b.nr_ops; i++) {
+		const struct ir_op *o = &e->w->b.op[i];
 
-		if (t->dead[i] || (o->opc == IR_PUT && t->elided[i]) ||
-		    (o->opc == IR_CONST && t->loc[i] == NO_LOC) ||
-		    (o->opc == IR_GET && t->loc[i] == o->imm))
+		if (e->w->dead[i] || (o->opc == IR_PUT && e->elided[i]) ||
+		    (o->opc == IR_CONST && e->loc[i] == NO_LOC) ||
+		    (o->opc == IR_GET && e->loc[i] == o->imm))
 			continue;
 		break;
 	}
@@ -136,25 +133,25 @@ static unsigned int next_emitting(const struct translator *t, unsigned int i)
 
 /* --- constants and state --- */
 
-static bool lower_const(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_const(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
+	const struct ir_op *o = &e->w->b.op[i];
 
-	if (t->loc[i] != NO_LOC)
-		emit_const(t, t->loc[i], o->k);
+	if (e->loc[i] != NO_LOC)
+		emit_const(e, e->loc[i], o->k);
 	return true;
 }
 
-static bool lower_pcrel(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_pcrel(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	emit(t, UOP_PCREL)->d = t->loc[i];
-	extend(t)->k = t->b.op[i].k;
+	emit(e, UOP_PCREL)->d = e->loc[i];
+	extend(e)->k = e->w->b.op[i].k;
 	return true;
 }
 
-static void emit_copy(struct translator *t, unsigned int id, uint16_t d, uint16_t a)
+static void emit_copy(struct exec_compiler *e, unsigned int id, uint16_t d, uint16_t a)
 {
-	union uop *u = emit(t, id);
+	union uop *u = emit(e, id);
 
 	u->d = d;
 	u->a = a;
@@ -165,129 +162,129 @@ static unsigned int copy_id(unsigned int type)
 	return type == IR_V128 ? UOP_MOV128 : type == IR_I64 ? UOP_MOV64 : UOP_MOV32;
 }
 
-static bool lower_get(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_get(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
+	const struct ir_op *o = &e->w->b.op[i];
 
-	if (t->loc[i] != o->imm)
-		emit_copy(t, copy_id(o->type), t->loc[i], (uint16_t)o->imm);
+	if (e->loc[i] != o->imm)
+		emit_copy(e, copy_id(o->type), e->loc[i], (uint16_t)o->imm);
 	return true;
 }
 
 /*
- * Slots narrower than 64 bits (nzcv and PSTATE bytes) are PUT by their own size through row-less
- * stores below.
+ * A PUT of flags writes the 32 bits of its slot; a PUT of an integer the whole 64 bits of a general
+ * register's, an I32 value zero-extended. The IR has no PUT to any other slot of less than 64 bits.
  */
-static bool lower_put(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_put(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	unsigned int have = t->b.op[o->a].type;
+	const struct ir_op *o = &e->w->b.op[i];
+	unsigned int have = e->w->b.op[o->a].type;
 
-	if (t->elided[i])
+	if (e->elided[i])
 		return true;
 	if (o->type == IR_FLAGS)
-		emit_copy(t, UOP_PUT32, (uint16_t)o->imm, slot_of(t, o->a));
-	else if (is_const(t, o->a))
-		emit_const(t, (uint16_t)o->imm,
-			   o->type == IR_I32 ? (uint32_t)t->b.op[o->a].k : t->b.op[o->a].k);
+		emit_copy(e, UOP_PUT32, (uint16_t)o->imm, slot_of(e, o->a));
+	else if (is_const(e, o->a))
+		emit_const(e, (uint16_t)o->imm,
+			   o->type == IR_I32 ? (uint32_t)e->w->b.op[o->a].k : e->w->b.op[o->a].k);
 	else
-		emit_copy(t, o->type == IR_I64 && have == IR_I32 ? UOP_MOV32 : copy_id(o->type),
-			  (uint16_t)o->imm, slot_of(t, o->a));
+		emit_copy(e, o->type == IR_I64 && have == IR_I32 ? UOP_MOV32 : copy_id(o->type),
+			  (uint16_t)o->imm, slot_of(e, o->a));
 	return true;
 }
 
 /* --- integers --- */
 
-static bool lower_int1(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_int1(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	uint16_t a = slot_of(t, o->a);
-	union uop *u = emit(t, width_id(r, o));
+	const struct ir_op *o = &e->w->b.op[i];
+	uint16_t a = slot_of(e, o->a);
+	union uop *u = emit(e, width_id(r, o));
 
 	u->a = a;
-	u->d = t->loc[i];
+	u->d = e->loc[i];
 	u->imm = o->imm;
 	return true;
 }
 
-static bool lower_mov(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_mov(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	bool narrow = o->type == IR_I32 || t->b.op[o->a].type == IR_I32;
+	const struct ir_op *o = &e->w->b.op[i];
+	bool narrow = o->type == IR_I32 || e->w->b.op[o->a].type == IR_I32;
 
-	emit_copy(t, narrow ? UOP_MOV32 : UOP_MOV64, t->loc[i], slot_of(t, o->a));
+	emit_copy(e, narrow ? UOP_MOV32 : UOP_MOV64, e->loc[i], slot_of(e, o->a));
 	return true;
 }
 
-static bool lower_int2(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_int2(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
+	const struct ir_op *o = &e->w->b.op[i];
 	int32_t imm = 0;
-	bool has_imm = r->imm32 && immediate(t, o->b, o->type, &imm);
-	uint16_t a = slot_of(t, o->a), b = has_imm ? 0 : slot_of(t, o->b);
+	bool has_imm = r->imm32 && immediate(e, o->b, o->type, &imm);
+	uint16_t a = slot_of(e, o->a), b = has_imm ? 0 : slot_of(e, o->b);
 	union uop *u =
-		emit(t, has_imm ? (o->type == IR_I32 ? r->imm32 : r->imm64) : width_id(r, o));
+		emit(e, has_imm ? (o->type == IR_I32 ? r->imm32 : r->imm64) : width_id(r, o));
 
 	u->a = a;
 	u->b = b;
-	u->d = t->loc[i];
+	u->d = e->loc[i];
 	u->imm = has_imm ? imm : o->imm;
 	return true;
 }
 
 /* SHL by a constant or MUL whose only user is the ADD right after it. */
-static bool lower_feeds_add(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_feeds_add(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	unsigned int n = next_emitting(t, i);
+	const struct ir_op *o = &e->w->b.op[i];
+	unsigned int n = next_emitting(e, i);
 	int32_t shift = 0;
 
-	if (n == t->b.nr_ops || t->uses[i] != 1 || t->b.op[n].opc != IR_ADD ||
-	    t->b.op[n].type != o->type)
-		return lower_int2(t, i, r);
-	const struct ir_op *add = &t->b.op[n];
+	if (n == e->w->b.nr_ops || e->w->uses[i] != 1 || e->w->b.op[n].opc != IR_ADD ||
+	    e->w->b.op[n].type != o->type)
+		return lower_int2(e, i, r);
+	const struct ir_op *add = &e->w->b.op[n];
 	ir_val other = add->a == i ? add->b : add->a;
 
-	if ((add->a != i && add->b != i) || is_const(t, other) ||
-	    (o->opc == IR_SHL && !immediate(t, o->b, o->type, &shift)))
-		return lower_int2(t, i, r);
-	uint16_t a = slot_of(t, o->a), b = o->opc == IR_MUL ? slot_of(t, o->b) : 0,
-		 c = slot_of(t, other);
+	if ((add->a != i && add->b != i) || is_const(e, other) ||
+	    (o->opc == IR_SHL && !immediate(e, o->b, o->type, &shift)))
+		return lower_int2(e, i, r);
+	uint16_t a = slot_of(e, o->a), b = o->opc == IR_MUL ? slot_of(e, o->b) : 0,
+		 c = slot_of(e, other);
 	union uop *u;
 
 	if (o->opc == IR_SHL) {
-		u = emit(t, o->type == IR_I32 ? UOP_ADDSHL32 : UOP_ADDSHL64);
+		u = emit(e, o->type == IR_I32 ? UOP_ADDSHL32 : UOP_ADDSHL64);
 		u->a = c;
 		u->b = a;
 		u->imm = shift & (o->type == IR_I32 ? 31 : 63);
 	} else {
-		u = emit(t, o->type == IR_I32 ? UOP_MADD32 : UOP_MADD64);
+		u = emit(e, o->type == IR_I32 ? UOP_MADD32 : UOP_MADD64);
 		u->a = a;
 		u->b = b;
 		u->c = c;
 	}
-	u->d = t->loc[n];
-	t->dead[n] = true;
+	u->d = e->loc[n];
+	e->w->dead[n] = true;
 	return true;
 }
 
-static bool lower_int3(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_int3(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b), c = slot_of(t, o->c);
-	union uop *u = emit(t, width_id(r, o));
+	const struct ir_op *o = &e->w->b.op[i];
+	uint16_t a = slot_of(e, o->a), b = slot_of(e, o->b), c = slot_of(e, o->c);
+	union uop *u = emit(e, width_id(r, o));
 
 	u->a = a;
 	u->b = b;
 	u->c = c;
-	u->d = t->loc[i];
+	u->d = e->loc[i];
 	u->imm = o->opc == IR_CRC32 ? o->imm | (o->aux << 8) : o->imm;
 	return true;
 }
 
-static bool lower_extend(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_extend(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
+	const struct ir_op *o = &e->w->b.op[i];
 	bool wide = o->type == IR_I64, sign = o->opc == IR_SEXT;
 	unsigned int id;
 
@@ -297,21 +294,11 @@ static bool lower_extend(struct translator *t, unsigned int i, const struct lowe
 		id = sign ? (wide ? UOP_SEXT1664 : UOP_SEXT1632) : UOP_ZEXT16;
 	else
 		id = sign && wide ? UOP_SEXT3264 : UOP_MOV32;
-	emit_copy(t, id, t->loc[i], slot_of(t, o->a));
+	emit_copy(e, id, e->loc[i], slot_of(e, o->a));
 	return true;
 }
 
 /* --- flags --- */
-
-static void count_branch(struct translator *t)
-{
-	if (t->b.mode & CPU_MODE_PMU_BR) {
-		union uop *u = emit(t, UOP_COUNT);
-
-		u->a = CPU_SLOT(pmu.br_retired);
-		u->imm = 1;
-	}
-}
 
 static const struct {
 	uint16_t rr[2], ri[2];
@@ -323,57 +310,75 @@ static const struct {
 #undef ROW
 };
 
-/* A comparison whose flags go to PSTATE and decide the branch right after it. */
-static bool lower_cmp(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_count(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	unsigned int n = next_emitting(t, i);
-	const struct ir_op *br = &t->b.op[n];
-	int32_t imm = 0;
-	bool has_imm = immediate(t, o->b, o->type, &imm);
+	union uop *u = emit(e, UOP_COUNT);
 
-	if (n == t->b.nr_ops || br->opc != IR_BCC || br->a != i || t->loc[i] != CPU_SLOT(nzcv) ||
-	    !cmp_branch[br->aux].rr[0] || (has_imm && (imm < 0 || imm > UINT16_MAX)))
-		return lower_int2(t, i, r);
-	count_branch(t);
-	bool wide = o->type == IR_I64;
-	uint16_t a = slot_of(t, o->a), b = has_imm ? (uint16_t)imm : slot_of(t, o->b);
-	union uop *u =
-		emit(t, has_imm ? cmp_branch[br->aux].ri[wide] : cmp_branch[br->aux].rr[wide]);
-
-	u->a = a;
-	u->b = b;
-	u->c = retired(t, br);
-	u->imm = br->imm;
-	emit_link(t);
-	t->dead[n] = true;
+	u->a = (uint16_t)e->w->b.op[i].imm;
+	u->imm = e->w->b.op[i].aux;
 	return true;
 }
 
-static bool lower_fsel(struct translator *t, unsigned int i, const struct lower_row *r)
+/* A comparison whose flags go to PSTATE and decide the branch right after it. */
+static bool lower_cmp(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b);
-	union uop *u = emit(t, UOP_FSEL);
+	const struct ir_op *o = &e->w->b.op[i];
+	unsigned int n = next_emitting(e, i), counted = 0;
+	int32_t imm = 0;
+	bool has_imm = immediate(e, o->b, o->type, &imm);
+
+	/* Where branches are counted, that stands between the two, and may as well come first. */
+	if (n < e->w->b.nr_ops && e->w->b.op[n].opc == IR_COUNT) {
+		counted = n;
+		n = next_emitting(e, n);
+	}
+	const struct ir_op *br = &e->w->b.op[n];
+
+	if (n == e->w->b.nr_ops || br->opc != IR_BCC || br->a != i || e->loc[i] != CPU_SLOT(nzcv) ||
+	    !cmp_branch[br->aux].rr[0] || (has_imm && (imm < 0 || imm > UINT16_MAX)))
+		return lower_int2(e, i, r);
+	if (counted) {
+		lower_count(e, counted, NULL);
+		e->w->dead[counted] = true;
+	}
+	bool wide = o->type == IR_I64;
+	uint16_t a = slot_of(e, o->a), b = has_imm ? (uint16_t)imm : slot_of(e, o->b);
+	union uop *u =
+		emit(e, has_imm ? cmp_branch[br->aux].ri[wide] : cmp_branch[br->aux].rr[wide]);
+
+	u->a = a;
+	u->b = b;
+	u->c = retired(e, br);
+	u->imm = br->imm;
+	emit_exit(e, br->imm);
+	e->w->dead[n] = true;
+	return true;
+}
+
+static bool lower_fsel(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
+{
+	const struct ir_op *o = &e->w->b.op[i];
+	uint16_t a = slot_of(e, o->a), b = slot_of(e, o->b);
+	union uop *u = emit(e, UOP_FSEL);
 
 	u->a = a;
 	u->b = COND_MASK(o->aux);
 	u->c = b;
-	u->d = t->loc[i];
+	u->d = e->loc[i];
 	u->imm = (int32_t)((uint32_t)o->imm << 28);
 	return true;
 }
 
-static bool lower_sel(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_sel(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b), c = slot_of(t, o->c);
-	union uop *u = emit(t, width_id(r, o));
+	const struct ir_op *o = &e->w->b.op[i];
+	uint16_t a = slot_of(e, o->a), b = slot_of(e, o->b), c = slot_of(e, o->c);
+	union uop *u = emit(e, width_id(r, o));
 
 	u->a = a;
 	u->b = b;
 	u->c = c;
-	u->d = t->loc[i];
+	u->d = e->loc[i];
 	u->imm = COND_MASK(o->aux);
 	return true;
 }
@@ -390,74 +395,75 @@ static unsigned int address_mode(const struct ir_op *o, const struct mem_desc *d
 				   : MODE_X;
 }
 
-/* Index into the *_KINDS lists, -1: only the general handler serves it. */
-static int load_kind(const struct mem_desc *d)
+/* The rows of LOAD_KINDS, STORE_KINDS and ORDERED_KINDS by name. */
+enum load_kind {
+	LOAD_ANY, /* only the general handler serves it */
+#define KIND(n, ...) LOAD_##n,
+	LOAD_KINDS(KIND)
+#undef KIND
+		NR_LOAD_KINDS
+};
+
+static enum load_kind load_kind(const struct mem_desc *d)
 {
-	static const int8_t plain[2][2][5] = {
-		/* unsigned, to 32 and 64 bits */
-		{{0, 3, 6, 8, -1}, {0, 3, 6, 8, -1}},
-		/* signed */
-		{{1, 4, 6, 8, -1}, {2, 5, 7, 8, -1}},
+	static const uint8_t vectors[5] = {LOAD_V8, LOAD_V16, LOAD_V32, LOAD_V64, LOAD_V128};
+	/* By sign, 64-bit result, and size. */
+	static const uint8_t integers[2][2][5] = {
+		{{LOAD_U8, LOAD_U16, LOAD_U32, LOAD_U64}, {LOAD_U8, LOAD_U16, LOAD_U32, LOAD_U64}},
+		{{LOAD_S8W, LOAD_S16W, LOAD_U32, LOAD_U64},
+		 {LOAD_S8X, LOAD_S16X, LOAD_S32X, LOAD_U64}},
 	};
 
-	return d->vec ? 9 + d->size_log2 : plain[d->sign][d->reg64][d->size_log2];
+	return d->vec ? vectors[d->size_log2] : integers[d->sign][d->reg64][d->size_log2];
 }
 
-static const uint16_t load_ids[14][4] = {
-#define ROW(n, ...) {UOP_LD##n, UOP_LD##n##_X, UOP_LD##n##_UX, UOP_LD##n##_SX},
+static const uint16_t load_ids[NR_LOAD_KINDS][4] = {
+#define ROW(n, ...) [LOAD_##n] = {UOP_LD##n, UOP_LD##n##_X, UOP_LD##n##_UX, UOP_LD##n##_SX},
 	LOAD_KINDS(ROW)
 #undef ROW
 };
-static const uint16_t load_unpriv_ids[14] = {
-#define ROW(n, ...) UOP_LDT##n,
+static const uint16_t load_unpriv_ids[NR_LOAD_KINDS] = {
+#define ROW(n, ...) [LOAD_##n] = UOP_LDT##n,
 	LOAD_KINDS(ROW)
 #undef ROW
 };
+/* By the logarithm of the size: the lists name sizes in bits. */
+#define SIZE_LOG2(bits) (__builtin_ctz(bits) - 3)
 static const uint16_t store_ids[5][4] = {
-#define ROW(n, ...) {UOP_ST##n, UOP_ST##n##_X, UOP_ST##n##_UX, UOP_ST##n##_SX},
+#define ROW(n, ...) [SIZE_LOG2(n)] = {UOP_ST##n, UOP_ST##n##_X, UOP_ST##n##_UX, UOP_ST##n##_SX},
 	STORE_KINDS(ROW)
 #undef ROW
 };
 static const uint16_t store_unpriv_ids[5] = {
-#define ROW(n, ...) UOP_STT##n,
+#define ROW(n, ...) [SIZE_LOG2(n)] = UOP_STT##n,
 	STORE_KINDS(ROW)
 #undef ROW
 };
 static const uint16_t ordered_load_ids[4] = {
-#define ROW(n, ...) UOP_LDA##n,
+#define ROW(n, ...) [SIZE_LOG2(n)] = UOP_LDA##n,
 	ORDERED_KINDS(ROW)
 #undef ROW
 };
 static const uint16_t ordered_store_ids[4] = {
-#define ROW(n, ...) UOP_STL##n,
+#define ROW(n, ...) [SIZE_LOG2(n)] = UOP_STL##n,
 	ORDERED_KINDS(ROW)
 #undef ROW
 };
 static const uint16_t rmw_ids[4] = {
-#define ROW(n, ...) UOP_RMW##n,
+#define ROW(n, ...) [SIZE_LOG2(n)] = UOP_RMW##n,
 	ORDERED_KINDS(ROW)
 #undef ROW
 };
 static const uint16_t cas_ids[4] = {
-#define ROW(n, ...) UOP_CAS##n,
+#define ROW(n, ...) [SIZE_LOG2(n)] = UOP_CAS##n,
 	ORDERED_KINDS(ROW)
 #undef ROW
 };
 
 /* Must the inline TLB probe leave this access alone? */
-static bool general_only(const struct translator *t, const struct mem_desc *d)
+static bool general_only(const struct exec_compiler *e, const struct mem_desc *d)
 {
-	return d->be || d->excl || (t->b.mode & CPU_MODE_ALIGN);
-}
-
-static void count_access(struct translator *t, unsigned int n)
-{
-	if (t->b.mode & CPU_MODE_PMU_BR) {
-		union uop *u = emit(t, UOP_COUNT);
-
-		u->a = CPU_SLOT(pmu.mem_access);
-		u->imm = (int32_t)n;
-	}
+	return d->be || d->excl || (e->w->b.mode & CPU_MODE_ALIGN);
 }
 
 static unsigned int load_pair_id(const struct mem_desc *d)
@@ -469,71 +475,71 @@ static unsigned int load_pair_id(const struct mem_desc *d)
 	return d->size_log2 == 3 ? UOP_LDPU64 : d->sign ? UOP_LDPS32X : UOP_LDPU32;
 }
 
-static bool lower_load_any(struct translator *t, unsigned int i, uint16_t second)
+static bool lower_load_any(struct exec_compiler *e, unsigned int i, uint16_t second)
 {
-	const struct ir_op *o = &t->b.op[i];
-	const struct mem_desc *d = &t->b.mem[o->aux];
-	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b);
-	union uop *u = emit(t, UOP_LD_ANY), *x = extend(t);
+	const struct ir_op *o = &e->w->b.op[i];
+	const struct mem_desc *d = &e->w->b.mem[o->aux];
+	uint16_t a = slot_of(e, o->a), b = slot_of(e, o->b);
+	union uop *u = emit(e, UOP_LD_ANY), *x = extend(e);
 
 	u->a = a;
-	u->c = t->loc[i];
-	u->d = new_row(t, o);
+	u->c = e->loc[i];
+	u->d = new_row(e, o);
 	u->imm = d->offset;
 	x->more[0] = b;
 	x->more[1] = second;
 	return true;
 }
 
-static bool lower_load(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_load(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	const struct mem_desc *d = &t->b.mem[o->aux];
+	const struct ir_op *o = &e->w->b.op[i];
+	const struct mem_desc *d = &e->w->b.mem[o->aux];
 	unsigned int mode = address_mode(o, d);
-	int kind = load_kind(d);
+	enum load_kind kind = load_kind(d);
 	uint16_t second = EXEC_SLOT_DISCARD;
 	unsigned int id;
 
-	if (d->pair && i + 1 < t->b.nr_ops && t->b.op[i + 1].opc == IR_LDHI && !t->dead[i + 1])
-		second = t->loc[i + 1];
-	count_access(t, 1);
-	if (general_only(t, d) || kind < 0 || (mode != MODE_IMM && (d->unpriv || d->order)) ||
-	    (d->pair && (d->order || d->unpriv)) || (d->order && (d->vec || d->sign)))
-		return lower_load_any(t, i, second);
+	if (d->pair && i + 1 < e->w->b.nr_ops && e->w->b.op[i + 1].opc == IR_LDHI &&
+	    !e->w->dead[i + 1])
+		second = e->loc[i + 1];
+	if (general_only(e, d) || kind == LOAD_ANY ||
+	    (mode != MODE_IMM && (d->unpriv || d->order)) || (d->pair && (d->order || d->unpriv)) ||
+	    (d->order && (d->vec || d->sign)))
+		return lower_load_any(e, i, second);
 	if (d->pair)
 		id = load_pair_id(d);
 	else if (d->unpriv)
 		id = load_unpriv_ids[kind];
 	else
 		id = d->order ? ordered_load_ids[d->size_log2] : load_ids[kind][mode];
-	uint16_t a = slot_of(t, o->a), b = d->pair ? second : slot_of(t, o->b);
-	union uop *u = emit(t, id);
+	uint16_t a = slot_of(e, o->a), b = d->pair ? second : slot_of(e, o->b);
+	union uop *u = emit(e, id);
 
 	u->a = a;
 	u->b = b;
-	u->c = t->loc[i];
-	u->d = new_row(t, o);
+	u->c = e->loc[i];
+	u->d = new_row(e, o);
 	u->imm = mode == MODE_IMM ? d->offset : d->scale;
 	return true;
 }
 
 /* The second result is written by the load itself. */
-static bool lower_nothing(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_nothing(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
 	return true;
 }
 
-static bool lower_store(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_store(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	const struct mem_desc *d = &t->b.mem[o->aux];
+	const struct ir_op *o = &e->w->b.op[i];
+	const struct mem_desc *d = &e->w->b.mem[o->aux];
 	unsigned int mode = d->pair ? MODE_IMM : address_mode(o, d);
-	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b), c = slot_of(t, o->c);
-	bool any = general_only(t, d) || (mode != MODE_IMM && (d->unpriv || d->order)) ||
+	uint16_t a = slot_of(e, o->a), b = slot_of(e, o->b), c = slot_of(e, o->c);
+	bool any = general_only(e, d) || (mode != MODE_IMM && (d->unpriv || d->order)) ||
 		   (d->pair && (d->order || d->unpriv)) || (d->order && d->vec);
 	unsigned int id;
 
-	count_access(t, 1);
 	if (any)
 		id = UOP_ST_ANY;
 	else if (d->pair)
@@ -542,221 +548,215 @@ static bool lower_store(struct translator *t, unsigned int i, const struct lower
 		id = store_unpriv_ids[d->size_log2];
 	else
 		id = d->order ? ordered_store_ids[d->size_log2] : store_ids[d->size_log2][mode];
-	union uop *u = emit(t, id);
+	union uop *u = emit(e, id);
 
 	u->a = a;
 	u->b = b;
 	u->c = c;
-	u->d = new_row(t, o);
+	u->d = new_row(e, o);
 	u->imm = mode == MODE_IMM ? d->offset : d->scale;
 	if (any) {
 		u->imm = d->offset;
-		extend(t)->more[0] = b;
+		extend(e)->more[0] = b;
 	}
 	return true;
 }
 
-static bool lower_stx(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_stx(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b), c = slot_of(t, o->c);
+	const struct ir_op *o = &e->w->b.op[i];
+	uint16_t a = slot_of(e, o->a), b = slot_of(e, o->b), c = slot_of(e, o->c);
 
-	count_access(t, 1);
-	union uop *u = emit(t, UOP_STX), *x = extend(t);
+	union uop *u = emit(e, UOP_STX), *x = extend(e);
 
 	u->a = a;
 	u->c = c;
-	u->d = new_row(t, o);
-	u->imm = t->b.mem[o->aux].offset;
+	u->d = new_row(e, o);
+	u->imm = e->w->b.mem[o->aux].offset;
 	x->more[0] = b;
-	x->more[1] = t->loc[i];
+	x->more[1] = e->loc[i];
 	return true;
 }
 
-static bool lower_rmw(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_rmw(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
+	const struct ir_op *o = &e->w->b.op[i];
 	bool cas = o->opc == IR_CAS;
-	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b), c = slot_of(t, o->c);
+	uint16_t a = slot_of(e, o->a), b = slot_of(e, o->b), c = slot_of(e, o->c);
 
-	count_access(t, 1);
-	const struct mem_desc *d = &t->b.mem[o->aux];
+	const struct mem_desc *d = &e->w->b.mem[o->aux];
 	unsigned int any = cas ? UOP_CAS_ANY : UOP_RMW_ANY;
-	union uop *u = emit(t, d->be ? any : (cas ? cas_ids : rmw_ids)[d->size_log2]);
+	union uop *u = emit(e, d->be ? any : (cas ? cas_ids : rmw_ids)[d->size_log2]);
 
 	u->a = a;
-	u->b = cas ? b : t->loc[i];
+	u->b = cas ? b : e->loc[i];
 	u->c = c;
-	u->d = new_row(t, o);
-	u->imm = cas ? t->loc[i] : o->imm;
+	u->d = new_row(e, o);
+	u->imm = cas ? e->loc[i] : o->imm;
 	return true;
 }
 
-static bool lower_checked(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_checked(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	uint16_t a = slot_of(t, o->a);
-	union uop *u = emit(t, r->u64);
+	const struct ir_op *o = &e->w->b.op[i];
+	uint16_t a = slot_of(e, o->a);
+	union uop *u = emit(e, r->u64);
 
 	u->a = a;
-	u->d = new_row(t, o);
+	u->d = new_row(e, o);
 	u->imm = o->imm;
 	return true;
 }
 
-static bool lower_simple(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_simple(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	union uop *u = emit(t, r->u64);
+	union uop *u = emit(e, r->u64);
 
-	u->imm = t->b.op[i].aux;
+	u->imm = e->w->b.op[i].aux;
 	return true;
 }
 
-static bool lower_call(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_call(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b), c = slot_of(t, o->c);
-	union uop *u = emit(t, UOP_CALL), *x = extend(t);
+	const struct ir_op *o = &e->w->b.op[i];
+	uint16_t a = slot_of(e, o->a), b = slot_of(e, o->b), c = slot_of(e, o->c);
+	union uop *u = emit(e, UOP_CALL), *x = extend(e);
 
 	u->a = a;
 	u->b = b;
 	u->c = c;
-	u->d = new_row(t, o);
-	u->imm = o->imm;
-	x->more[0] = t->loc[i] == NO_LOC ? EXEC_SLOT_DISCARD : t->loc[i];
+	u->d = new_row(e, o);
+	x->fn = e->w->b.helpers[o->imm].fn;
+	x->result = e->loc[i] == NO_LOC ? EXEC_SLOT_DISCARD : e->loc[i];
 	/*
 	 * A helper may look at the count of retired instructions: what came before it in the block
 	 * is counted first.
 	 */
-	x->more[1] = (uint16_t)(o->insn - t->counted);
-	t->counted = o->insn;
-	t->rows[u->d].retired = 0;
+	x->counted = (uint16_t)(o->insn - e->counted);
+	e->counted = o->insn;
+	e->rows[u->d].retired = 0;
 	return true;
 }
 
 /* --- ways out --- */
 
-static bool lower_side(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_side(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	uint16_t a = slot_of(t, o->a);
+	const struct ir_op *o = &e->w->b.op[i];
+	uint16_t a = slot_of(e, o->a);
 
-	count_branch(t);
-	union uop *u = emit(t, width_id(r, o));
+	union uop *u = emit(e, width_id(r, o));
 
 	u->a = a;
 	u->b = o->opc == IR_BCC ? COND_MASK(o->aux) : o->aux;
-	u->c = retired(t, o);
+	u->c = retired(e, o);
 	u->imm = o->imm;
-	emit_link(t);
+	emit_exit(e, o->imm);
 	return true;
 }
 
-static bool lower_jump(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_jump(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
+	const struct ir_op *o = &e->w->b.op[i];
 
-	if (o->aux != IR_FALLTHROUGH)
-		count_branch(t);
-	union uop *u = emit(t, UOP_JUMP);
+	union uop *u = emit(e, UOP_JUMP);
 
-	u->c = retired(t, o);
+	u->c = retired(e, o);
 	u->imm = o->imm;
-	emit_link(t);
+	emit_exit(e, o->imm);
 	return true;
 }
 
-static bool lower_jump_ind(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_jump_ind(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	uint16_t a = slot_of(t, o->a);
+	const struct ir_op *o = &e->w->b.op[i];
+	uint16_t a = slot_of(e, o->a);
 
-	count_branch(t);
-	union uop *u = emit(t, UOP_JUMP_IND);
+	union uop *u = emit(e, UOP_JUMP_IND);
 
 	u->a = a;
-	u->c = retired(t, o);
+	u->c = retired(e, o);
 	return true;
 }
 
-static bool lower_exception(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_exception(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	union uop *u = emit(t, UOP_EXCEPTION);
+	const struct ir_op *o = &e->w->b.op[i];
+	union uop *u = emit(e, UOP_EXCEPTION);
 
-	u->a = (uint16_t)(4 * (o->insn + (o->aux ? 1 : 0)));
-	u->c = (uint16_t)(o->insn + (o->aux ? 1 : 0) - t->counted);
+	u->a = e->w->b.insn_offset[o->insn + (o->aux ? 1 : 0)];
+	u->c = (uint16_t)(o->insn + (o->aux ? 1 : 0) - e->counted);
 	u->imm = o->imm;
 	return true;
 }
 
-static bool lower_leave(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_leave(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	union uop *u = emit(t, UOP_LEAVE);
+	const struct ir_op *o = &e->w->b.op[i];
+	union uop *u = emit(e, UOP_LEAVE);
 	bool stays = o->aux == IR_LEAVE_SMC;
 
 	u->a = o->aux;
-	u->b = (uint16_t)(4 * (o->insn + !stays));
-	u->c = retired(t, o);
+	u->b = e->w->b.insn_offset[o->insn + !stays];
+	u->c = retired(e, o);
 	u->imm = o->imm;
 	return true;
 }
 
 /* --- vectors --- */
 
-static bool lower_vec(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_vec(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
+	const struct ir_op *o = &e->w->b.op[i];
 	vec_fn *fn = vec_function(o->opc, IR_LANE(o->aux), IR_SHAPE(o->aux));
-	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b), c = slot_of(t, o->c);
+	uint16_t a = slot_of(e, o->a), b = slot_of(e, o->b), c = slot_of(e, o->c);
 
 	if (!fn)
 		return false;
-	union uop *u = emit(t, UOP_VEC);
+	union uop *u = emit(e, UOP_VEC);
 
 	u->a = a;
 	u->b = b;
 	u->c = c;
-	u->d = t->loc[i];
+	u->d = e->loc[i];
 	u->imm = o->imm;
-	extend(t)->vec = fn;
+	extend(e)->vec = fn;
 	return true;
 }
 
-static bool lower_vec_inline(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_vec_inline(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
+	const struct ir_op *o = &e->w->b.op[i];
 
 	if (IR_SHAPE(o->aux) != IR_FULL)
-		return lower_vec(t, i, r);
-	return lower_int3(t, i, r);
+		return lower_vec(e, i, r);
+	return lower_int3(e, i, r);
 }
 
 /* Scalar single and double arithmetic in the default FP mode has handlers of its own. */
-static bool lower_fp2(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_fp2(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
+	const struct ir_op *o = &e->w->b.op[i];
 
 	if (IR_SHAPE(o->aux) != IR_SCALAR || IR_LANE(o->aux) < IR_S ||
-	    (t->b.mode & CPU_MODE_FP_DYNAMIC))
-		return lower_vec(t, i, r);
-	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b);
-	union uop *u = emit(t, IR_LANE(o->aux) == IR_S ? r->u32 : r->u64);
+	    (e->w->b.mode & CPU_MODE_FP_DYNAMIC))
+		return lower_vec(e, i, r);
+	uint16_t a = slot_of(e, o->a), b = slot_of(e, o->b);
+	union uop *u = emit(e, IR_LANE(o->aux) == IR_S ? r->u32 : r->u64);
 
 	u->a = a;
 	u->b = b;
-	u->d = t->loc[i];
+	u->d = e->loc[i];
 	return true;
 }
 
-static bool lower_vconst(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_vconst(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	union uop *u = emit(t, UOP_VCONST);
+	union uop *u = emit(e, UOP_VCONST);
 
-	u->d = t->loc[i];
-	u->imm = IR_SHAPE(t->b.op[i].aux);
-	extend(t)->k = t->b.op[i].k;
+	u->d = e->loc[i];
+	u->imm = IR_SHAPE(e->w->b.op[i].aux);
+	extend(e)->k = e->w->b.op[i].k;
 	return true;
 }
 
@@ -764,31 +764,31 @@ static bool lower_vconst(struct translator *t, unsigned int i, const struct lowe
  * Lane operations: aux goes along in b (lane | shape << 4), the type's width in c unless c is an
  * operand.
  */
-static bool lower_lane(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_lane(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
 	static const uint16_t get[4] = {UOP_VGET8, UOP_VGET16, UOP_VGET32, UOP_VGET64};
-	const struct ir_op *o = &t->b.op[i];
-	uint16_t a = slot_of(t, o->a), b = o->b == IR_NONE ? o->aux : slot_of(t, o->b);
-	union uop *u = emit(t, o->opc == IR_VGETU ? get[IR_LANE(o->aux)] : r->u64);
+	const struct ir_op *o = &e->w->b.op[i];
+	uint16_t a = slot_of(e, o->a), b = o->b == IR_NONE ? o->aux : slot_of(e, o->b);
+	union uop *u = emit(e, o->opc == IR_VGETU ? get[IR_LANE(o->aux)] : r->u64);
 
 	u->a = a;
 	u->b = b;
 	u->c = o->b == IR_NONE ? o->type == IR_I64 : IR_LANE(o->aux);
-	u->d = t->loc[i];
+	u->d = e->loc[i];
 	u->imm = o->imm;
 	return true;
 }
 
-static bool lower_fcmp(struct translator *t, unsigned int i, const struct lower_row *r)
+static bool lower_fcmp(struct exec_compiler *e, unsigned int i, const struct lower_row *r)
 {
-	const struct ir_op *o = &t->b.op[i];
-	uint16_t a = slot_of(t, o->a), b = slot_of(t, o->b);
-	union uop *u = emit(t, UOP_FCMP);
+	const struct ir_op *o = &e->w->b.op[i];
+	uint16_t a = slot_of(e, o->a), b = slot_of(e, o->b);
+	union uop *u = emit(e, UOP_FCMP);
 
 	u->a = a;
 	u->b = b;
 	u->c = IR_LANE(o->aux);
-	u->d = t->loc[i];
+	u->d = e->loc[i];
 	u->imm = o->imm;
 	return true;
 }
@@ -847,6 +847,8 @@ static const struct lower_row rows[IR_NR_OPS] = {
 	[IR_SPCHECK] = {lower_checked, ONLY(SPCHECK)},
 	[IR_CLREX] = {lower_simple, ONLY(CLREX)},
 	[IR_FENCE] = {lower_simple, ONLY(FENCE)},
+	[IR_COUNT] = {lower_count},
+	[IR_STEP] = {lower_simple, ONLY(STEP)},
 	[IR_CALL] = {lower_call},
 	[IR_BCC] = {lower_side, ONLY(BCC)},
 	[IR_CBZ] = {lower_side, W2(CBZ)},
@@ -881,50 +883,31 @@ static const struct lower_row rows[IR_NR_OPS] = {
  * SHL and MUL rows go through the fusing function; designated rows above come from the list of all
  * two-operand ops.
  */
-static bool lower_op(struct translator *t, unsigned int i)
+static bool lower_op(struct exec_compiler *e, unsigned int i)
 {
-	const struct ir_op *o = &t->b.op[i];
+	const struct ir_op *o = &e->w->b.op[i];
 	const struct lower_row *r = &rows[o->opc];
 
 	if (o->opc == IR_SHL || o->opc == IR_MUL)
-		return lower_feeds_add(t, i, r);
+		return lower_feeds_add(e, i, r);
 	if (o->opc > IR_VEC_FIRST && !r->fn)
-		return lower_vec(t, i, r);
-	return r->fn && r->fn(t, i, r);
+		return lower_vec(e, i, r);
+	return r->fn && r->fn(e, i, r);
 }
 
-/*
- * Under Software Step the block is one instruction; it is done when the first way out is reached.
- */
-static void mark_step(struct translator *t, const struct ir_op *o)
+bool exec_lower(struct exec_compiler *e)
 {
-	bool leaves = (pass_props(o) & (IRP_SIDE | IRP_END)) && o->opc != IR_EXCEPTION &&
-		      !(o->opc == IR_LEAVE && o->aux == IR_LEAVE_ERET);
-
-	if ((pass_props(o) & IRP_MEM) && t->b.mem[o->aux].excl && o->opc == IR_LD)
-		t->step_excl = true;
-	if (t->stepped || !leaves)
-		return;
-	emit(t, UOP_STEP)->imm = t->step_excl;
-	t->stepped = true;
-}
-
-bool pass_lower(struct translator *t)
-{
-	t->nr_code = 0;
-	t->nr_rows = 0;
-	t->nr_links = 0;
-	t->counted = 0;
-	t->stepped = !(t->b.mode & CPU_MODE_STEP);
-	t->step_excl = false;
-	t->full = false;
-	for (unsigned int i = 0; i < t->b.nr_ops; i++) {
-		if (t->nr_code > PASS_MAX_UOPS - 16 || t->nr_links == PASS_MAX_LINKS)
+	e->nr_code = 0;
+	e->nr_rows = 0;
+	e->nr_exits = 0;
+	e->counted = 0;
+	e->full = false;
+	for (unsigned int i = 0; i < e->w->b.nr_ops; i++) {
+		if (e->nr_code > EXEC_MAX_UOPS - 16 || e->nr_exits == EXEC_MAX_EXITS)
 			return false;
-		if (t->dead[i])
+		if (e->w->dead[i])
 			continue;
-		mark_step(t, &t->b.op[i]);
-		if (!lower_op(t, i) || t->full)
+		if (!lower_op(e, i) || e->full)
 			return false;
 	}
 	return true;

@@ -158,7 +158,7 @@ void a64_store(struct a64 *t, const struct mem_desc *d, ir_val base, ir_val inde
 /* index for aux of RMW, CAS, STX, PROBE */
 uint8_t a64_mem(struct a64 *t, const struct mem_desc *d);
 
-/* Helpers: number in ir_helpers[] of helpers.c. */
+/* Helpers: number in a64_helpers[] of helpers.c. */
 ir_val a64_call(struct a64 *t, unsigned int helper, ir_val a, ir_val b, ir_val c);
 
 /*
@@ -183,6 +183,6 @@ enum a64_helper {
 #undef HELPER
 	A64_NR_HELPERS
 };
-extern const struct ir_helper ir_helpers[];
+extern const struct ir_helper a64_helpers[A64_NR_HELPERS];
 
 #endif

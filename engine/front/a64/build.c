@@ -145,7 +145,7 @@ void a64_store(struct a64 *t, const struct mem_desc *d, ir_val base, ir_val inde
 
 ir_val a64_call(struct a64 *t, unsigned int helper, ir_val a, ir_val b, ir_val c)
 {
-	if (ir_helpers[helper].props & IRP_WRITES)
+	if (a64_helpers[helper].props & IRP_WRITES)
 		t->sp_checked = false;
 	return a64_op(t, IR_CALL, IR_I64, 0, a, b, c, helper);
 }

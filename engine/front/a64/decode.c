@@ -16,6 +16,7 @@
 
 #include "engine/front/a64/a64.h"
 #include "engine/front/a64/decode.h"
+#include "engine/front/front.h"
 
 #define INDEX_SHIFT   21
 #define INDEX_BUCKETS (1u << (32 - INDEX_SHIFT))
@@ -151,6 +152,8 @@ void a64_translate_block(struct ir_block *b, const void *words, uint32_t offset,
 	b->pc_offset = offset;
 	b->mode = mode;
 	b->nr_ops = b->nr_mem = 0;
+	b->helpers = a64_helpers;
+	b->nr_helpers = A64_NR_HELPERS;
 	for (;;) {
 		uint32_t insn;
 
@@ -168,4 +171,25 @@ void a64_translate_block(struct ir_block *b, const void *words, uint32_t offset,
 		t.index++;
 	}
 	b->nr_insns = t.index + 1;
+	for (unsigned int i = 0; i <= b->nr_insns; i++)
+		b->insn_offset[i] = (uint16_t)(4 * i);
 }
+
+static const char *insn_name(const void *bytes)
+{
+	const struct a64_row *row;
+	uint32_t insn;
+
+	memcpy(&insn, bytes, sizeof(insn));
+	row = a64_decode(le32toh(insn));
+	return row ? row->name : "UNDEFINED";
+}
+
+const struct front front_a64 = {
+	.name = "a64",
+	.translate = a64_translate_block,
+	.insn_align = 4,
+	.helpers = a64_helpers,
+	.nr_helpers = A64_NR_HELPERS,
+	.insn_name = insn_name,
+};

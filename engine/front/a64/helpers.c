@@ -108,10 +108,7 @@ static int h_sev(struct cpu *cpu, uint64_t local, uint64_t b, uint64_t c, uint64
 	return CPU_EXIT_NONE;
 }
 
-#define F +IRP_FAULT
-#define R +IRP_READS
-#define W +IRP_WRITES
-const struct ir_helper ir_helpers[] = {
+const struct ir_helper a64_helpers[A64_NR_HELPERS] = {
 #define HELPER(n, p) [A64_H_##n] = {.name = #n, .fn = h_##n, .props = (p)},
 #include "engine/front/a64/helpers.def"
 #undef HELPER

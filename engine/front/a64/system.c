@@ -143,8 +143,8 @@ static bool sys(struct a64 *t, uint32_t insn)
 	if (!sysinsn_exists(enc, el0(t)))
 		return false;
 	a64_call(t, A64_H_sys, k64(t, enc), a64_x(t, true, BITS(insn, 4, 0)), IR_NONE);
-	if (crn != SYS_CRN_CACHE_AT || crm == 1 ||
-	    crm == 5) /* not DC or AT: TLBI, IC IALLU(IS), IC IVAU */
+	/* TLBI, IC IALLUIS (CRm 1), IC IALLU and IC IVAU (CRm 5) */
+	if (crn != SYS_CRN_CACHE_AT || crm == 1 || crm == 5)
 		a64_leave(t, IR_LEAVE_SYNC, 0);
 	return true;
 }
@@ -171,8 +171,8 @@ static const struct sysreg *accessible(const struct a64 *t, uint16_t enc, unsign
 }
 
 /*
- * At EL0 even a plain register may be trapped, if it has a function; the vCPU decides whether there
- * is a PMU.
+ * At EL0 even a plain register may be trapped, if its row says who may access it; the vCPU decides
+ * whether there is a PMU.
  */
 static bool mrs(struct a64 *t, uint32_t insn)
 {
@@ -192,7 +192,7 @@ static bool mrs(struct a64 *t, uint32_t insn)
 			a64_set_x(t, false, rt, a64_get(t, IR_I32, CPU_SLOT(fpcr)));
 		return true;
 	}
-	if ((r->flags & SR_PLAIN) && !(r->flags & SR_PMU) && (!el0(t) || !r->read))
+	if ((r->flags & SR_PLAIN) && !(r->flags & SR_PMU) && (!el0(t) || !r->access))
 		v = r->slot ? a64_get(t, IR_I64, r->slot) : k64(t, r->reset);
 	else
 		v = a64_call(t, A64_H_mrs, k64(t, enc), IR_NONE, IR_NONE);
@@ -203,7 +203,7 @@ static bool mrs(struct a64 *t, uint32_t insn)
 static bool plain_write(const struct a64 *t, const struct sysreg *r)
 {
 	return (r->flags & SR_PLAIN_W) && !(r->flags & SR_PMU) && r->slot && !r->mask &&
-	       (!el0(t) || !r->write);
+	       (!el0(t) || !r->access);
 }
 
 static bool msr(struct a64 *t, uint32_t insn)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Contention: totals are exact, locks exclude, and the orders that the architecture forbids are not
- * seen. */
+/*
+ * Contention: totals are exact, locks exclude, and the orders that the architecture forbids are not
+ * seen.
+ */
 #include "guest.h"
 
 #define EACH 200000u
@@ -165,8 +167,10 @@ static void mixed_total(void)
 	total(mixed, EACH);
 }
 
-/* Lock and unlock as Linux did before LSE; the wait is WFE, ended by the store that clears the
- * monitor. */
+/*
+ * Lock and unlock as Linux did before LSE; the wait is WFE, ended by the store that clears the
+ * monitor.
+ */
 static void locked(void *arg)
 {
 	uint32_t v, failed;
@@ -351,6 +355,122 @@ static void monitor(void)
 	catch_faults(false);
 }
 
+/*
+ * A stack without tags: what load and store exclusive make safe, and compare-and-swap does not. A
+ * node that was popped, whose successor was popped, and that was pushed again has its old address
+ * and another successor.
+ */
+#define NODES 8
+static struct node {
+	struct node *next;
+	volatile uint64_t owner;
+} __attribute__((aligned(64))) nodes[NODES];
+static struct node *stack __attribute__((aligned(64)));
+static uint64_t handed_out_twice;
+
+static void push(struct node *n)
+{
+	struct node *first;
+	uint32_t failed;
+
+	asm volatile("1: ldxr %0, [%2]\n str %0, [%3]\n stlxr %w1, %3, [%2]\n cbnz %w1, 1b"
+		     : "=&r"(first), "=&r"(failed)
+		     : "r"(&stack), "r"(n)
+		     : "memory");
+}
+
+/* @wait: rounds of a loop between the two, so that the others get far. */
+static struct node *pop(uint64_t wait)
+{
+	struct node *n, *next;
+	uint32_t failed;
+
+	asm volatile("1: ldaxr %0, [%3]\n cbz %0, 3f\n ldr %1, [%0]\n mov x9, %4\n"
+		     "2: subs x9, x9, #1\n b.hi 2b\n"
+		     "   stxr %w2, %1, [%3]\n cbnz %w2, 1b\n"
+		     "3:"
+		     : "=&r"(n), "=&r"(next), "=&r"(failed)
+		     : "r"(&stack), "r"(wait)
+		     : "x9", "cc", "memory");
+	return n;
+}
+
+static struct node *take(uint64_t wait)
+{
+	struct node *n = pop(wait);
+
+	if (n && n->owner++)
+		__atomic_fetch_add(&handed_out_twice, 1, __ATOMIC_RELAXED);
+	return n;
+}
+
+static void give(struct node *n)
+{
+	if (!n)
+		return;
+	n->owner = 0;
+	push(n);
+}
+
+static void stack_user(void *arg)
+{
+	unsigned int me = this_cpu()->index;
+
+	for (unsigned int i = 0; i < EACH / 4; i++) {
+		/* CPU 0 is slow now and then, the others take two and give them back crosswise. */
+		struct node *a = take(me ? 1 : i % 64 ? 1 : 500), *b = me ? take(1) : NULL;
+
+		give(a);
+		give(b);
+	}
+}
+
+static void tagless_stack(void)
+{
+	unsigned int left = 0;
+
+	stack = NULL;
+	handed_out_twice = 0;
+	for (unsigned int i = 0; i < NODES; i++)
+		give(&nodes[i]);
+	on_all(stack_user, NULL);
+	CHECK_EQ(handed_out_twice, 0);
+	while (left <= NODES && take(1))
+		left++;
+	CHECK_EQ(left, NODES);
+}
+
+/* The halves that LDXP of two words reads are of one moment. */
+static void whole_writer(void *arg)
+{
+	volatile uint64_t *p = page(0);
+
+	while (!p[128]) {
+		p[0] = 0;
+		p[0] = ~0ull;
+	}
+}
+
+static void word_pairs_are_whole(void)
+{
+	volatile uint64_t *p = page(0);
+	unsigned int torn = 0;
+	uint32_t a, b;
+
+	CHECK(nr_cpus() > 1);
+	run_on(1, whole_writer, NULL);
+	for (unsigned int i = 0; i < 4000000; i++) {
+		asm volatile("ldxp %w0, %w1, [%2]\n clrex"
+			     : "=&r"(a), "=&r"(b)
+			     : "r"(p)
+			     : "memory");
+		torn += a != b;
+	}
+	p[128] = 1;
+	join(1);
+	CHECK_EQ(torn, 0);
+}
+
 const struct test group_atomics[] = {{"monitor", monitor},
 				     {"lse", lse_total},
 				     {"exclusive", exclusive_total},
@@ -359,6 +479,8 @@ const struct test group_atomics[] = {{"monitor", monitor},
 				     {"bytes", byte_totals},
 				     {"pairs", pair_totals},
 				     {"lock", lock_excludes},
+				     {"tagless-stack", tagless_stack},
+				     {"word-pairs", word_pairs_are_whole},
 				     {"store-buffering", store_buffering},
 				     {"message-passing", message_passing},
 				     {NULL, NULL}};
