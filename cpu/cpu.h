@@ -167,7 +167,9 @@ struct cpu {
 	_Atomic uint64_t mpidr; /* other vCPUs' PSCI calls look for it */
 	uint32_t features;      /* CPU_FEATURE_* chosen at VCPU_INIT */
 	struct cpu_tlb tlb;     /* all banks and the maintenance queue */
-	bool watching;          /* a watchpoint may match: accesses go through their slow paths */
+	/* Rows that sysreg_mrs() and sysreg_msr() found last, by a hash of the encoding. */
+	const struct sysreg *sysreg_cache[SYSREG_CACHE];
+	bool watching; /* a watchpoint may match: accesses go through their slow paths */
 	bool stepped,
 		stepped_ex; /* Software Step: an instruction was stepped; it was a load exclusive */
 	void *engine;       /* the engine's per-vCPU part */

@@ -147,16 +147,34 @@ int sysreg_write(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 	return CPU_EXIT_NONE;
 }
 
+/*
+ * CRm and op2 lie in bits 6:0 of an encoding, and CRn and op1 above. A machine's rows never change,
+ * they only become more: what was found stays right, and what was not is looked for again.
+ */
+static const struct sysreg *cached(struct cpu *cpu, uint16_t enc)
+{
+	const struct sysreg **line = &cpu->sysreg_cache[(enc ^ enc >> 7) % SYSREG_CACHE];
+
+	if (!*line || (*line)->enc != enc) {
+		const struct sysreg *r = machine_sysreg(cpu->machine, enc);
+
+		if (!r)
+			return NULL;
+		*line = r;
+	}
+	return *line;
+}
+
 int sysreg_mrs(struct cpu *cpu, uint16_t enc, uint64_t *value)
 {
-	const struct sysreg *r = machine_sysreg(cpu->machine, enc);
+	const struct sysreg *r = cached(cpu, enc);
 
 	return r ? sysreg_read(cpu, r, value) : sysreg_undefined(cpu);
 }
 
 int sysreg_msr(struct cpu *cpu, uint16_t enc, uint64_t value)
 {
-	const struct sysreg *r = machine_sysreg(cpu->machine, enc);
+	const struct sysreg *r = cached(cpu, enc);
 
 	return r ? sysreg_write(cpu, r, value) : sysreg_undefined(cpu);
 }

@@ -117,7 +117,13 @@ const struct sysreg_rows *machine_sysregs(const struct machine *m);
  */
 const struct sysreg *machine_sysreg(const struct machine *m, uint16_t enc);
 
-/* MRS and MSR of any encoding at the present EL: CPU_EXIT_NONE or CPU_FAULT. */
+/* Rows that a vCPU remembers; a power of two. */
+#define SYSREG_CACHE 128
+
+/*
+ * MRS and MSR of any encoding at the present EL, on the vCPU's thread: CPU_EXIT_NONE or CPU_FAULT.
+ * A register that was accessed lately is found at once: guests use few, and those often.
+ */
 int sysreg_mrs(struct cpu *cpu, uint16_t enc, uint64_t *value);
 int sysreg_msr(struct cpu *cpu, uint16_t enc, uint64_t value);
 
