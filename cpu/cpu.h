@@ -167,7 +167,9 @@ struct cpu {
 	_Atomic uint64_t mpidr; /* other vCPUs' PSCI calls look for it */
 	uint32_t features;      /* CPU_FEATURE_* chosen at VCPU_INIT */
 	struct cpu_tlb tlb;     /* all banks and the maintenance queue */
-	bool watching;          /* a watchpoint may match: accesses go through their slow paths */
+	/* Rows that sysreg_mrs() and sysreg_msr() found last, by a hash of the encoding. */
+	const struct sysreg *sysreg_cache[SYSREG_CACHE];
+	bool watching; /* a watchpoint may match: accesses go through their slow paths */
 	bool stepped,
 		stepped_ex; /* Software Step: an instruction was stepped; it was a load exclusive */
 	void *engine;       /* the engine's per-vCPU part */
@@ -250,11 +252,12 @@ struct machine {
 	unsigned int nr_cpus;
 	struct mem_map mem; /* guest physical memory */
 	const struct machine_ops *ops;
-	const struct sysreg_rows *sysregs; /* besides those that every CPU has, or NULL */
-	_Atomic uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
-	_Atomic uint64_t cntvoff;   /* CNTVOFF_EL2: by how much the virtual counter is behind */
-	void *code;                 /* the engine's code cache */
-	void *owner;                /* the KVM's VM */
+	/* Registers besides those that every CPU has, or NULL; see machine_add_sysregs(). */
+	const struct sysreg_rows *_Atomic sysregs;
+	_Atomic uint8_t csv2, csv3;   /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
+	_Atomic uint64_t cntvoff;     /* CNTVOFF_EL2: by how much the virtual counter is behind */
+	void *code;                   /* the engine's code cache */
+	void *owner;                  /* the KVM's VM */
 	struct monitor_word *monitor; /* 1 << MONITOR_BITS of them */
 };
 

@@ -56,21 +56,30 @@ static bool rows_valid(const struct sysreg_rows *rows)
 	return true;
 }
 
+const struct sysreg_rows *machine_sysregs(const struct machine *m)
+{
+	return atomic_load_explicit(&m->sysregs, memory_order_acquire);
+}
+
 int machine_add_sysregs(struct machine *m, const struct sysreg_rows *rows)
 {
-	if (m->sysregs)
+	if (machine_sysregs(m))
 		return -EEXIST;
 	if (!rows_valid(rows))
 		return -EINVAL;
-	m->sysregs = rows;
+	atomic_store_explicit(&m->sysregs, rows, memory_order_release);
 	return 0;
 }
 
 const struct sysreg *machine_sysreg(const struct machine *m, uint16_t enc)
 {
 	const struct sysreg *r = sysreg_find(enc);
+	const struct sysreg_rows *more;
 
-	return r || !m->sysregs ? r : find(m->sysregs->row, m->sysregs->nr, enc);
+	if (r)
+		return r;
+	more = machine_sysregs(m);
+	return more ? find(more->row, more->nr, enc) : NULL;
 }
 
 int sysreg_undefined(struct cpu *cpu)
@@ -138,16 +147,34 @@ int sysreg_write(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 	return CPU_EXIT_NONE;
 }
 
+/*
+ * CRm and op2 lie in bits 6:0 of an encoding, and CRn and op1 above. A machine's rows never change,
+ * they only become more: what was found stays right, and what was not is looked for again.
+ */
+static const struct sysreg *cached(struct cpu *cpu, uint16_t enc)
+{
+	const struct sysreg **line = &cpu->sysreg_cache[(enc ^ enc >> 7) % SYSREG_CACHE];
+
+	if (!*line || (*line)->enc != enc) {
+		const struct sysreg *r = machine_sysreg(cpu->machine, enc);
+
+		if (!r)
+			return NULL;
+		*line = r;
+	}
+	return *line;
+}
+
 int sysreg_mrs(struct cpu *cpu, uint16_t enc, uint64_t *value)
 {
-	const struct sysreg *r = machine_sysreg(cpu->machine, enc);
+	const struct sysreg *r = cached(cpu, enc);
 
 	return r ? sysreg_read(cpu, r, value) : sysreg_undefined(cpu);
 }
 
 int sysreg_msr(struct cpu *cpu, uint16_t enc, uint64_t value)
 {
-	const struct sysreg *r = machine_sysreg(cpu->machine, enc);
+	const struct sysreg *r = cached(cpu, enc);
 
 	return r ? sysreg_write(cpu, r, value) : sysreg_undefined(cpu);
 }

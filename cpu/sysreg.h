@@ -98,12 +98,15 @@ struct machine;
 
 /**
  * machine_add_sysregs() - Give all vCPUs of a machine registers besides those that every CPU has.
- * @m:    the machine, before a vCPU of it has run
+ * @m:    the machine, before a vCPU of it has run; one caller at a time
  * @rows: stay where they are as long as the machine lives
  *
  * Return: 0; -EEXIST if it has such rows; -EINVAL for rows that are not as struct sysreg_rows says.
  */
 int machine_add_sysregs(struct machine *m, const struct sysreg_rows *rows);
+
+/** machine_sysregs() - What machine_add_sysregs() added, or NULL. Any thread. */
+const struct sysreg_rows *machine_sysregs(const struct machine *m);
 
 /**
  * machine_sysreg() - The row of a register in a machine.
@@ -114,7 +117,13 @@ int machine_add_sysregs(struct machine *m, const struct sysreg_rows *rows);
  */
 const struct sysreg *machine_sysreg(const struct machine *m, uint16_t enc);
 
-/* MRS and MSR of any encoding at the present EL: CPU_EXIT_NONE or CPU_FAULT. */
+/* Rows that a vCPU remembers; a power of two. */
+#define SYSREG_CACHE 128
+
+/*
+ * MRS and MSR of any encoding at the present EL, on the vCPU's thread: CPU_EXIT_NONE or CPU_FAULT.
+ * A register that was accessed lately is found at once: guests use few, and those often.
+ */
 int sysreg_mrs(struct cpu *cpu, uint16_t enc, uint64_t *value);
 int sysreg_msr(struct cpu *cpu, uint16_t enc, uint64_t value);
 

@@ -365,7 +365,7 @@ static void list_system(struct vcpu *vcpu, struct list *l, const struct sysreg *
 
 static void list_all(struct vcpu *vcpu, struct list *l)
 {
-	const struct sysreg_rows *more = vcpu->vm->machine.sysregs;
+	const struct sysreg_rows *more = machine_sysregs(&vcpu->vm->machine);
 	const struct sysreg *r;
 	uint64_t ccsidr;
 	size_t i, n;

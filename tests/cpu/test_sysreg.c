@@ -42,6 +42,42 @@ static void test_sorted_and_unique(void **state)
 	assert_null(sysreg_find(SYSREG(3, 0, 1, 0, 7)));
 }
 
+/* By encoding: each finds its own register, whichever was accessed before. */
+static void test_by_encoding(void **state)
+{
+	struct rig *rig = rig_new(1);
+	struct cpu *cpu = rig->cpu[0];
+	size_t nr;
+	const struct sysreg *rows = sysreg_table(&nr);
+	uint64_t v;
+
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < nr; i++) {
+			const struct sysreg *r = &rows[i];
+
+			if (r->flags & SR_PLAIN_W)
+				assert_int_equal(sysreg_msr(cpu, r->enc, r->enc), CPU_EXIT_NONE);
+		}
+		for (size_t i = 0; i < nr; i++) {
+			const struct sysreg *r = &rows[i];
+			uint64_t own = ~0ull;
+			int rc;
+
+			if (r->read)
+				continue; /* it may be another value each time */
+			rc = sysreg_read(cpu, r, &own);
+			v = ~0ull;
+			assert_int_equal(sysreg_mrs(cpu, r->enc, &v), rc);
+			assert_true(v == own);
+			if (r->flags & SR_PLAIN_W && r->enc != R_SP_EL0)
+				assert_int_equal(v, r->enc);
+		}
+	}
+	assert_int_equal(sysreg_mrs(cpu, SYSREG(3, 6, 1, 1, 0), &v), CPU_FAULT);
+	assert_int_equal(sysreg_msr(cpu, SYSREG(3, 6, 1, 1, 0), 0), CPU_FAULT);
+	rig_free(rig);
+}
+
 static void test_one_reg_write_back(void **state)
 {
 	struct rig *rig = rig_new(1);
@@ -437,6 +473,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sorted_and_unique),
+		cmocka_unit_test(test_by_encoding),
 		cmocka_unit_test(test_one_reg_write_back),
 		cmocka_unit_test(test_without_pmu),
 		cmocka_unit_test(test_identification),

@@ -360,6 +360,69 @@ static void one_irqchip(void **state)
 	tear_down(&other);
 }
 
+/* Many registers, none of which every CPU has: they take their time to be looked through. */
+#define MANY_FIRST A_SYSREG(3, 5, 0, 0, 0)
+#define MANY       6144
+
+static struct sysreg many_row[MANY];
+static const struct sysreg_rows many_rows = {many_row, MANY};
+
+struct chooser {
+	struct vm *vm;
+	pthread_barrier_t start;
+	int ret;
+};
+
+static void *choose(void *arg)
+{
+	struct chooser *c = arg;
+
+	pthread_barrier_wait(&c->start);
+	c->ret = vm_set_irqchip(c->vm, &test_sink, &many_rows);
+	return NULL;
+}
+
+/*
+ * An interrupt controller that is made while a vCPU first runs comes in time, and then the level is
+ * the sink's from the beginning, or too late, and then it is published.
+ */
+static void irqchip_races_run(void **state)
+{
+	unsigned int round, i;
+
+	for (i = 0; i < MANY; i++)
+		many_row[i].enc = (uint16_t)(MANY_FIRST + i);
+	for (round = 0; round < 300; round++) {
+		struct machine_under_test *m;
+		struct chooser c;
+		struct prog p = {0};
+		pthread_t thread;
+		void *fresh;
+		int ret;
+
+		memset(&told, 0, sizeof(told));
+		set_up(&fresh);
+		m = fresh;
+		a_str(&p, 3, A_XZR, 10);
+		load(m, &p);
+		set_u64(m->vcpu, KVM_REG_ARM_TIMER_CVAL, 0);
+		set_u64(m->vcpu, KVM_REG_ARM_TIMER_CTL, TIMER_ENABLE);
+		c.vm = vm_of(m->vm);
+		pthread_barrier_init(&c.start, NULL, 2);
+		assert_int_equal(pthread_create(&thread, NULL, choose, &c), 0);
+		pthread_barrier_wait(&c.start);
+		ret = run_vcpu(m);
+		pthread_join(thread, NULL);
+		pthread_barrier_destroy(&c.start);
+		assert_int_equal(ret, c.ret == -EBUSY ? -EINTR : 0);
+		assert_int_equal(c.ret, c.ret == -EBUSY ? -EBUSY : 0);
+		assert_int_equal(told.rises[0], c.ret ? 0 : 1);
+		assert_int_equal(m->run->s.regs.device_irq_level,
+				 c.ret ? KVM_ARM_DEV_EL1_VTIMER : 0);
+		tear_down(&fresh);
+	}
+}
+
 /* ---- System registers from elsewhere ---- */
 
 #define A_TEST_PMR  A_SYSREG(3, 0, 4, 6, 0)   /* read, written, in ONE_REG */
@@ -580,7 +643,7 @@ static void rows_refused(void **state)
 
 	for (i = 0; i < COUNT(bad); i++)
 		assert_int_equal(vm_set_irqchip(vm, &test_sink, &bad[i]), -EINVAL);
-	assert_null(vm->machine.sysregs);
+	assert_null(machine_sysregs(&vm->machine));
 	assert_int_equal(vm_set_irqchip(vm, &test_sink, &test_rows), 0);
 	assert_int_equal(machine_add_sysregs(&vm->machine, &test_rows), -EEXIST);
 }
@@ -802,6 +865,50 @@ static void no_descriptor_left(void **state)
 	assert_int_equal(created, 2);
 }
 
+static const struct device_type many_type = {
+	.nr = TEST_TYPE + 1,
+	.name = "armature-many",
+	.attrs = test_attrs,
+};
+
+static const struct device_type *const many_types[] = {&many_type, NULL};
+
+static void *make_and_close(void *arg)
+{
+	struct machine_under_test *m = arg;
+	uint32_t fd, other;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		assert_int_equal(create(m, TEST_TYPE + 1, 0, &fd), 0);
+		assert_int_equal(create(m, TEST_TYPE + 1, 0, &other), 0);
+		assert_int_equal(attr(fd, KVM_HAS_DEVICE_ATTR, GRP_STORE, 1, NULL), 0);
+		assert_int_equal(armature_close((int)fd), 0);
+		assert_int_equal(attr(other, KVM_HAS_DEVICE_ATTR, GRP_STORE, 2, NULL), -ENXIO);
+		assert_int_equal(armature_close((int)other), 0);
+	}
+	return NULL;
+}
+
+/* Four threads make devices and close them; all of these are the VM's at its end. */
+static void many_at_once(void **state)
+{
+	struct machine_under_test *m = *state;
+	struct device *dev;
+	pthread_t thread[4];
+	unsigned int i, n = 0;
+
+	vm_of(m->vm)->device_types = many_types;
+	for (i = 0; i < COUNT(thread); i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, make_and_close, m), 0);
+	for (i = 0; i < COUNT(thread); i++)
+		pthread_join(thread[i], NULL);
+	for (dev = vm_of(m->vm)->devices; dev; dev = dev->next)
+		n++;
+	assert_int_equal(n, 4 * 50 * 2);
+	assert_int_equal(vm_of(m->vm)->refs, 2); /* its own descriptor, and the vCPU's */
+}
+
 /* A device lives as long as its VM, and its descriptor keeps that alive. */
 static void lives(void **unused)
 {
@@ -847,6 +954,7 @@ int main(void)
 		SINK(level_without_pin),
 		SINK(edges),
 		SINK(one_irqchip),
+		cmocka_unit_test(irqchip_races_run),
 		PAIR(registers_of_one_vm),
 		PAIR(register_rights),
 		PAIR(registers_in_one_reg),
@@ -857,6 +965,7 @@ int main(void)
 		TYPES(other_requests),
 		TYPES(foreign_device),
 		TYPES(no_descriptor_left),
+		TYPES(many_at_once),
 		cmocka_unit_test(lives),
 	};
 
