@@ -386,8 +386,9 @@ static void *vcpu_thread(void *opaque)
 	sigaddset(&kick, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	while (vmm_vm_may_run(vcpu->vm, vcpu)) {
-		if (!vmm_vcpu_step(vcpu))
-			continue; /* the VM has been told, and pauses */
+		if (vcpu->vm->trace)
+			vmm_vm_wait(vcpu->vm, vmm_trace_has_room, vcpu->vm->trace);
+		vmm_vcpu_step(vcpu); /* when it fails, the VM has been told, and pauses */
 	}
 	return NULL;
 }

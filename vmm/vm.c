@@ -192,6 +192,25 @@ bool vmm_vm_may_run(struct vmm_vm *vm, struct vmm_vcpu *vcpu)
 	return run;
 }
 
+void vmm_vm_wait(struct vmm_vm *vm, bool (*ready)(void *opaque), void *opaque)
+{
+	if (ready(opaque))
+		return;
+	pthread_mutex_lock(&vm->lock);
+	while (vm->state == VMM_RUNNING && !ready(opaque))
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+void vmm_vm_wake(void *opaque)
+{
+	struct vmm_vm *vm = opaque;
+
+	pthread_mutex_lock(&vm->lock);
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
 /* No vCPU runs, and none has an MMIO access under way. */
 static int reset_all(struct vmm_vm *vm)
 {
@@ -218,8 +237,8 @@ int vmm_vm_start(struct vmm_vm *vm)
 	vmm_trace(vm->trace, VMM_TRACE_NO_CPU, "start");
 	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++)
 		err = vmm_vcpu_reset(&vm->vcpus[i], vm->entry, vm->dtb);
-	pthread_mutex_lock(
-		&vm->lock); /* all wait for it, so that none kicks one that is not there */
+	/* All wait for the lock, so that none kicks one that is not there. */
+	pthread_mutex_lock(&vm->lock);
 	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++)
 		err = vmm_vcpu_start(&vm->vcpus[i]);
 	pthread_mutex_unlock(&vm->lock);
@@ -279,7 +298,7 @@ void vmm_vm_stop(struct vmm_vm *vm)
 	}
 }
 
-void vmm_vm_destroy(struct vmm_vm *vm)
+void vmm_vm_remove_devices(struct vmm_vm *vm)
 {
 	struct vmm_device *next;
 
@@ -292,6 +311,11 @@ void vmm_vm_destroy(struct vmm_vm *vm)
 	if (vm->irqchip.gic)
 		vm->irqchip.device.destroy(&vm->irqchip.device);
 	vm->devices = NULL;
+}
+
+void vmm_vm_destroy(struct vmm_vm *vm)
+{
+	vmm_vm_remove_devices(vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		vmm_vcpu_destroy(&vm->vcpus[i]);
 	vm->nr_vcpus = 0;

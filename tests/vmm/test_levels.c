@@ -46,6 +46,8 @@ static void room(void *opaque)
 {
 }
 
+static const struct vmm_board_console console = {.transmit = transmit, .room = room};
+
 static int reload(void *opaque)
 {
 	f.reloads++;
@@ -71,7 +73,7 @@ static int make(unsigned int cpus)
 	if (vmm_loop_init(&f.loop) || vmm_memory_create(&f.mem, BOARD_RAM, 0x1000000))
 		return -1;
 	if (vmm_vm_create(&f.vm, &fake_kvm, f.system_fd, &f.mem, cpus, &f.loop, NULL) ||
-	    vmm_board_create(&f.board, &f.vm, transmit, room, NULL, NULL, 0))
+	    vmm_board_create(&f.board, &f.vm, &console, NULL, 0))
 		return -1;
 	f.vm.reload = reload;
 	f.vm.entry = 0x40080000;
