@@ -2,13 +2,27 @@
 /*
  * What is put into guest memory before vCPU 0 starts: kernel, initrd, device tree.
  *
+ * A kernel stands at the bottom, and what the kernel will free again stands at the top, so that
+ * what lies between is one piece:
+ *
  *	RAM base + text_offset	the kernel, with image_size bytes of its own
+ *	below the tree		the initrd, ending there; its start on 4 KiB
+ *	top of memory - 2 MiB	the device tree, on a 2 MiB boundary, up to 2 MiB
+ *
+ * That satisfies Linux's Documentation/arm64/booting.rst: the kernel at text_offset from a 2 MiB
+ * boundary, the device tree on 8 bytes within one 2 MiB region, the initrd in one window of 32 GiB
+ * with the kernel: for more memory than that, the top is the window's.
+ *
+ * A bare binary is most likely firmware, which moves itself to the top and looks for the device
+ * tree at the start of memory, as on QEMU's "virt" machine, whatever x0 says. So it gets a copy
+ * there, and the rest behind it:
+ *
+ *	RAM base		a copy of the device tree, if it fits
+ *	RAM base + 512 KiB	the binary, and 8 MiB more for its BSS
  *	next 2 MiB boundary	the initrd
  *	next 2 MiB boundary	the device tree, up to 2 MiB
  *
- * That satisfies Linux's Documentation/arm64/booting.rst: the kernel at text_offset from a 2 MiB
- * boundary, the device tree on 8 bytes within one 2 MiB region, the initrd within 1 GiB-aligned 32
- *GiB of the kernel. Files stay open, so that a reboot finds what was there at the start.
+ * Files stay open, so that a reboot finds what was there at the start.
  */
 #ifndef VMM_LOADER_H
 #define VMM_LOADER_H
@@ -25,12 +39,12 @@ struct vmm_boot {
 	uint64_t entry;
 	uint64_t initrd_start, initrd_end; /* 0 and 0 without one */
 	uint64_t dtb;
+	uint64_t dtb_copy, dtb_copy_max; /* where a second one goes if it fits; 0 and 0: nowhere */
 };
 
 /**
  * vmm_boot_open() - Opens the files.
- * @flat: the kernel is a bare binary without the Image header, loaded where QEMU puts such ones:
- *        512 KiB into memory
+ * @flat: the kernel is a bare binary without the Image header
  *
  * Return: 0, or -errno after a message; vmm_boot_close() is due in either case.
  */

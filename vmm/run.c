@@ -114,6 +114,8 @@ static void place_dtb(struct run *run)
 	const size_t size = fdt_totalsize(run->dtb);
 
 	memcpy(vmm_memory_at(&run->memory, run->boot.dtb, size), run->dtb, size);
+	if (size <= run->boot.dtb_copy_max)
+		memcpy(vmm_memory_at(&run->memory, run->boot.dtb_copy, size), run->dtb, size);
 	run->vm.entry = run->boot.entry;
 	run->vm.dtb = run->boot.dtb;
 }

@@ -77,6 +77,15 @@ static const struct {
 			  0xd2a04005, 0xf10004a5, 0x54ffffe1, 0xb94004c5, 0x6b05009f, 0x54ffff41,
 			  RESTART,    OFF}},
 	/*
+	 * Sends 1 if memory begins as what x0 points to, else 0.
+	 *
+	 *	UART; ldr w3, [x0]; mov x4, #0x40000000; ldr w5, [x4]; cmp w3, w5; cset w2, eq
+	 *	add w2, w2, #'0'; strb w2, [x1]; off
+	 */
+	[GUEST_TREE] = {"tree",
+			{UART, 0xb9400003, 0xd2a80004, 0xb9400085, 0x6b05007f, 0x1a9f17e2,
+			 0x1100c042, 0x39000022, OFF}},
+	/*
 	 * An Image with the big-endian flag. It sets SCTLR_EL1.EE, sends 'B' as a byte and 'E' as
 	 * the first byte of a word, and then "abcd" as its first byte and as a word's last: "BEad".
 	 *

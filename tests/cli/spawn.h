@@ -44,6 +44,7 @@ enum guest {
 	GUEST_FLOOD,
 	GUEST_COUNT,
 	GUEST_STUCK,
+	GUEST_TREE,
 	GUEST_BIG_ENDIAN, /* not flat */
 	GUESTS
 };

@@ -146,6 +146,21 @@ static void dumps_the_tree(void **state)
 	assert_true(st.st_size > 1000);
 }
 
+/* Firmware finds the device tree at the start of memory, kernels where x0 says. */
+static void firmware_finds_the_tree(void **state)
+{
+	GUEST(NULL, GUEST_TREE);
+	assert_int_equal(r.status, 0);
+	assert_string_equal(r.out, "1");
+}
+
+static void big_endian_image(void **state)
+{
+	RUN(&r, NULL, "run", "--kvm", "soft", "-m", "64", "-k", guest_path(GUEST_BIG_ENDIAN));
+	assert_int_equal(r.status, 0);
+	assert_string_equal(r.out, "BEad");
+}
+
 /* Starts a guest with the three descriptors given; -1 stands for /dev/null. */
 static pid_t start_with(enum guest guest, int in, int out, int err, const char *option,
 			const char *value)
@@ -402,6 +417,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(statistics),
 		cmocka_unit_test(trace),
 		cmocka_unit_test(dumps_the_tree),
+		cmocka_unit_test(firmware_finds_the_tree),
+		cmocka_unit_test(big_endian_image),
 		cmocka_unit_test(ends_by_signals),
 		cmocka_unit_test(output_whose_reader_is_gone),
 		cmocka_unit_test(ends_while_output_is_stuck),
