@@ -26,11 +26,11 @@
 #define MIB                   (UINT64_C(1) << 20)
 #define PAGE                  (UINT64_C(4) << 10)
 
-#define IMAGE_MAGIC     0x644d5241u          /* "ARM\x64" */
-#define OLD_TEXT_OFFSET UINT64_C(0x80000)    /* of kernels before 3.17, with image_size 0 */
-#define WINDOW          (UINT64_C(32) << 30) /* kernel and initrd lie in one */
-#define FLAT_OFFSET     UINT64_C(0x80000)    /* where QEMU's "virt" has such a binary */
-#define FLAT_EXTRA      (UINT64_C(8) << 20)  /* a bare binary does not say how large its BSS is */
+#define IMAGE_MAGIC     0x644d5241u       /* "ARM\x64" */
+#define OLD_TEXT_OFFSET UINT64_C(0x80000) /* of kernels before 3.17, with image_size 0 */
+#define MIDDLE_MAX      (UINT64_C(128) << 20)
+#define FLAT_OFFSET     UINT64_C(0x80000)   /* where QEMU's "virt" has such a binary */
+#define FLAT_EXTRA      (UINT64_C(8) << 20) /* a bare binary does not say how large its BSS is */
 
 /*
  * Linux, Documentation/arm64/booting.rst, section 4. Little-endian, also that of a kernel whose
@@ -83,29 +83,27 @@ static uint64_t file_size(int fd)
 /* Where initrd and device tree go when the kernel ends at @end. */
 struct layout {
 	uint64_t initrd, dtb;
-	uint64_t needed; /* the least memory in which all has a place */
+	uint64_t needed; /* the least memory in which all has a place; the rest holds if there is */
 };
 
 static struct layout lay_out(const struct vmm_boot *boot, const struct vmm_memory *mem,
 			     uint64_t end)
 {
-	const uint64_t initrd = boot->initrd ? file_size(boot->initrd_fd) : 0;
-	const uint64_t used = end - mem->base;
-	const uint64_t top = mem->base + (mem->size < WINDOW ? mem->size : WINDOW);
-	struct layout layout;
+	const uint64_t used = ALIGN_UP(end - mem->base, boot->flat ? REGION : PAGE);
+	const uint64_t initrd = boot->initrd ? ALIGN_UP(file_size(boot->initrd_fd), PAGE) : 0;
+	const uint64_t middle = mem->size / 2 < MIDDLE_MAX ? mem->size / 2 : MIDDLE_MAX;
+	const uint64_t highest = ALIGN_DOWN(mem->size, REGION) - VMM_FDT_MAX - initrd;
+	struct layout layout = {.needed = UINT64_MAX};
+	uint64_t at = used;
 
-	if (boot->flat) {
-		layout.initrd = ALIGN_UP(end, REGION);
-		layout.dtb = ALIGN_UP(layout.initrd + initrd, REGION);
-		layout.needed = layout.dtb + VMM_FDT_MAX - mem->base;
-	} else {
-		layout.dtb = ALIGN_DOWN(top - VMM_FDT_MAX, REGION);
-		layout.initrd = ALIGN_DOWN(layout.dtb - initrd, PAGE);
-		layout.needed = ALIGN_UP(used + ALIGN_UP(initrd, PAGE), REGION) + VMM_FDT_MAX;
-	}
 	/* What a header says may be anything, also more than 64 bits hold. */
-	if (used > VMM_MAX_MEM || initrd > VMM_MAX_MEM || (!boot->flat && layout.needed > WINDOW))
-		layout.needed = UINT64_MAX;
+	if (used > VMM_MAX_MEM || initrd > VMM_MAX_MEM)
+		return layout;
+	layout.needed = ALIGN_UP(used + initrd, REGION) + VMM_FDT_MAX;
+	if (!boot->flat && at < middle)
+		at = ALIGN_DOWN(middle < highest ? middle : highest, PAGE);
+	layout.initrd = mem->base + at;
+	layout.dtb = mem->base + ALIGN_UP(at + initrd, REGION);
 	return layout;
 }
 

@@ -2,16 +2,19 @@
 /*
  * What is put into guest memory before vCPU 0 starts: kernel, initrd, device tree.
  *
- * A kernel stands at the bottom, and what the kernel will free again stands at the top, so that
- * what lies between is one piece:
+ * A kernel stands at the bottom, the rest in the middle, as QEMU has it:
  *
  *	RAM base + text_offset	the kernel, with image_size bytes of its own
- *	below the tree		the initrd, ending there; its start on 4 KiB
- *	top of memory - 2 MiB	the device tree, on a 2 MiB boundary, up to 2 MiB
+ *	half of the memory, or	the initrd, on 4 KiB; lower if it would not fit, and above the
+ *	128 MiB if that is less	kernel in any case
+ *	next 2 MiB boundary	the device tree, up to 2 MiB
  *
  * That satisfies Linux's Documentation/arm64/booting.rst: the kernel at text_offset from a 2 MiB
  * boundary, the device tree on 8 bytes within one 2 MiB region, the initrd in one window of 32 GiB
- * with the kernel: for more memory than that, the top is the window's.
+ * with the kernel. And it cuts a small memory in two. A kernel takes for its contiguous memory
+ * allocator (CMA) what it is built with, 64 MiB in Debian's, wherever so much is free in one piece;
+ * were what is free just a little more, in one piece, it would die before its console works, and
+ * guests of about 100 MiB would not start while smaller ones do.
  *
  * A bare binary is most likely firmware, which moves itself to the top and looks for the device
  * tree at the start of memory, as on QEMU's "virt" machine, whatever x0 says. So it gets a copy

@@ -187,6 +187,7 @@ static int take_signals(struct run *run)
 		return err;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTTOU, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file at its limit is as a full disk */
 	run->signal_fd = signalfd(-1, &run->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (run->signal_fd < 0)
 		return -errno;
@@ -360,6 +361,22 @@ static void summarise(const struct run *run, enum vmm_request end, uint64_t wall
 	free(text);
 }
 
+/*
+ * A kernel that dies before its console works computes for ever, or sleeps, and says nothing. Whoever
+ * ends it then is told how to hear it; flat binaries are not Linux.
+ */
+static void hint(const struct run *run, enum vmm_request end)
+{
+	const char *append = run->config->append;
+
+	if (end == VMM_REQUEST_POWEROFF || run->config->flat ||
+	    __atomic_load_n(&run->console.printed, __ATOMIC_RELAXED) ||
+	    (append && strstr(append, "earlycon")))
+		return;
+	vmm_report("the guest has sent nothing to its serial port; with 'earlycon' on its command "
+		   "line (-a) a Linux kernel tells also what happens before its console works");
+}
+
 /* The trace ends after the last device, and before the VM, whose vCPUs may have waited for it. */
 static int clean_up(struct run *run)
 {
@@ -408,6 +425,7 @@ static int run_to_the_end(struct run *run)
 	if (vmm_console_stop(&run->console))
 		status = VMM_FAILED;
 	summarise(run, end, wall_ns);
+	hint(run, end);
 	return status;
 }
 

@@ -71,12 +71,25 @@ static void acknowledge(struct virtio *virtio, uint32_t what)
 	}
 }
 
+static void tell_once(struct virtio *virtio, const char *why)
+{
+	for (unsigned int i = 0; i < virtio->nr_told; i++) {
+		if (!strcmp(virtio->told[i], why))
+			return;
+	}
+	if (virtio->nr_told == VIRTIO_MAX_TOLD)
+		return;
+	virtio->told[virtio->nr_told++] = why;
+	vmm_report("%s: stopped until the guest resets it: %s (told once)", virtio->device.name,
+		   why);
+}
+
 /* The driver did what no driver may: nothing more until it resets the device. */
 static void broken(struct virtio *virtio, const char *why)
 {
 	if (virtio->status & STATUS_NEEDS_RESET)
 		return;
-	vmm_report("%s: stopped until the guest resets it: %s", virtio->device.name, why);
+	tell_once(virtio, why);
 	virtio->status |= STATUS_NEEDS_RESET;
 	if (virtio->status & STATUS_DRIVER_OK)
 		raise_interrupt(virtio, INTERRUPT_CONFIG);

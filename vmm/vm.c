@@ -38,6 +38,18 @@ static int create_vm(struct vmm_vm *vm)
 	return vm->fd < 0 ? vm->fd : 0;
 }
 
+/*
+ * Asks to be told of accesses without a syndrome, where the KVM can: the VM ends by one all the
+ * same, but the message has its address.
+ */
+static void ask_for_nisv(struct vmm_vm *vm)
+{
+	const struct kvm_enable_cap cap = {.cap = KVM_CAP_ARM_NISV_TO_USER};
+
+	if (check_extension(vm, cap.cap) > 0)
+		vm_ioctl(vm, KVM_ENABLE_CAP, &cap);
+}
+
 static int add_memory(struct vmm_vm *vm)
 {
 	const struct kvm_userspace_memory_region region = {
@@ -119,6 +131,7 @@ int vmm_vm_create(struct vmm_vm *vm, const struct vmm_kvm *kvm, int system_fd,
 	vm->trace = trace;
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_cond_init(&vm->changed, NULL);
+	pthread_mutex_init(&vm->unmapped.lock, NULL);
 	err = check_cpus(vm, nr_vcpus);
 	if (!err)
 		err = create_vm(vm);
@@ -126,6 +139,7 @@ int vmm_vm_create(struct vmm_vm *vm, const struct vmm_kvm *kvm, int system_fd,
 		err = add_memory(vm);
 	if (err)
 		return err;
+	ask_for_nisv(vm);
 	vm->has_pmu = check_extension(vm, KVM_CAP_ARM_PMU_V3) > 0;
 	err = vmm_irqchip_create(&vm->irqchip, kvm, vm->fd, nr_vcpus, BOARD_GIC_DIST, BOARD_GIC_CPU,
 				 trace, &vm->bus);
@@ -322,6 +336,7 @@ void vmm_vm_destroy(struct vmm_vm *vm)
 	if (vm->fd >= 0)
 		vm->kvm->close(vm->fd);
 	vm->fd = -1;
+	pthread_mutex_destroy(&vm->unmapped.lock);
 	pthread_cond_destroy(&vm->changed);
 	pthread_mutex_destroy(&vm->lock);
 }

@@ -22,6 +22,7 @@
 #include "vmm/loop.h"
 #include "vmm/memory.h"
 #include "vmm/trace.h"
+#include "vmm/unmapped.h"
 #include "vmm/vcpu.h"
 #include "vmm/vmm.h"
 
@@ -53,10 +54,9 @@ struct vmm_vm {
 	bool has_pmu;
 	uint64_t entry, dtb; /* where vCPU 0 starts, and its x0 */
 	uint64_t boots;
-	unsigned int unmapped_reports; /* atomic */
+	struct vmm_unmapped unmapped;
 
-	/* Puts kernel, initrd and device tree into memory again, for a reset. Return: 0 or -errno.
-	 */
+	/* Puts kernel, initrd and device tree into memory again, for a reset. 0 or -errno. */
 	int (*reload)(void *opaque);
 	void *reload_opaque;
 

@@ -85,6 +85,10 @@ static const struct {
 	[GUEST_TREE] = {"tree",
 			{UART, 0xb9400003, 0xd2a80004, 0xb9400085, 0x6b05007f, 0x1a9f17e2,
 			 0x1100c042, 0x39000022, OFF}},
+	/* An Image of "b ." */
+	[GUEST_SILENT] = {"silent",
+			  {0x14000010, 0, 0, 0, 0x00010000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x644d5241,
+			   0, 0x14000000}},
 	/*
 	 * An Image with the big-endian flag. It sets SCTLR_EL1.EE, sends 'B' as a byte and 'E' as
 	 * the first byte of a word, and then "abcd" as its first byte and as a word's last: "BEad".

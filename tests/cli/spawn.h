@@ -45,7 +45,8 @@ enum guest {
 	GUEST_COUNT,
 	GUEST_STUCK,
 	GUEST_TREE,
-	GUEST_BIG_ENDIAN, /* not flat */
+	GUEST_BIG_ENDIAN, /* an Image, as the next one is */
+	GUEST_SILENT,
 	GUESTS
 };
 

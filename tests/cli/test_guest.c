@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,7 @@ static void access_without_syndrome(void **state)
 {
 	GUEST(NULL, GUEST_PAIR);
 	assert_int_equal(r.status, 1);
-	has(r.err, "PC 0x40080004");
+	has(r.err, "the instruction 0xa9400c22 at PC 0x40080004");
 	has(r.err, "stopped by an error");
 }
 
@@ -162,8 +163,8 @@ static void big_endian_image(void **state)
 }
 
 /* Starts a guest with the three descriptors given; -1 stands for /dev/null. */
-static pid_t start_with(enum guest guest, int in, int out, int err, const char *option,
-			const char *value)
+static pid_t start_kernel(const char *kernel, int in, int out, int err, const char *option,
+			  const char *value)
 {
 	const pid_t pid = fork();
 
@@ -177,10 +178,16 @@ static pid_t start_with(enum guest guest, int in, int out, int err, const char *
 			close(fd);
 		alarm(100); /* what hangs fails */
 		execl(armature, armature, "run", "--kvm", "soft", "-m", "64", "-c", "2", "-k",
-		      guest_option(guest), option, value, NULL);
+		      kernel, option, value, NULL);
 		_exit(127);
 	}
 	return pid;
+}
+
+static pid_t start_with(enum guest guest, int in, int out, int err, const char *option,
+			const char *value)
+{
+	return start_kernel(guest_option(guest), in, out, err, option, value);
 }
 
 static pid_t start(enum guest guest, int *out)
@@ -387,6 +394,41 @@ static void ends_while_the_tree_is_stuck(void **state)
 	close(fds[1]);
 }
 
+/* A kernel that was ended before it said anything: how to hear more, unless that was asked for. */
+static void hints_at_earlycon(void **state)
+{
+	static const struct {
+		enum guest guest;
+		bool flat;
+		const char *append;
+		bool hint;
+	} table[] = {
+		{GUEST_SILENT, false, "quiet", true},
+		{GUEST_SILENT, false, "console=ttyAMA0 earlycon", false},
+		{GUEST_SILENT, true, "quiet", false},
+		{GUEST_FLOOD, true, "quiet", false},
+	};
+	static char text[65536];
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		const char *kernel =
+			table[i].flat ? guest_option(table[i].guest) : guest_path(table[i].guest);
+		int err[2];
+		pid_t pid;
+
+		assert_int_equal(pipe(err), 0);
+		pid = start_kernel(kernel, -1, -1, err[1], "-a", table[i].append);
+		close(err[1]);
+		wait_started(err[0]);
+		kill(pid, SIGTERM);
+		read_all(err[0], text, sizeof(text));
+		assert_int_equal(wait_status(pid), 128 + SIGTERM);
+		has(text, "ended after");
+		assert_int_equal(!!strstr(text, "with 'earlycon' on its command line"),
+				 table[i].hint);
+	}
+}
+
 /* Output that the host cannot keep is told once, and is a failure. */
 static void output_to_a_full_disk(void **state)
 {
@@ -428,6 +470,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ends_while_the_trace_is_stuck),
 		cmocka_unit_test(ends_while_the_tree_is_stuck),
 		cmocka_unit_test(output_to_a_full_disk),
+		cmocka_unit_test(hints_at_earlycon),
 	};
 
 	default_signals();

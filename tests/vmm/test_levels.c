@@ -328,22 +328,64 @@ static void device_is_told_apart(void **state)
 	assert_int_equal(vmm_vm_serve(&f.vm), VMM_REQUEST_ERROR);
 }
 
+/* Neighbours are folded into one message, and eight messages last. */
 static void nothing_there(void **state)
 {
 	const char *said;
 
 	for (unsigned int i = 0; i < 20; i++)
-		fake_add(0, mmio_read(0, 0x20000000 + i));
+		fake_add(0, mmio_read(0, 0x20000000 + i * 0xff0));
 	fake_add(0, mmio_write(0, 0x20000000, 1));
 	fake_add(0, mmio_read(0, BOARD_GIC_DIST + 0xffe)); /* half of it beyond the frame */
+	for (unsigned int i = 0; i < 10; i++)
+		fake_add(0, mmio_read(0, 0x30000000 + i * 0x100000));
 	capture_begin();
-	for (unsigned int i = 0; i < 22; i++) {
+	for (unsigned int i = 0; i < 32; i++) {
 		assert_true(step(0));
 		assert_int_equal(fake.run[0]->mmio.is_write || !fake.run[0]->mmio.data[0], 1);
 	}
 	said = capture_end();
 	assert_int_equal(count_lines(said), 8);
-	assert_int_equal(f.vm.vcpus[0].stats.unmapped, 22);
+	assert_non_null(strstr(said, "read of 4 bytes at 0x20000000, where nothing is"));
+	assert_non_null(strstr(said, "write of 4 bytes at 0x20000000, where nothing is"));
+	assert_non_null(
+		strstr(said, "0x30400000, where nothing is (PC 0x40081234); more of these"));
+	assert_int_equal(f.vm.vcpus[0].stats.unmapped, 32);
+}
+
+/* What a KVM tells of an access without a syndrome is told on; the VM ends. */
+static void no_syndrome(void **state)
+{
+	static const struct {
+		uint64_t iss, addr;
+		const char *text;
+	} table[] = {
+		{0x40, BOARD_PL011 + 4, "writes 0x9000004 (pl011) in a way"},
+		{0x06, 0x20000010, "reads 0x20000010 (nothing is there) in a way"},
+	};
+
+	assert_int_equal(fake.nisv, 1); /* it was asked for */
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		const uint32_t insn = 0xa9400c22;
+		const char *said;
+
+		if (i) {
+			teardown(NULL);
+			assert_int_equal(setup1(NULL), 0);
+		}
+		memcpy(vmm_memory_at(&f.mem, 0x40081234, 4), &insn, 4);
+		fake_add(0, (struct fake_row){.reason = KVM_EXIT_ARM_NISV,
+					      .addr = table[i].addr,
+					      .data = table[i].iss});
+		capture_begin();
+		assert_false(step(0));
+		said = capture_end();
+		assert_int_equal(count_lines(said), 1);
+		assert_non_null(strstr(said, "instruction 0xa9400c22 at PC 0x40081234"));
+		if (!strstr(said, table[i].text))
+			fail_msg("said: %s", said);
+		assert_int_equal(vmm_vm_serve(&f.vm), VMM_REQUEST_ERROR);
+	}
 }
 
 static void serve_until_end(enum vmm_request expected)
@@ -553,6 +595,7 @@ int main(void)
 		TWO(no_cross_talk),
 		ONE(device_is_told_apart),
 		ONE(nothing_there),
+		ONE(no_syndrome),
 		TWO(reset_and_poweroff),
 		ONE(open_access_is_completed),
 		TWO(kicks_sleepers),
