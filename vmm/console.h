@@ -58,7 +58,7 @@ int vmm_console_start(struct vmm_console *console);
  */
 int vmm_console_stop(struct vmm_console *console);
 
-/* The UART's side. @opaque is the console. */
+/* The UART's side, as in struct vmm_pl011_config. @opaque is the console. */
 void vmm_console_pace(void *opaque);
 void vmm_console_transmit(void *opaque, uint8_t byte);
 void vmm_console_room(void *opaque);

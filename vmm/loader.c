@@ -55,7 +55,7 @@ struct zboot_header {
 	char compression[8];
 };
 
-#define MZ          0x5a4dU     /* of every PE file, in 16 bits */
+#define MZ          0x5a4du     /* of every PE file, in 16 bits */
 #define ZBOOT_MAGIC 0x676d697au /* "zimg" */
 
 /* Microsoft PE Format: the file header after "PE\0\0", and the section headers. */

@@ -72,8 +72,7 @@ bool vmm_stream_put(struct vmm_stream *stream, const void *bytes, size_t len)
 	return fits;
 }
 
-/* Return: bytes written, 0 to look again (a signal, or a full descriptor that waits no longer), or
- * -errno. */
+/* Return: bytes written; 0 to look again, after a signal or a wait for room; or -errno. */
 static ssize_t write_piece(int fd, const uint8_t *bytes, size_t len)
 {
 	struct pollfd output = {.fd = fd, .events = POLLOUT};

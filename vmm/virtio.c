@@ -227,8 +227,7 @@ static void set_high(uint64_t *value, uint32_t high)
 	*value = (*value & UINT64_C(0xffffffff)) | (uint64_t)high << 32;
 }
 
-/* The registers that describe the selected queue; only queue 0 exists, and not while it is ready.
- */
+/* The registers of the selected queue. Only queue 0 exists, and it is not changed while ready. */
 static void write_queue_register(struct virtio *virtio, uint64_t offset, uint32_t value)
 {
 	struct virtqueue *queue = &virtio->queue;

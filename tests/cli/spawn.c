@@ -37,7 +37,8 @@ static const struct {
 	[GUEST_SPIN] = {"spin", {0x14000000}},
 	/* ldp x2, x3, [x1] */
 	[GUEST_PAIR] = {"pair", {UART, 0xa9400c22, 0x14000000}},
-	/* mov x3, #0x41000000; ldr w4, [x3]; cbnz w4, 1f; mov w4, #1; str w4, [x3]; restart; 1: off
+	/*
+	 * mov x3, #0x41000000; ldr w4, [x3]; cbnz w4, 1f; mov w4, #1; str w4, [x3]; restart; 1: off
 	 */
 	[GUEST_REBOOT] = {"reboot",
 			  {0xd2a82003, 0xb9400064, 0x350000e4, 0x52800024, 0xb9000064, RESTART,

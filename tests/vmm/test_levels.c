@@ -448,8 +448,7 @@ static void reset_and_poweroff(void **state)
 	assert_true(irq(0) == false); /* the reset GIC has nothing enabled */
 }
 
-/* The exit just before a pause is an MMIO access: it is completed with immediate_exit, not run on.
- */
+/* An MMIO exit just before a pause is completed with immediate_exit, not run on. */
 static void open_access_is_completed(void **state)
 {
 	int finish;

@@ -579,8 +579,10 @@ static const struct {
 	{"indirect not negotiated", bad_indirect_off, "indirect"},
 };
 
-/* One message, NEEDS_RESET, a configuration interrupt; nothing more until a reset, then all is
- * well. */
+/*
+ * One message, NEEDS_RESET, a configuration interrupt; nothing more until a reset, then all is
+ * well.
+ */
 static void expect_broken(const char *text)
 {
 	const char *said;
