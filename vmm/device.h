@@ -6,8 +6,9 @@
  *
  * Locks, outermost first: the VM's (vm.h), a device's own, the GIC's, that of one vCPU's pins
  * (irqchip.h), the trace's, a stream's (stream.h), which all output goes through. Never two of one
- * kind, and nobody reads, writes or waits for a descriptor with one held. A device sets its interrupt line with its own
- * lock held; the GIC calls back to drive vCPU pins with the GIC's lock held.
+ * kind, and no descriptor that may keep one waiting is read or written with one held. A device sets
+ * its interrupt line with its own lock held; the GIC calls back to drive vCPU pins with the GIC's
+ * lock held.
  */
 #ifndef VMM_DEVICE_H
 #define VMM_DEVICE_H

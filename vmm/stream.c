@@ -20,6 +20,12 @@
  */
 #define PIECE 512
 
+/*
+ * After a piece the thread lingers before it sleeps: what follows at once is then written together,
+ * and whoever puts it wakes nobody. The first byte after a pause is written when it comes.
+ */
+#define LINGER_NS 1000000L
+
 #define PATIENCE_NS UINT64_C(3000000000)
 #define RETRY_NS    UINT64_C(10000000)
 
@@ -124,7 +130,9 @@ static void serve(struct vmm_stream *stream)
 
 static void *stream_thread(void *opaque)
 {
+	const struct timespec linger = {.tv_nsec = LINGER_NS};
 	struct vmm_stream *stream = opaque;
+	bool wrote = false;
 	sigset_t end;
 
 	sigemptyset(&end);
@@ -134,11 +142,17 @@ static void *stream_thread(void *opaque)
 	while (!stream->giving_up && (stream->count || !stream->flushing)) {
 		if (stream->count && (stream->flushing || stream->count >= stream->config.batch)) {
 			serve(stream);
-			continue;
+			wrote = true;
+		} else if (wrote) {
+			pthread_mutex_unlock(&stream->lock);
+			nanosleep(&linger, NULL);
+			pthread_mutex_lock(&stream->lock);
+			wrote = false;
+		} else {
+			stream->sleeping = true;
+			pthread_cond_wait(&stream->work, &stream->lock);
+			stream->sleeping = false;
 		}
-		stream->sleeping = true;
-		pthread_cond_wait(&stream->work, &stream->lock);
-		stream->sleeping = false;
 	}
 	stream->ended = true;
 	pthread_cond_signal(&stream->change);
