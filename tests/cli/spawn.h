@@ -63,7 +63,7 @@ const char *guest_path(enum guest guest);
 /* A pipe that is full, and whose reader reads nothing. */
 void make_full_pipe(int fds[2]);
 
-/* Waits until no more fits into a pipe, and who writes into it must wait. */
+/* Waits until no more fits into a pipe, and who writes into it must wait. @fd: its writing end */
 void wait_full(int fd);
 const char *file_path(const char *name);
 void make_named(const char *name, const void *bytes, size_t len);

@@ -278,7 +278,7 @@ static void ends_while_output_is_stuck(void **state)
 		pid = start_with(GUEST_FLOOD, in[0], out[1], err[1], NULL, NULL);
 		close(in[0]);
 		close(err[1]);
-		wait_full(out[0]);
+		wait_full(out[1]);
 		assert_int_equal(write(in[1], "k", 1), 1);
 		usleep(100000);
 		kill(pid, signals[i]);
@@ -321,8 +321,8 @@ static void a_late_reader_gets_all(void **state)
 
 	assert_int_equal(pipe(out), 0);
 	pid = start_with(GUEST_COUNT, -1, out[1], -1, NULL, NULL);
+	wait_full(out[1]);
 	close(out[1]);
-	wait_full(out[0]);
 	read_all(out[0], text, sizeof(text));
 	assert_int_equal(wait_status(pid), 0);
 	assert_int_equal(strlen(text), COUNT_BYTES);

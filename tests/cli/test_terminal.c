@@ -193,7 +193,7 @@ static void quits_while_output_is_stuck(void **state)
 	assert_int_equal(pipe(out), 0);
 	start_to(GUEST_FLOOD, out[1]);
 	wait_raw(true);
-	wait_full(out[0]);
+	wait_full(out[1]);
 	type("k");
 	usleep(100000);
 	type("\001h");
