@@ -240,10 +240,10 @@ static void keys_are_the_guests(void **state)
 }
 
 /* Those that a sanitizer wants to explain are its own. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HAS_SANITIZER 1
 #elif defined(__has_feature)
-#define HAS_SANITIZER __has_feature(address_sanitizer)
+#define HAS_SANITIZER (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
 #else
 #define HAS_SANITIZER 0
 #endif
