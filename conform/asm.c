@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A small A64 assembler: see asm.h. One function an instruction; encodings from the Arm ARM, C4.1.
+/*
+ * A small A64 assembler: see asm.h. One function an instruction; encodings from the Arm ARM, C4.1.
  */
 #include <assert.h>
 
@@ -11,7 +12,6 @@
 #define ORR_X       0xaa000000u
 #define ADD_X       0x8b000000u
 #define SUB_X       0xcb000000u
-#define SUBS_X      0xeb000000u
 #define ADD_IMM_X   0x91000000u
 #define SUB_IMM_X   0xd1000000u
 #define LDR_UIMM    0x39400000u
@@ -19,7 +19,6 @@
 #define LDRS64_UIMM 0x39800000u
 #define LDRS32_UIMM 0x39c00000u
 #define B           0x14000000u
-#define B_COND      0x54000000u
 #define CBZ_X       0xb4000000u
 #define CBNZ_X      0xb5000000u
 #define BR          0xd61f0000u
@@ -33,7 +32,6 @@
 #define WFI         0xd503207fu
 #define SEV         0xd503209fu
 #define ISB         0xd5033fdfu
-#define DSB_SY      0xd5033f9fu
 #define ERET        0xd69f03e0u
 
 #define RN(r)      ((uint32_t)(r) << 5)
@@ -81,11 +79,6 @@ void a_add(struct prog *p, unsigned int rd, unsigned int rn, unsigned int rm)
 void a_sub(struct prog *p, unsigned int rd, unsigned int rn, unsigned int rm)
 {
 	a_emit(p, SUB_X | RM(rm) | RN(rn) | rd);
-}
-
-void a_cmp(struct prog *p, unsigned int rn, unsigned int rm)
-{
-	a_emit(p, SUBS_X | RM(rm) | RN(rn) | A_XZR);
 }
 
 void a_addi(struct prog *p, unsigned int rd, unsigned int rn, unsigned int imm12)
@@ -136,11 +129,6 @@ void a_b(struct prog *p, unsigned int target)
 	aim(p, branch(p, B), target);
 }
 
-void a_bcond(struct prog *p, enum a_cond cond, unsigned int target)
-{
-	aim(p, branch(p, B_COND | cond), target);
-}
-
 void a_cbz(struct prog *p, unsigned int rt, unsigned int target)
 {
 	aim(p, branch(p, CBZ_X | rt), target);
@@ -149,26 +137,6 @@ void a_cbz(struct prog *p, unsigned int rt, unsigned int target)
 void a_cbnz(struct prog *p, unsigned int rt, unsigned int target)
 {
 	aim(p, branch(p, CBNZ_X | rt), target);
-}
-
-unsigned int a_b_fwd(struct prog *p)
-{
-	return branch(p, B);
-}
-
-unsigned int a_cbz_fwd(struct prog *p, unsigned int rt)
-{
-	return branch(p, CBZ_X | rt);
-}
-
-unsigned int a_cbnz_fwd(struct prog *p, unsigned int rt)
-{
-	return branch(p, CBNZ_X | rt);
-}
-
-void a_aim(struct prog *p, unsigned int at)
-{
-	aim(p, at, p->n);
 }
 
 void a_br(struct prog *p, unsigned int rn)
@@ -230,11 +198,6 @@ void a_sev(struct prog *p)
 void a_isb(struct prog *p)
 {
 	a_emit(p, ISB);
-}
-
-void a_dsb(struct prog *p)
-{
-	a_emit(p, DSB_SY);
 }
 
 void a_nop(struct prog *p)

@@ -8,8 +8,8 @@
  *	a_subi(&p, 0, 0, 1);
  *	a_cbnz(&p, 0, loop);
  *
- * Each function emits one instruction (a_movi: up to four). Labels are word indices; a forward
- *branch is emitted with a_…_fwd() and aimed with a_aim(). Encodings: Arm ARM, C4 and C6.
+ * Each function emits one instruction (a_movi: up to four). A label is the index of a word that is
+ * there already: branches go back. Encodings: Arm ARM, C4 and C6.
  */
 #ifndef CONFORM_ASM_H
 #define CONFORM_ASM_H
@@ -67,8 +67,7 @@ struct prog {
 #define A_DAIF_I 2
 #define A_DAIF_F 1
 
-enum a_cond { A_EQ, A_NE, A_HS, A_LO, A_MI, A_PL, A_VS, A_VC, A_HI, A_LS, A_GE, A_LT, A_GT, A_LE };
-
+/* Any word; the assembler knows but a few. */
 void a_emit(struct prog *p, uint32_t word);
 
 static inline unsigned int a_here(const struct prog *p)
@@ -83,7 +82,6 @@ void a_movi(struct prog *p, unsigned int rd, uint64_t value);
 void a_mov(struct prog *p, unsigned int rd, unsigned int rm);
 void a_add(struct prog *p, unsigned int rd, unsigned int rn, unsigned int rm);
 void a_sub(struct prog *p, unsigned int rd, unsigned int rn, unsigned int rm);
-void a_cmp(struct prog *p, unsigned int rn, unsigned int rm);
 void a_addi(struct prog *p, unsigned int rd, unsigned int rn, unsigned int imm12);
 void a_subi(struct prog *p, unsigned int rd, unsigned int rn, unsigned int imm12);
 
@@ -93,19 +91,13 @@ void a_str(struct prog *p, unsigned int size_log2, unsigned int rt, unsigned int
 void a_ldrs(struct prog *p, unsigned int size_log2, unsigned int rt, unsigned int rn, int to64);
 
 void a_b(struct prog *p, unsigned int target);
-void a_bcond(struct prog *p, enum a_cond cond, unsigned int target);
 void a_cbz(struct prog *p, unsigned int rt, unsigned int target);
 void a_cbnz(struct prog *p, unsigned int rt, unsigned int target);
-/* A branch whose target comes later; returns what a_aim() wants. */
-unsigned int a_b_fwd(struct prog *p);
-unsigned int a_cbz_fwd(struct prog *p, unsigned int rt);
-unsigned int a_cbnz_fwd(struct prog *p, unsigned int rt);
-void a_aim(struct prog *p, unsigned int branch);
 void a_br(struct prog *p, unsigned int rn);
 
 void a_mrs(struct prog *p, unsigned int rt, unsigned int sysreg);
 void a_msr(struct prog *p, unsigned int sysreg, unsigned int rt);
-/* Through @scratch. */
+/* Write a constant; register @scratch is changed. */
 void a_msri(struct prog *p, unsigned int sysreg, uint64_t value, unsigned int scratch);
 void a_daifset(struct prog *p, unsigned int bits);
 void a_daifclr(struct prog *p, unsigned int bits);
@@ -116,7 +108,6 @@ void a_wfi(struct prog *p);
 void a_wfe(struct prog *p);
 void a_sev(struct prog *p);
 void a_isb(struct prog *p);
-void a_dsb(struct prog *p);
 void a_nop(struct prog *p);
 void a_eret(struct prog *p);
 

@@ -110,7 +110,6 @@ struct outcome {
 };
 
 int kvm(int fd, unsigned long request, unsigned long arg); /* with -errno */
-int sys_open(void);
 bool has_cap(unsigned int cap);
 
 /* A VM with RAM and @nr vCPUs that were initialised with PSCI and @features (bits). */
@@ -146,8 +145,10 @@ int irq_line(struct guest *g, uint32_t irq, int level);
 struct outcome run(struct guest *g, int i);
 /* The same, interrupted by a signal every @ms; *late tells whether it lasted so long. */
 struct outcome run_for(struct guest *g, int i, unsigned int ms, bool *late);
-/* Run until the guest reports a value (a store to REPORT_ADDR); level changes in between are let
- * pass. */
+/*
+ * Run until the guest reports a value (a store to REPORT_ADDR); level changes in between are let
+ * pass.
+ */
 uint64_t run_to_report(struct guest *g, int i);
 /* Is this the report of a value? */
 bool is_report(struct guest *g, int i, const struct outcome *o, uint64_t *value);

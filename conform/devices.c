@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The devices inside a KVM that have an output: the two timers and the PMU, as code that drives
- * them. */
+/*
+ * The devices inside a KVM that have an output: the two timers and the PMU, as code that drives
+ * them.
+ */
 #include "conform/conform.h"
 
 #define CTL_ENABLE       1

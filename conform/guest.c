@@ -21,7 +21,7 @@ int kvm(int fd, unsigned long request, unsigned long arg)
 	return ret < 0 ? -errno : ret;
 }
 
-int sys_open(void)
+static int sys_open(void)
 {
 	int fd = door->open(door->path);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Levels of in-kernel devices: that changes are told, that what stays is not, and that the field is
- * true. */
+/*
+ * Levels of in-kernel devices: that changes are told, that what stays is not, and that the field is
+ * true.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -231,8 +233,10 @@ static void masked_timer(unsigned int dev)
 	CHECK_EQ(o.level & ALL_BITS, 0);
 }
 
-/* The guest's own masks do not matter: with I clear and the pin low nothing is taken, and nothing
- * exits. */
+/*
+ * The guest's own masks do not matter: with I clear and the pin low nothing is taken, and nothing
+ * exits.
+ */
 static void unmasked_guest(unsigned int dev)
 {
 	const struct device *d = &devices[dev];
@@ -616,8 +620,10 @@ static void one_reg_level(unsigned int arg)
 	told_at_once(raised_outside(), KVM_ARM_DEV_EL1_VTIMER);
 }
 
-/* A deadline that passes while the VMM has the vCPU: levels are those of the moment, not of the
- * last exit. */
+/*
+ * A deadline that passes while the VMM has the vCPU: levels are those of the moment, not of the
+ * last exit.
+ */
 static void passed_outside(unsigned int dev)
 {
 	const struct device *d = &devices[dev];

@@ -5,16 +5,15 @@
 
 #include "conform/conform.h"
 
-#define VECTORS             0x800
-#define VECTOR_SYNC         0x200 /* from EL1 with SP_EL1 */
-#define SCTLR_EE            (1ull << 25)
-#define OUTSIDE             0x0a000000ull
-#define EC(esr)             ((esr) >> 26 & 0x3f)
-#define FSC(esr)            ((esr)&0x3f)
-#define EC_IABT             0x21
-#define EC_DABT             0x25
-#define FSC_EXTERNAL        0x10
-#define FSC_EXTERNAL_WALK_0 0x14
+#define VECTORS      0x800
+#define VECTOR_SYNC  0x200 /* from EL1 with SP_EL1 */
+#define SCTLR_EE     (1ull << 25)
+#define OUTSIDE      0x0a000000ull
+#define EC(esr)      ((esr) >> 26 & 0x3f)
+#define FSC(esr)     ((esr)&0x3f)
+#define EC_IABT      0x21
+#define EC_DABT      0x25
+#define FSC_EXTERNAL 0x10
 
 /* ---- MMIO exits ---- */
 
@@ -218,8 +217,10 @@ static void tables_outside(unsigned int arg)
 	a_isb(&p);
 	p_spin(&p);
 	g = with_vector(&p);
-	/* The walk for the next fetch aborts; so does the vector's, for ever: read the state from
-	 * outside. */
+	/*
+	 * The walk for the next fetch aborts; so does the vector's, for ever: read the state from
+	 * outside.
+	 */
 	for (int i = 0; i < 100; i++) {
 		run_for(g, 0, 20, &(bool){false});
 		esr = get_reg(g, 0, SYS_REG(A_ESR_EL1));

@@ -102,7 +102,8 @@ static void pin_wfi_masked(unsigned int pin)
 	CHECK_EQ(report_after_pin(start(&p, 1), pin), 1);
 }
 
-/* Level-sensitive: masked it waits; when it is lowered before the mask is lifted, nothing is taken.
+/*
+ * Level-sensitive: masked it waits; when it is lowered before the mask is lifted, nothing is taken.
  */
 static void pin_level(unsigned int pin)
 {

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Slow paths of memory accesses: translation and TLB refill, faults, page crossings, MMIO, cache
  * maintenance, fetches. Read-modify-write is in access_atomic.c.

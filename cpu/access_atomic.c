@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Read-modify-write of guest memory: LSE atomics, compare-and-swap, store exclusive. All are host
  * atomics.

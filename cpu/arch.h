@@ -28,14 +28,16 @@
 #define SCTLR_EE    BIT64(25)
 #define SCTLR_UCI   BIT64(26)
 #define SCTLR_DSSBS BIT64(44)
-/* RES1 without AArch32 at EL0, IESB, ExS, LSMAOC: ITD (7), SED (8), EOS (11), TSCXT (20), EIS (22),
- * nTLSMD (28), LSMAOE (29) */
+/*
+ * RES1 without AArch32 at EL0, IESB, ExS and LSMAOC: ITD (7), SED (8), EOS (11), TSCXT (20),
+ * EIS (22), nTLSMD (28), LSMAOE (29).
+ */
 #define SCTLR_RES1 (BIT64(7) | BIT64(8) | BIT64(11) | BIT64(20) | BIT64(22) | BIT64(28) | BIT64(29))
 #define SCTLR_RW                                                                                \
 	(SCTLR_M | SCTLR_A | SCTLR_C | SCTLR_SA | SCTLR_SA0 | SCTLR_UMA | SCTLR_I | SCTLR_DZE | \
 	 SCTLR_UCT | SCTLR_NTWI | SCTLR_NTWE | SCTLR_WXN | SCTLR_SPAN | SCTLR_E0E | SCTLR_EE |  \
 	 SCTLR_UCI | SCTLR_DSSBS)
-/* What translations depend on. */
+/* What the translation of addresses depends on. */
 #define SCTLR_WALK (SCTLR_M | SCTLR_C | SCTLR_I | SCTLR_WXN | SCTLR_EE)
 
 /* TCR_EL1 */
@@ -51,8 +53,10 @@
 #define TCR_HPD1  BIT64(42)
 #define TCR_E0PD0 BIT64(55)
 #define TCR_E0PD1 BIT64(56)
-/* T0SZ, EPD0, IRGN0.. TG0, T1SZ, A1, EPD1, .. TG1, IPS, AS, TBI, HA, HD, HPD, (HWU: HPDS level 1
- * lacks it), E0PD */
+/*
+ * The fields that exist: T0SZ (5:0); EPD0 to TG0, T1SZ, A1, EPD1 to TG1 and IPS (34:7); AS, TBI,
+ * HA, HD and HPD (42:36); E0PD. HWU (50:43) is not there: it belongs to FEAT_HPDS2.
+ */
 #define TCR_RW (BITS64(5, 0) | BITS64(34, 7) | BITS64(42, 36) | TCR_E0PD0 | TCR_E0PD1)
 
 #define TTBR_ASID_SHIFT 48
@@ -60,7 +64,6 @@
 
 /* CPACR_EL1 */
 #define CPACR_FPEN BITS64(21, 20)
-#define CPACR_TTA  BIT64(28)
 
 /* MDSCR_EL1, OSLSR_EL1 */
 #define MDSCR_SS    BIT64(0)
@@ -73,7 +76,7 @@
 /* SPSR_EL1 and PSTATE in its format */
 #define SPSR_SP         BIT64(0)
 #define SPSR_EL_SHIFT   2
-#define SPSR_NRW        BIT64(4)
+#define SPSR_M          BITS64(4, 0) /* 0: EL0t, 4: EL1t, 5: EL1h */
 #define SPSR_DAIF_SHIFT 6
 #define SPSR_SSBS       BIT64(12)
 #define SPSR_IL         BIT64(20)
@@ -86,8 +89,7 @@
 #define PSTATE_I        2u
 #define PSTATE_F        1u
 
-/* FPCR fields that exist: AHP, DN, FZ, RMode, FZ16. FPSR: QC and the cumulative flags (NZCV only in
- * AArch32). */
+/* The fields that exist: AHP, DN, FZ, RMode and FZ16; QC and the cumulative flags. */
 #define FPCR_RW (BITS64(26, 22) | BIT64(19))
 #define FPSR_RW (BIT64(27) | BIT64(7) | BITS64(4, 0))
 

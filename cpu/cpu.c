@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * A vCPU as a whole: making one, resetting it, PSTATE, stack pointers, the mode word.
  *

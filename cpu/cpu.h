@@ -69,16 +69,21 @@ enum cpu_exit_reason {
 			   a bug of ours */
 };
 
-/* An access that left memory, with what its completion needs (ISS of the Data Abort: SAS, SSE, SRT,
- * SF). */
+/*
+ * An access that left memory, with what its completion needs (in the ISS of a Data Abort: SAS,
+ * SSE, SRT and SF).
+ */
 struct cpu_mmio {
 	uint64_t va, pa;
 	uint64_t data; /* of a write */
 	uint8_t size;  /* 1, 2, 4, 8 bytes */
 	uint8_t reg;   /* Xt; 31 is the zero register */
 	bool write, sign_extend, reg64;
-	bool be; /* the guest's data is big-endian: @data is already in the VMM's order, a read must
-		    be reversed */
+	/*
+	 * The guest's data is big-endian. @data of a write is already in the VMM's byte order;
+	 * what a read returns is still to be reversed.
+	 */
+	bool be;
 };
 
 struct cpu_exit {
@@ -86,11 +91,13 @@ struct cpu_exit {
 	struct cpu_mmio mmio;
 };
 
-/* An abort or other synchronous exception that a slow path found; the engine makes PC exact, then
- * delivers it. */
+/*
+ * An abort or other synchronous exception that a slow path found; the engine makes PC exact, then
+ * delivers it.
+ */
 struct cpu_fault {
-	uint32_t esr; /* whole syndrome: EC, IL, ISS, as for an exception taken to EL1 from the
-			 present EL */
+	/* The whole syndrome (EC, IL, ISS) of an exception taken to EL1 from the present EL. */
+	uint32_t esr;
 	uint64_t far;
 	bool far_valid;
 };
@@ -111,9 +118,9 @@ struct cpu_remote {
 #define CPU_PIN_FIQ    (1u << 1)
 #define CPU_PIN_SERROR (1u << 2) /* a pending SError: an edge, taking it clears the bit */
 
-#define CPU_REQ_TLB (1u << 0) /* serve the maintenance queue (cpu/tlb.h) */
-#define CPU_REQ_EXIT \
-	(1u << 1) /* the KVM wants the vCPU back (signals, immediate_exit, level, stop) */
+/* In remote.requests. */
+#define CPU_REQ_TLB  (1u << 0) /* serve the maintenance queue (cpu/tlb.h) */
+#define CPU_REQ_EXIT (1u << 1) /* back to the KVM: signals, immediate_exit, a level, a stop */
 #define CPU_REQ_SAFE (1u << 2) /* pass a safe point (code memory, memslots) */
 
 struct machine;
@@ -127,13 +134,15 @@ struct cpu {
 	struct tlb_bank *bank; /* bank of ordinary data accesses and of fetches */
 	struct tlb_bank *bank_el0; /* bank of unprivileged accesses (LDTR/STTR) */
 	uint64_t icount;           /* instructions retired */
-	uint64_t icount_limit;     /* kick points also leave (CPU_EXIT_KICK) once icount reaches it:
-				      pmu_horizon() */
+	/* Kick points also leave (CPU_EXIT_KICK) once icount has reached this: pmu_horizon(). */
+	uint64_t icount_limit;
 	struct pstate ps;
 	uint32_t fpcr;
 	uint32_t fpsr; /* without the host's sticky flags (see fp_fast.h); read with cpu_fpsr() */
-	/* The exclusive monitor: address (virtual), size in bytes (0: open) and the value that was
-	 * read. */
+	/*
+	 * The exclusive monitor: virtual address, size in bytes (0: open), and the value that was
+	 * read.
+	 */
 	uint64_t excl_addr;
 	uint64_t excl_size;
 	uint64_t excl_val[2];
@@ -168,25 +177,23 @@ struct cpu {
 #define CPU_FEATURE_PMU  (1u << 0)
 #define CPU_FEATURE_PSCI (1u << 1)
 
-/* The translation mode word: everything outside the instruction's bits that decides its
- * translation. */
+/*
+ * The translation mode word: everything outside the instruction's bits that decides its
+ * translation.
+ */
 #define CPU_MODE_EL1 (1u << 0)
 #define CPU_MODE_UAO (1u << 1) /* LDTR/STTR are ordinary accesses */
 #define CPU_MODE_FP  (1u << 2) /* FP/SIMD is not trapped at this EL */
-#define CPU_MODE_FP_DYNAMIC \
-	(1u << 3)             /* FPCR is not 0 in RMode, FZ, DN, AHP, FZ16: no host fast paths */
-#define CPU_MODE_BE (1u << 4) /* data accesses are big-endian */
-#define CPU_MODE_STEP \
-	(1u << 5) /* software step or breakpoints: one instruction a block, each through \
-		     access_fetch() */
-#define CPU_MODE_ALIGN    (1u << 6) /* SCTLR_EL1.A */
-#define CPU_MODE_SP_ALIGN (1u << 7) /* SCTLR_EL1.SA / SA0 for this EL */
-#define CPU_MODE_PMU_BR \
-	(1u             \
-	 << 8) /* a PMU counter counts taken branches or memory accesses: count them in blocks \
-		   */
-#define CPU_MODE_EL1T \
-	(1u << 9) /* EL1 with SPSel = 0: SP_EL0 is not a system register (UNDEFINED) */
+/* FPCR is not 0 in RMode, FZ, DN, AHP and FZ16: no fast paths by the host's arithmetic. */
+#define CPU_MODE_FP_DYNAMIC (1u << 3)
+#define CPU_MODE_BE         (1u << 4) /* data accesses are big-endian */
+/* Software Step or breakpoints: one instruction a block, each through access_fetch(). */
+#define CPU_MODE_STEP     (1u << 5)
+#define CPU_MODE_ALIGN    (1u << 6) /* SCTLR_EL1.A, or the MMU is off */
+#define CPU_MODE_SP_ALIGN (1u << 7) /* SCTLR_EL1.SA or SA0, whichever is this EL's */
+/* A PMU counter counts taken branches or memory accesses: blocks count them. */
+#define CPU_MODE_PMU_BR (1u << 8)
+#define CPU_MODE_EL1T   (1u << 9) /* EL1 with SPSel = 0: an access to SP_EL0 is UNDEFINED */
 
 #define CPU_SLOT(field) ((uint16_t)offsetof(struct cpu, field))
 #define CPU_SLOT_X(n)   ((uint16_t)(offsetof(struct cpu, x) + 8 * (n)))
@@ -197,16 +204,22 @@ struct cpu {
  * All are called on a vCPU's thread unless said otherwise.
  */
 struct machine_ops {
-	/* A timer register changed, or its level may change at a new time: recompute the host
-	 * deadline. */
+	/*
+	 * A timer register changed, or its level may change at a new time: compute the host's
+	 * deadline anew.
+	 */
 	void (*timers_changed)(struct cpu *cpu);
 	/* The PMU's overflow line may have changed. */
 	void (*pmu_changed)(struct cpu *cpu);
-	/* The event register of @cpu was set by SEV of a vCPU of its machine: end its WFE. Any
-	 * vCPU's thread. May be NULL. */
+	/*
+	 * The event register of @cpu was set by SEV of a vCPU of its machine: end its WFE. Called
+	 * on the thread of the vCPU that executed SEV. May be NULL.
+	 */
 	void (*event)(struct cpu *cpu);
-	/* Drop translations of physical range [pa, pa+len) whose code words differ from memory; len
-	 * 0: everything. */
+	/*
+	 * Drop the translations of guest physical bytes [pa, pa + len) whose code words differ
+	 * from memory; len 0: of all memory.
+	 */
 	void (*icache_invalidate)(struct machine *m, uint64_t pa, uint64_t len);
 };
 
@@ -225,6 +238,11 @@ struct machine {
 
 /* cpu.c */
 
+/*
+ * But for machine_init() and machine_destroy(), these are for the vCPU's own thread, or for a time
+ * when no thread runs the vCPU.
+ */
+
 /**
  * cpu_reset() - Architectural reset to AArch64 EL1h, D A I F masked, everything else as the sysreg
  * table says.
@@ -232,23 +250,46 @@ struct machine {
  */
 void cpu_reset(struct cpu *cpu);
 
-/** cpu_init() / cpu_destroy() - Make a zeroed, cache-line aligned struct cpu usable (TLB banks),
- * and undo it. */
+/**
+ * cpu_init() - Make a vCPU usable and give it its TLB banks.
+ * @cpu:   zeroed, aligned to a cache line
+ * @m:     its machine, which must outlive it
+ * @index: creation index, below CPU_MAX_VCPUS
+ * @mpidr: MPIDR_EL1
+ *
+ * cpu_reset() is still to come. Return: 0, or -ENOMEM.
+ */
 int cpu_init(struct cpu *cpu, struct machine *m, unsigned int index, uint64_t mpidr);
+
+/** cpu_destroy() - Undo cpu_init(). */
 void cpu_destroy(struct cpu *cpu);
+
+/**
+ * machine_init() - Make a machine without vCPUs and memory.
+ * @ops: what is called; must outlive the machine
+ *
+ * Return: 0, or a negative errno.
+ */
 int machine_init(struct machine *m, const struct machine_ops *ops);
+
+/** machine_destroy() - Undo machine_init(); all vCPUs are gone. */
 void machine_destroy(struct machine *m);
 
-/** cpu_update_mode() - Recompute cpu->mode and the current TLB banks after PSTATE or a system
- * register changed. */
+/**
+ * cpu_update_mode() - Compute cpu->mode and the current TLB banks anew.
+ *
+ * To be called after PSTATE or a system register that they depend on has changed, before the next
+ * instruction.
+ */
 void cpu_update_mode(struct cpu *cpu);
 
 /** cpu_set_spsel() - Change PSTATE.SPSel (and exchange x[31] with the banked stack pointer). */
 void cpu_set_spsel(struct cpu *cpu, unsigned int spsel);
 
-/** cpu_pstate() / cpu_set_pstate() - SPSR format of the present PSTATE, and the reverse (KVM's
- * ONE_REG, exceptions). */
+/** cpu_pstate() - PSTATE in the format of SPSR_EL1. */
 uint64_t cpu_pstate(const struct cpu *cpu);
+
+/** cpu_set_pstate() - The reverse of cpu_pstate(); @spsr names EL0t, EL1t or EL1h. */
 void cpu_set_pstate(struct cpu *cpu, uint64_t spsr);
 
 /** cpu_fpsr() - FPSR with the host's sticky flags folded in. */
@@ -280,8 +321,11 @@ void cpu_take_fault(struct cpu *cpu);
  */
 bool cpu_take_interrupt(struct cpu *cpu);
 
-/** cpu_step_pending() - A Software Step exception is due before the next instruction
- * (access_fetch() reports it). */
+/**
+ * cpu_step_pending() - Is a Software Step exception due before the next instruction?
+ *
+ * access_fetch() reports it.
+ */
 bool cpu_step_pending(const struct cpu *cpu);
 
 /**
@@ -298,8 +342,11 @@ void cpu_step_done(struct cpu *cpu, bool load_excl);
  */
 int cpu_wfx_trap(struct cpu *cpu, bool wfe);
 
-/** cpu_eret() - Exception return from EL1: PSTATE and PC from SPSR_EL1/ELR_EL1; illegal returns set
- * PSTATE.IL. */
+/**
+ * cpu_eret() - Exception return from EL1: PSTATE and PC from SPSR_EL1 and ELR_EL1.
+ *
+ * An illegal return sets PSTATE.IL (Arm ARM D1.11.4).
+ */
 void cpu_eret(struct cpu *cpu);
 
 /* Exception classes (ESR_EL1.EC) that the front end and slow paths use. */
@@ -318,13 +365,12 @@ enum esr_ec {
 	EC_DABT_LOW = 0x24,
 	EC_DABT = 0x25,
 	EC_SP_ALIGN = 0x26,
-	EC_FP_EXC64 = 0x2c,
+	EC_SERROR = 0x2f,
 	EC_BREAK_LOW = 0x30,
+	EC_BREAK = 0x31,
 	EC_STEP_LOW = 0x32,
 	EC_STEP = 0x33,
 	EC_WATCH_LOW = 0x34,
-	EC_SERROR = 0x2f,
-	EC_BREAK = 0x31,
 	EC_WATCH = 0x35,
 	EC_BRK64 = 0x3c,
 };

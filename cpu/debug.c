@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Matching of breakpoints and watchpoints (Arm ARM D2.8, D2.9, D2.10; shared pseudocode
  * aarch64/debug).

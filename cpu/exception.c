@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Exception entry and return between EL0 and EL1 (Arm ARM D1.10, D1.11; shared pseudocode
  * aarch64/exceptions).
@@ -99,10 +99,10 @@ bool cpu_take_interrupt(struct cpu *cpu)
 	return true;
 }
 
-/* IllegalExceptionReturn(): only EL0t, EL1t and EL1h in AArch64 state are there to return to. */
+/* IllegalExceptionReturn(): all that one can return to is EL0t, EL1t and EL1h in AArch64 state. */
 static bool illegal_return(uint64_t spsr)
 {
-	unsigned int m = FIELD64(spsr, 4, 0);
+	unsigned int m = spsr & SPSR_M;
 
 	return m != 0x0 && m != 0x4 && m != 0x5;
 }
@@ -129,9 +129,9 @@ void cpu_eret(struct cpu *cpu)
 	atomic_store_explicit(&cpu->remote.event, 1, memory_order_relaxed);
 	cpu->stepped = false;
 	if (illegal_return(spsr)) {
-		uint64_t kept = cpu_pstate(cpu) & (SPSR_UAO | SPSR_SSBS | 0x1f);
+		uint64_t kept = cpu_pstate(cpu) & (SPSR_UAO | SPSR_SSBS | SPSR_M);
 
-		spsr = (spsr & ~(SPSR_UAO | SPSR_SSBS | 0x1f)) | kept | SPSR_IL;
+		spsr = (spsr & ~(SPSR_UAO | SPSR_SSBS | SPSR_M)) | kept | SPSR_IL;
 	}
 	spsr = ss ? spsr | SPSR_SS : spsr & ~SPSR_SS;
 	cpu->pc = pc;

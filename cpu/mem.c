@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Guest physical memory: finding the memslot of an address, and the dirty log.
  *

@@ -1,12 +1,13 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The translation table walker (Arm ARM D5.2 to D5.5; shared pseudocode aarch64/translation).
  *
  * What must hold:
  *  - Tables are read through host memory with single-copy atomic loads; access flag and dirty state
- * are written by compare-and-swap on the descriptor that the walk read, else the walk starts again.
+ *    are written by compare-and-swap on the descriptor that the walk read, else the walk starts
+ *    again.
  *  - Faults come in the architecture's order: translation, address size, access flag, alignment
- * (Device), permission; the level is that of the last descriptor read.
+ *    (Device), permission; the level is that of the last descriptor read.
  */
 #include "cpu/arch.h"
 #include "cpu/cpu.h"
@@ -75,8 +76,10 @@ static int fault(struct mmu_result *r, unsigned int fsc, unsigned int level)
 	return -1;
 }
 
-/* TCR_EL1 for the half of @va. Reserved granules are 4K; sizes out of range are clamped (D5.2.5
- * permits both). */
+/*
+ * TCR_EL1 for the half of @va. Reserved granules are 4K; sizes out of range are clamped (D5.2.5
+ * permits both).
+ */
 static void read_regime(const struct cpu *cpu, uint64_t va, struct regime *g)
 {
 	static const uint8_t tg0[4] = {12, 16, 14, 12};
@@ -319,8 +322,7 @@ static int walk_once(struct cpu *cpu, const struct regime *g, uint64_t va, unsig
 		uint64_t desc;
 		int step;
 
-		/* Where a table is not in memory Linux's KVM injects an abort that is not one of a
-		 * walk. */
+		/* As Linux's KVM: a table outside memory is no abort of a walk, but a plain one. */
 		if (!host)
 			return fault(r, FSC_EXTERNAL, 0);
 		desc = desc_order(cpu, __atomic_load_n(host, __ATOMIC_ACQUIRE));

@@ -13,10 +13,10 @@ struct cpu;
 enum mmu_use { MMU_READ, MMU_WRITE, MMU_EXEC };
 
 enum mmu_flags {
-	MMU_NO_PAN = 1 << 0,    /* PSTATE.PAN does not count (AT, data cache maintenance) */
-	MMU_NO_PERM = 1 << 1,   /* permissions do not count (cache maintenance at EL1) */
-	MMU_NO_UPDATE = 1 << 2, /* the walk must not write descriptors: AF counts as set when it
-				   would be (AT) */
+	MMU_NO_PAN = 1 << 0,  /* PSTATE.PAN does not count (AT, data cache maintenance) */
+	MMU_NO_PERM = 1 << 1, /* permissions do not count (cache maintenance at EL1) */
+	/* The walk must not write descriptors; where it would set AF, AF counts as set (AT). */
+	MMU_NO_UPDATE = 1 << 2,
 	MMU_UNALIGNED = 1 << 3, /* an alignment fault if the memory is Device */
 };
 
@@ -32,19 +32,20 @@ struct mmu_result {
 };
 
 /**
- * mmu_walk() - Translate an address, with access and dirty flag updates.
- * @va:	   canonical address (mmu_canonical())
+ * mmu_walk() - Translate an address, with updates of access flag and dirty state.
+ * @va:    canonical address (mmu_canonical())
  * @el:	   0 or 1: whose permissions count
  * @use:   what the access does
  * @flags: MMU_*
- * @r:	   result; only @fsc when the return is not 0
+ * @r:     result; only @fsc when the return is not 0
+ *
+ * The EL's rights are those of cpu->sys and PSTATE as they are. On the vCPU's thread.
  * Return: 0, or -1 with the fault status code in @r->fsc.
  */
 int mmu_walk(struct cpu *cpu, uint64_t va, unsigned int el, enum mmu_use use, unsigned int flags,
 	     struct mmu_result *r);
 
-/** mmu_canonical() - @va without its tag, if the top byte is ignored for its half
- * (TCR_EL1.TBI0/TBI1). */
+/** mmu_canonical() - @va without its tag, if TCR_EL1.TBI0 or TBI1 ignores the tag in its half. */
 uint64_t mmu_canonical(const struct cpu *cpu, uint64_t va);
 
 /** mmu_asid() - The ASID in use. */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Performance Monitors, PMUv3 for Armv8.1 (Arm ARM D7).
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * SYS instructions (op0 = 1): TLB maintenance, address translation, cache maintenance (Arm ARM
  * C5.4, C5.5).

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Access to system registers through their rows (sysreg_table.c): checks that are common to all,
  * KVM's view, reset.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Handlers of registers that EL0 may reach: PSTATE fields, floating-point control, timers,
  * performance monitors.

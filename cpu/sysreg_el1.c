@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Handlers of the EL1 system registers: identification, control and translation, self-hosted debug.
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Handlers of the Performance Monitors registers: which register, EL0's rights by PMUSERENR_EL0
  * (Arm ARM D7.9), KVM's view.

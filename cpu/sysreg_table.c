@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The table of system registers: an ARMv8.2-A CPU without EL2, EL3 and AArch32 (Arm ARM D13).
  *

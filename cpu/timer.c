@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The generic timers (Arm ARM D11.2): counters, levels, and when they will change.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * TLB banks: choosing one, filling lines, and maintenance, local and broadcast.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The CPU interfaces' registers (section 4.4): acknowledge, priority drop, deactivation.
  *

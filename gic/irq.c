@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The state of an interrupt, what is ready for each CPU, and the pins.
  *

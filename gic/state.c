@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Save and restore: the whole state as a flat buffer, little-endian, the same on every host.
  *

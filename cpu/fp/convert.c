@@ -9,8 +9,8 @@
 #define FP_SPLIT_HALF (1ull << 63)
 
 /*
- * Cut |x| * 2^fbits into a whole part and a remainder in units of 2^-64 (jammed).
- * Returns false when the whole part does not fit into 64 bits.
+ * Cut |x| * 2^fbits into a whole part and a remainder in units of 2^-64 (jammed). False: the whole
+ * part does not fit into 64 bits.
  */
 FP_INLINE bool fp_split(struct fp_num n, unsigned fbits, uint64_t *whole, uint64_t *rem)
 {

@@ -70,7 +70,7 @@
 #define FP_SR_ALL (FP_SR_IOC | FP_SR_DZC | FP_SR_OFC | FP_SR_UFC | FP_SR_IXC | FP_SR_IDC)
 
 /**
- * struct fp_env - what a floating-point operation reads and accumulates
+ * struct fp_env - What a floating-point operation reads and accumulates
  * @fpcr: FPCR as the guest wrote it; bits outside FP_CR_ALL are ignored
  * @fpsr: FPSR; cumulative bits are set here, never cleared; other bits are left alone
  */
@@ -80,7 +80,7 @@ struct fp_env {
 };
 
 /**
- * enum fp_round - a rounding; the first four have the values of FPCR.RMode
+ * enum fp_round - A rounding; the first four have the values of FPCR.RMode
  * @FP_RN: to nearest, ties to even
  * @FP_RP: towards plus infinity
  * @FP_RM: towards minus infinity
@@ -90,9 +90,7 @@ struct fp_env {
  */
 enum fp_round { FP_RN = 0, FP_RP = 1, FP_RM = 2, FP_RZ = 3, FP_RA = 4, FP_RO = 5 };
 
-/**
- * fp_rmode - the rounding that FPCR.RMode selects (FPRoundingMode)
- */
+/** fp_rmode() - The rounding that FPCR.RMode selects (FPRoundingMode). */
 static inline enum fp_round fp_rmode(const struct fp_env *env)
 {
 	return (enum fp_round)((env->fpcr & FP_CR_RMODE) >> FP_CR_RMODE_SHIFT);
@@ -188,17 +186,16 @@ uint16_t fp64_to_fp16(struct fp_env *env, uint64_t a, enum fp_round round);
 uint32_t fp64_to_fp32(struct fp_env *env, uint64_t a, enum fp_round round);
 
 /**
- * fp64_to_js - FPToFixedJS: to a 32-bit integer modulo 2^32, as JavaScript converts (FJCVTZS)
- * @env: control and status
- * @a: the double
+ * fp64_to_js() - FPToFixedJS: to a 32-bit integer modulo 2^32, as JavaScript converts (FJCVTZS).
+ * @env:  control and status
+ * @a:    the double
  * @nzcv: set to the new flags as a nibble: Z when the conversion was exact, all else clear
  */
 uint32_t fp64_to_js(struct fp_env *env, uint64_t a, unsigned *nzcv);
 
-/**
- * fp_urecpe, fp_ursqrte - UnsignedRecipEstimate and UnsignedRSqrtEstimate (URECPE, URSQRTE)
- *
- * Fixed point with the binary point above bit 31; no control, no flags.
+/*
+ * UnsignedRecipEstimate and UnsignedRSqrtEstimate (URECPE, URSQRTE): fixed point with the binary
+ * point above bit 31; no control, no flags.
  */
 uint32_t fp_urecpe(uint32_t a);
 uint32_t fp_ursqrte(uint32_t a);

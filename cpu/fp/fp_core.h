@@ -17,7 +17,7 @@
 #define FP_INLINE static inline __attribute__((always_inline))
 
 /**
- * struct fp_format - a floating-point format, and how FPCR and FPSR treat it
+ * struct fp_format - A floating-point format, and how FPCR and FPSR treat it
  * @width: bits in all
  * @frac_bits: stored bits of the fraction (F of the pseudocode)
  * @exp_max: the exponent field of all ones
@@ -52,8 +52,9 @@ struct fp_num {
 
 typedef unsigned __int128 fp_u128;
 
-/* An exact intermediate: |x| = frac / 2^126 * 2^exp. Bit 126 is the highest that is set on input of
- * fp_wide_sum; frac is 0 for zero, and then exp means nothing.
+/*
+ * An exact intermediate: |x| = frac / 2^126 * 2^exp. An operand of fp_wide_sum() has bit 126 as the
+ * highest that is set; frac is 0 for zero, and then exp means nothing.
  */
 struct fp_wide {
 	bool sign;
@@ -152,8 +153,9 @@ FP_INLINE fp_u128 fp_shift_jam128(fp_u128 frac, int shift)
 	return frac >> shift | ((frac & (((fp_u128)1 << shift) - 1)) != 0);
 }
 
-/* Whether a magnitude that was cut off to an integer (@odd: its last bit) with the remainder @rem
- * of a unit is to go up by one. @half is half a unit.
+/*
+ * Is a magnitude that was cut off to an integer to go up by one? @odd is the integer's last bit,
+ * @rem what was cut off, in the unit of which @half is a half.
  */
 FP_INLINE bool fp_round_up(enum fp_round round, bool sign, bool odd, uint64_t rem, uint64_t half)
 {
@@ -185,8 +187,7 @@ FP_INLINE uint64_t fp_overflow(const struct fp_format *f, struct fp_env *env, bo
 	return fp_max_normal(f, sign);
 }
 
-/* FPRound of a value that is not zero: frac / 2^63 * 2^exp, bit 63 of @frac set and bit 0 jammed.
- */
+/* FPRound of frac / 2^63 * 2^exp, which is not zero: bit 63 of @frac is set, bit 0 is jammed. */
 FP_INLINE uint64_t fp_round(const struct fp_format *f, struct fp_env *env, bool sign, int exp,
 			    uint64_t frac, enum fp_round round)
 {
@@ -295,9 +296,7 @@ FP_INLINE bool fp_process_nans(const struct fp_format *f, struct fp_env *env, st
 	return true;
 }
 
-/*
- * The exported functions of each shape: those for all formats call one that takes the format.
- */
+/* The exported functions of each shape: each calls the one that takes the format. */
 #define FP_EXPORT_UNARY(N, name, generic)                             \
 	uint##N##_t fp##N##_##name(struct fp_env *env, uint##N##_t a) \
 	{                                                             \

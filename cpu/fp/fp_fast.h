@@ -47,7 +47,7 @@
 #define FP_FAST_MXCSR_FLAGS   0x3fu
 
 /**
- * fp_fast_usable - whether this host can do arithmetic under @fpcr
+ * fp_fast_usable() - Can this host do arithmetic under @fpcr?
  *
  * Rounding to nearest, no flush, no default NaN. FZ16 and AHP are about half precision only.
  */
@@ -60,9 +60,7 @@ FP_FAST_INLINE bool fp_fast_usable(uint32_t fpcr)
 #endif
 }
 
-/**
- * fp_fast_has_fma - whether this processor fuses; ask once and pass the answer to muladd
- */
+/** fp_fast_has_fma() - Does this processor fuse? Ask once and pass the answer to muladd. */
 static inline bool fp_fast_has_fma(void)
 {
 #if defined(FP_FAST_X86)
@@ -75,9 +73,9 @@ static inline bool fp_fast_has_fma(void)
 }
 
 /**
- * fp_fast_begin - set this thread's host rounding to the default and clear its sticky flags
+ * fp_fast_begin() - Set this thread's host rounding to the default and clear its sticky flags.
  *
- * Returns what fp_fast_end() takes to put the host's state back.
+ * Return: what fp_fast_end() takes to put the host's state back.
  */
 FP_FAST_INLINE uint64_t fp_fast_begin(void)
 {
@@ -100,9 +98,7 @@ FP_FAST_INLINE uint64_t fp_fast_begin(void)
 #endif
 }
 
-/**
- * fp_fast_flags - the host's sticky flags, as bits of FPSR
- */
+/** fp_fast_flags() - This thread's sticky flags of the host, as bits of FPSR. */
 FP_FAST_INLINE uint32_t fp_fast_flags(void)
 {
 #if defined(FP_FAST_X86)
@@ -124,9 +120,7 @@ FP_FAST_INLINE uint32_t fp_fast_flags(void)
 #endif
 }
 
-/**
- * fp_fast_clear - clear the host's sticky flags
- */
+/** fp_fast_clear() - Clear this thread's sticky flags of the host. */
 FP_FAST_INLINE void fp_fast_clear(void)
 {
 #if defined(FP_FAST_X86)
@@ -141,7 +135,7 @@ FP_FAST_INLINE void fp_fast_clear(void)
 }
 
 /**
- * fp_fast_end - put the host's state back
+ * fp_fast_end() - Put the host's state back.
  * @saved: from fp_fast_begin(); read fp_fast_flags() before, they are lost
  */
 FP_FAST_INLINE void fp_fast_end(uint64_t saved)
@@ -448,10 +442,7 @@ FP_FAST_DEFINE(64, double)
 
 #undef FP_FAST_DEFINE
 
-/**
- * fp_fast64_muladd, fp_fast32_muladd - addend + a * b, rounded once
- * @has_fma: what fp_fast_has_fma() said
- */
+/* addend + a * b, rounded once. @has_fma: what fp_fast_has_fma() said. */
 FP_FAST_INLINE uint64_t fp_fast64_muladd(struct fp_env *env, uint64_t addend, uint64_t a,
 					 uint64_t b, bool has_fma)
 {
@@ -491,9 +482,7 @@ FP_FAST_INLINE uint32_t fp_fast32_muladd(struct fp_env *env, uint32_t addend, ui
 	return fp32_muladd(env, addend, a, b);
 }
 
-/**
- * fp_fast32_to_fp64, fp_fast64_to_fp32 - FCVT between single and double, to nearest
- */
+/* FCVT between single and double, to nearest. */
 FP_FAST_INLINE uint64_t fp_fast32_to_fp64(struct fp_env *env, uint32_t a)
 {
 	double r = (double)fp_fast_in32(a);

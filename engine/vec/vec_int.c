@@ -26,7 +26,8 @@ VEC_OP(LANE2, BHS, UMIN, x < y ? x : y)
 VEC_OP(LANE2, BHSD, SABD, SX > SY ? x - y : y - x)
 VEC_OP(LANE2, BHSD, UABD, x > y ? x - y : y - x)
 
-/* Halves of sums without a wider type: quick, and gcc 12 for arm64 makes UHADD of a widened SHADD.
+/*
+ * Halves of sums without a wider type: quick, and gcc 12 for arm64 makes UHADD of a widened SHADD.
  */
 VEC_OP(LANE2, BHS, SHADD, (SX & SY) + ((SX ^ SY) >> 1))
 VEC_OP(LANE2, BHS, UHADD, (x & y) + ((x ^ y) >> 1))

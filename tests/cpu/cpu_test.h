@@ -269,8 +269,6 @@ static inline int store64(struct cpu *cpu, uint64_t va, uint64_t value)
 	return access_store(cpu, va, &d, in);
 }
 
-#define ESR_EC(esr)  ((esr) >> 26)
-#define ESR_ISS(esr) ((esr)&0x1ffffff)
-#define ESR_FSC(esr) ((esr)&0x3f)
+#define ESR_EC(esr) ((esr) >> 26)
 
 #endif

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The slow paths of memory accesses: sizes and orders of bytes, crossings, faults and their
  * syndromes, MMIO, the dirty log, atomics, exclusives, cache maintenance, address translation,
@@ -10,8 +10,10 @@
 
 #define PAGE 0x1000ull
 
-/* Pages 0x10..0x13 of RAM at VA 0x10000: read-write for EL0 and EL1; 0x14 Device; 0x15 read-only;
- * 0x16 no memory; 0x18 invalid. */
+/*
+ * Pages 0x10..0x13 of RAM at VA 0x10000: read-write for EL0 and EL1; 0x14 Device; 0x15 read-only;
+ * 0x16 no memory; 0x18 invalid.
+ */
 static struct rig *mapped(struct tables *out)
 {
 	struct rig *rig = rig_new(1);
@@ -131,7 +133,8 @@ static void test_faults(void **state)
 		assert_int_equal(load64(cpu, 0xab00000000018008, out), CPU_FAULT);
 		assert_int_equal(cpu->fault.far, 0xab00000000018008);
 	}
-	/* The second page of a crossing faults: its address, and nothing was stored on the first.
+	/*
+	 * The second page of a crossing faults: its address, and nothing was stored on the first.
 	 */
 	assert_int_equal(access_store(cpu, 0x15ff8 - 2 * PAGE, &d, v), 0);
 	*host = 0x77;
@@ -438,7 +441,8 @@ static void test_exclusive(void **state)
 	uint64_t v[4], out[4];
 	uint32_t status;
 
-	/* Without a load exclusive, at another address, of another size: fails, and writes nothing.
+	/*
+	 * Without a load exclusive, at another address, of another size: fails, and writes nothing.
 	 */
 	v[0] = 0xaabbccdd;
 	assert_int_equal(access_store_excl(cpu, 0x10000, &d, v, &status), 0);
@@ -496,8 +500,8 @@ static void test_dc_zva(void **state)
 
 static void test_cache_maintenance(void **state)
 {
-	static const unsigned int by_va[] = {5, 10, 11, 12,
-					     14}; /* CRm: IC IVAU, DC CVAC, CVAU, CVAP, CIVAC */
+	/* CRm of IC IVAU, DC CVAC, CVAU, CVAP, CIVAC */
+	static const unsigned int by_va[] = {5, 10, 11, 12, 14};
 	struct rig *rig = mapped(NULL);
 	struct cpu *cpu = rig->cpu[0];
 
@@ -513,7 +517,8 @@ static void test_cache_maintenance(void **state)
 			assert_int_equal(rig->icache_pa, RAM_BASE + 0x10040);
 			assert_int_equal(rig->icache_len, 64);
 		}
-		/* Outside memory nothing happens; without a translation it faults, with CM and WnR.
+		/*
+		 * Outside memory nothing happens; without a translation it faults, with CM and WnR.
 		 */
 		assert_int_equal(sysinsn_execute(cpu, enc, 0x16000), 0);
 		assert_int_equal(sysinsn_execute(cpu, enc, 0x18004), CPU_FAULT);

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Breakpoints and watchpoints: what matches, at which EL, and what the exception says.
  */

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Exception entry and return: vectors, SPSR, what PSTATE becomes, illegal returns, interrupts,
  * software step.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The translation table walker against the rules of the Arm ARM (D5), stated here a second time: as
  * truth tables.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The performance monitors: events, filters, overflow, chains, horizon.
  */
@@ -230,8 +230,10 @@ static void test_chain(void **state)
 	assert_int_equal(mrs(cpu, R_EVCNTR(2)), 0x10);
 	assert_int_equal(mrs(cpu, R_EVCNTR(3)), 1);
 	assert_int_equal(mrs(cpu, R_OVSSET), 1 << 2);
-	/* Several wraps at once; the odd counter overflows as well, and its interrupt has a
-	 * horizon. */
+	/*
+	 * Several wraps at once; the odd counter overflows as well, and its interrupt has a
+	 * horizon.
+	 */
 	cpu->icount += 3ull << 32;
 	assert_int_equal(mrs(cpu, R_EVCNTR(3)), 4);
 	msr(cpu, R_OVSCLR, ~0ull);

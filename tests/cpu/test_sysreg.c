@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The system register table: its order, what KVM sees of it, who may access what, and the values of
  * identification.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The generic timers: registers, levels, deadlines, the event stream.
  */
@@ -120,7 +120,8 @@ static void test_event_stream(void **state)
 			at = timer_event_deadline(cpu);
 			after = timer_count();
 			v = at - 777;
-			/* There the bit has just become what the direction says, within one period.
+			/*
+			 * There the bit has just become what the direction says, within one period.
 			 */
 			assert_int_equal(v >> i & 1, !dir);
 			assert_int_equal((v - 1) >> i & 1, dir);

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * TLB banks: which bank is chosen, what maintenance drops and what it leaves, broadcast between
  * threads.
@@ -91,8 +91,10 @@ static void test_process_switch(void **state)
 	touch(cpu, 0x1000);
 	first = cpu->bank;
 	assert_ptr_equal(cpu->bank_el0, first);
-	/* Another process: another bank, and what EL1 knew of the first one is gone; the kernel's
-	 * lines stay. */
+	/*
+	 * Another process: another bank, and what EL1 knew of the first one is gone; the kernel's
+	 * lines stay.
+	 */
 	set_el(cpu, 1);
 	msr(cpu, R_TTBR0, other.root | 2ull << 48);
 	assert_ptr_equal(cpu->bank, el1);
@@ -357,8 +359,10 @@ static void test_tlbi_range(void **state)
 			assert_int_equal(in_bank(cpu->bank, p << 12), p < 3 || p > 6);
 			assert_true(in_bank(cpu->bank, KERNEL + (p << 12)));
 		}
-		/* Another ASID's range leaves all; any ASID's does not. Upper half: the base is
-		 * sign-extended. */
+		/*
+		 * Another ASID's range leaves all; any ASID's does not. Upper half: the base is
+		 * sign-extended.
+		 */
 		tlbi(cpu, crms[i], VAL, by_range(0x1000, 12, 0, 0, 2));
 		assert_true(in_bank(cpu->bank, 0x1000));
 		tlbi(cpu, crms[i], VAA, by_range(0x1000, 12, 0, 0, 2));

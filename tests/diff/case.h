@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define CASE_INSNS 8
-/* cases run in one batch, each in a slot of code of its own */
+/* Cases run in one batch, each in a slot of code of its own. */
 #define CASE_SLOTS      256
 #define CASE_SLOT_WORDS 32 /* room for a case, its end and what branches may skip to */
 
@@ -31,7 +31,7 @@ struct state {
 	uint64_t x[31], sp;
 	uint64_t v[32][2];
 	uint32_t nzcv, fpcr, fpsr;
-	/* instructions completed; CASE_STOP_FAULT, CASE_STOP_UNDEF added */
+	/* The number of instructions that completed, with CASE_STOP_* added. */
 	uint32_t stop;
 	uint64_t memory; /* hash of the data */
 };

@@ -93,8 +93,8 @@ static int setup(void)
 	cpu_reset(cpu);
 	cpu->sys.ttbr0 = SYS_BASE;
 	cpu->sys.mair = 0xff;
-	cpu->sys.tcr = 25 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23 |
-		       1ull << 37; /* TBI0: as Linux, and so the oracle, has it */
+	/* 39 bits below, nothing above; TBI0 (bit 37) as Linux, and so the oracle, has it. */
+	cpu->sys.tcr = 25 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23 | 1ull << 37;
 	cpu->sys.cpacr = 3 << 20;
 	cpu->sys.vbar = VECTORS;
 	cpu->sys.sctlr |= 1;

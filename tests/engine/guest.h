@@ -37,7 +37,6 @@
 #define PTE_RO    (1ull << 7)
 #define PTE_SH    (3ull << 8)
 #define PTE_AF    (1ull << 10)
-#define PTE_NG    (1ull << 11)
 #define PAGE_EL0  (PTE_VALID | PTE_EL0 | PTE_SH | PTE_AF)
 #define PAGE_EL1  (PTE_VALID | PTE_SH | PTE_AF)
 
@@ -77,9 +76,8 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 	return engine_run(g->cpu[n]);
 }
 
-#define VECTOR_CURRENT_SYNC 4 /* from EL1 with SP_EL1 */
-#define VECTOR_LOWER_SYNC   8
-#define EC_OF(cpu)          ((unsigned int)((cpu)->sys.esr >> 26))
+#define VECTOR_LOWER_SYNC 8
+#define EC_OF(cpu)        ((unsigned int)((cpu)->sys.esr >> 26))
 
 /* --- instructions --- */
 
@@ -94,6 +92,8 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 #define UDF      0u
 #define RET      0xd65f03c0u
 #define BR(n)    (0xd61f0000u | (uint32_t)(n) << 5)
+#define BLR(n)   (0xd63f0000u | (uint32_t)(n) << 5)
+#define ADR(d)   (0x10000000u | (uint32_t)(d)) /* its own address */
 #define B(bytes) (0x14000000u | ((uint32_t)((bytes) / 4) & 0x3ffffffu))
 #define BCOND(cond, bytes) \
 	(0x54000000u | ((uint32_t)((bytes) / 4) & 0x7ffffu) << 5 | (uint32_t)(cond))
@@ -106,6 +106,8 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 #define ADDI(d, n, imm)    (0x91000000u | (uint32_t)(imm) << 10 | (uint32_t)(n) << 5 | (uint32_t)(d))
 #define SUBSI(d, n, imm)   (0xf1000000u | (uint32_t)(imm) << 10 | (uint32_t)(n) << 5 | (uint32_t)(d))
 #define CMPI(n, imm)       SUBSI(31, n, imm)
+#define CMP(n, m)          REG3(0xeb00001fu, 0, n, m)
+#define ORR_W(d, n, m)     REG3(0x2a000000u, d, n, m)
 #define ADD(d, n, m)       REG3(0x8b000000u, d, n, m)
 #define ADD_W(d, n, m)     REG3(0x0b000000u, d, n, m)
 #define ADDS(d, n, m)      REG3(0xab000000u, d, n, m)
@@ -115,10 +117,10 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 #define FADD_D(d, n, m)    REG3(0x1e602800u, d, n, m)
 #define LDR(t, n)          (0xf9400000u | (uint32_t)(n) << 5 | (uint32_t)(t))
 #define STR(t, n)          (0xf9000000u | (uint32_t)(n) << 5 | (uint32_t)(t))
+#define LDAR(t, n)         (0xc8dffc00u | (uint32_t)(n) << 5 | (uint32_t)(t))
+#define STLR(t, n)         (0xc89ffc00u | (uint32_t)(n) << 5 | (uint32_t)(t))
 #define STR_W(t, n)        (0xb9000000u | (uint32_t)(n) << 5 | (uint32_t)(t))
 #define LDR_W(t, n)        (0xb9400000u | (uint32_t)(n) << 5 | (uint32_t)(t))
-#define STR_POST(t, n, i) \
-	(0xf8000400u | ((uint32_t)(i)&0x1ff) << 12 | (uint32_t)(n) << 5 | (uint32_t)(t))
 #define LDADD(s, t, n, sz)                                                               \
 	(0x38200000u | (uint32_t)(sz) << 30 | (uint32_t)(s) << 16 | (uint32_t)(n) << 5 | \
 	 (uint32_t)(t))
@@ -127,12 +129,11 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 #define CAS_(s, t, n, sz)                                                                \
 	(0x08a07c00u | (uint32_t)(sz) << 30 | (uint32_t)(s) << 16 | (uint32_t)(n) << 5 | \
 	 (uint32_t)(t))
-#define IC_IVAU(t)       (0xd50b7520u | (uint32_t)(t))
-#define IC_IALLU         0xd508751fu
-#define DC_CVAU(t)       (0xd50b7b20u | (uint32_t)(t))
-#define TLBI_VMALLE1     0xd508871fu
-#define TLBI_VMALLE1IS   0xd508831fu
-#define MRS_TPIDR_EL0(t) (0xd53bd040u | (uint32_t)(t))
+#define IC_IVAU(t)     (0xd50b7520u | (uint32_t)(t))
+#define IC_IALLU       0xd508751fu
+#define DC_CVAU(t)     (0xd50b7b20u | (uint32_t)(t))
+#define TLBI_VMALLE1   0xd508871fu
+#define TLBI_VMALLE1IS 0xd508831fu
 
 enum { EQ, NE, CS, CC, MI, PL, VS, VC, HI, LS, GE, LT, GT, LE, AL };
 

@@ -18,6 +18,14 @@
 
 static struct guest g;
 
+/* Words that guest.h has no macro for. */
+#define UBFIZ_W13_W12_5_16 0x531b3d8du /* the number, as MOVZ has its immediate */
+#define AND_X12_X12_FFH    0x92401d8cu
+#define TST_X12_3          0xf240059fu
+#define CMP_X12_3000H      0xf1400d9fu
+#define TLBI_VAE1_X9       0xd5088729u
+#define TLBI_VAAE1IS_X9    0xd5088369u
+
 static int setup(void **state)
 {
 	guest_start(&g, 1);
@@ -69,7 +77,7 @@ static void test_shared_by_virtual_addresses(void **state)
 	assert_int_equal(run(THIRD, 0), 2);
 	assert_int_equal(stats().translations, made);
 	/* ADR gives the address it was entered at. */
-	guest_code(&g, CODE, 0x10000000 /* ADR X0, . */, BRK(0));
+	guest_code(&g, CODE, ADR(0), BRK(0));
 	assert_int_equal(run(CODE, 0), CODE);
 	assert_int_equal(run(THIRD, 0), THIRD);
 }
@@ -139,8 +147,8 @@ static void test_links_after_remap(void **state)
 {
 	links_after_remap(TLBI_VMALLE1, false);
 	links_after_remap(TLBI_VMALLE1IS, true);
-	links_after_remap(0xd5088729 /* TLBI VAE1, X9 */, false);
-	links_after_remap(0xd5088369 /* TLBI VAAE1IS, X9 */, true);
+	links_after_remap(TLBI_VAE1_X9, false);
+	links_after_remap(TLBI_VAAE1IS_X9, true);
 }
 
 /*
@@ -301,7 +309,7 @@ static void test_flush_while_outside(void **state)
 	uint64_t empty = atomic_load(&cache()->bytes);
 
 	guest_code(&g, CODE, MOVZ(0, 1, 0), B(0x10000 - 4));
-	guest_code(&g, OTHER, ADDI(0, 0, 1), 0x10000003 /* ADR X3, . */, BRK(0));
+	guest_code(&g, OTHER, ADDI(0, 0, 1), ADR(3), BRK(0));
 	for (unsigned int i = 0; i < 20; i++) {
 		assert_int_equal(run(CODE, 0), 2);
 		cache_flush(cache());
@@ -380,7 +388,7 @@ static void loop_code(void)
 	guest_code(&g, CODE, ADDI(0, 0, 1), B(0x10000 - 4));
 	guest_code(&g, OTHER, ADDI(1, 1, 1), CMPI(1, 7), BCOND(EQ, 8), B(0x10000 - 12),
 		   MOVZ(1, 0, 0), B(0x10000 - 20));
-	guest_code(&g, THIRD, 0xc89ffe00 /* STLR X0, [X16] */, BR(5));
+	guest_code(&g, THIRD, STLR(0, 16), BR(5));
 }
 
 static void start_loop(unsigned int n)
@@ -456,21 +464,13 @@ static void test_code_patched_by_another(void **state)
 
 	/* The function: MOVZ X0, #n; RET. X10 its address, X11 the number's, X16 the answer's. */
 	guest_code(&g, THIRD, MOVZ(0, 0, 0), RET);
-	guest_code(&g, CODE, 0xc8dffd6c,       /* LDAR X12, [X11] */
-		   ISB, 0xd63f0140,            /* BLR X10 */
-		   REG3(0xeb00001f, 0, 0, 12), /* CMP X0, X12 */
-		   BCOND(CS, 8),               /* not older */
-		   BRK(7), 0xc89ffe00,         /* STLR X0, [X16] */
-		   B(-28));
-	guest_code(&g, OTHER, ADDI(12, 12, 1), 0x531b3d8d, /* LSL W13, W12, #5 */
-		   REG3(0x2a000000, 13, 13, 14),           /* ORR W13, W13, W14 */
-		   STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH, ISB,
-		   0xc89ffd6c,                  /* STLR X12, [X11] */
-		   0xf240059f,                  /* TST X12, #3 */
-		   BCOND(EQ, -44), 0xc8dffe11,  /* LDAR X17, [X16] */
-		   REG3(0xeb00001f, 0, 17, 12), /* CMP X17, X12 */
-		   BCOND(CS, -56),
-		   0xf1400d9f | 0, /* CMP X12, #3, LSL #12: the end, before it wraps */
+	/* BRK 7 when the function's number is older than the one that was told. */
+	guest_code(&g, CODE, LDAR(12, 11), ISB, BLR(10), CMP(0, 12), BCOND(CS, 8), BRK(7),
+		   STLR(0, 16), B(-28));
+	/* It ends before the number wraps. */
+	guest_code(&g, OTHER, ADDI(12, 12, 1), UBFIZ_W13_W12_5_16, ORR_W(13, 13, 14), STR_W(13, 10),
+		   DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH, ISB, STLR(12, 11), TST_X12_3,
+		   BCOND(EQ, -44), LDAR(17, 16), CMP(17, 12), BCOND(CS, -56), CMP_X12_3000H,
 		   BCOND(HI, 0), B(-20));
 	atomic_store(&stop, false);
 	for (unsigned int n = 0; n < 2; n++) {
@@ -497,12 +497,9 @@ static void test_everything_at_once(void **state)
 	pthread_t threads[2];
 
 	cache()->limit = 3000;
-	guest_code(&g, OTHER, ADDI(12, 12, 1), 0x92401d8c, /* AND X12, X12, #0xff */
-		   0x531b3d8d,                             /* LSL W13, W12, #5 */
-		   REG3(0x2a000000, 13, 13, 14), STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10),
-		   DSB_ISH, ISB, 0xd63f0140, /* BLR X10 */
-		   REG3(0xeb00001f, 0, 0, 12), BCOND(EQ, 8), BRK(7), ADDI(20, 20, 1),
-		   0xc89ffe14, /* STLR X20, [X16] */
+	guest_code(&g, OTHER, ADDI(12, 12, 1), AND_X12_X12_FFH, UBFIZ_W13_W12_5_16,
+		   ORR_W(13, 13, 14), STR_W(13, 10), DC_CVAU(10), DSB_ISH, IC_IVAU(10), DSB_ISH,
+		   ISB, BLR(10), CMP(0, 12), BCOND(EQ, 8), BRK(7), ADDI(20, 20, 1), STLR(20, 16),
 		   B(-64));
 	atomic_store(&stop, false);
 	for (unsigned int n = 0; n < 2; n++) {

@@ -228,13 +228,14 @@ static void sp_is_checked_once(void **state)
 		uint32_t between;
 		unsigned int checks;
 	} rows[] = {
-		{NOP, 1},        {0xa9bf7bfd, 1}, /* stp x29, x30, [sp, #-16]! */
-		{0xf81f8fe0, 2},                  /* str x0, [sp, #-8]! */
-		{0xd10103ff, 1},                  /* sub sp, sp, #64 */
-		{0xd10023ff, 2},                  /* sub sp, sp, #8 */
-		{0x9100001f, 2},                  /* mov sp, x0 */
-		{0x927cec1f, 1},                  /* and sp, x0, #~15 */
-		{0x1100001f, 2},                  /* mov wsp, w0 */
+		{NOP, 1},        /* nothing of SP */
+		{0xa9bf7bfd, 1}, /* stp x29, x30, [sp, #-16]! */
+		{0xf81f8fe0, 2}, /* str x0, [sp, #-8]! */
+		{0xd10103ff, 1}, /* sub sp, sp, #64 */
+		{0xd10023ff, 2}, /* sub sp, sp, #8 */
+		{0x9100001f, 2}, /* mov sp, x0 */
+		{0x927cec1f, 1}, /* and sp, x0, #~15 */
+		{0x1100001f, 2}, /* mov wsp, w0 */
 	};
 
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(*rows); i++) {

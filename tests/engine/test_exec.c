@@ -305,7 +305,7 @@ static void test_kick_points(void **state)
 	guest_code(&g, CODE, NOP, NOP, B(4), B(-12));
 	kick_out(0);
 	/* Indirect, on one page. */
-	guest_code(&g, CODE, 0x10000000 | 3 /* ADR X3, . */, NOP, BR(3));
+	guest_code(&g, CODE, ADR(3), NOP, BR(3));
 	kick_out(0);
 	/* An exception that takes itself: SVC at EL1 to a vector that does SVC. */
 	for (unsigned int v = 0; v < 16; v++)
@@ -408,8 +408,8 @@ static void test_large_blocks(void **state)
 		0x4c000000 | 28 << 5,           /* ST4 */
 		0x4e000000 | 31 << 16,          /* TBL */
 		0xa9400000 | 28 << 5 | 1 << 10, /* LDP */
-		0xd5033fbf,
-		0x1b037c41,
+		0xd5033fbf,                     /* DMB SY */
+		0x1b037c41,                     /* MUL W1, W2, W3 */
 	};
 	static uint32_t page[MEM_PAGE_SIZE / 4];
 	struct translator *t = translator_create();

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lockstep: blocks of random instructions, as the passes make them, against the plain reference, at
- *           EL0 and EL1 and in all modes; and
- * that lockstep sees it when an execution is wrong.
+ * EL0 and EL1 and in all modes; and that lockstep sees it when an execution is wrong.
  */
 #include <inttypes.h>
 #include <stdio.h>

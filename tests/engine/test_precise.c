@@ -18,7 +18,7 @@
 #define CODE     (RAM_BASE + 0x80000)
 #define DATA     (RAM_BASE + 0x40000) /* writable, between two pages that are not there */
 #define READONLY (RAM_BASE + 0x44000) /* before one that is not there */
-/* memory then nothing: mapped to no memslot, after a page of memory */
+/* Mapped to where no memslot is; the page before it is memory. */
 #define DEVICE  (RAM_BASE + 0x48000)
 #define NO_SLOT 0x9000000ull
 #define BASE    28
@@ -66,7 +66,7 @@ static const uint32_t after[] = {
 };
 
 struct program {
-	/* the instruction; before it a load exclusive for its monitor, or 0 */
+	/* The instruction, and what comes before it: the load exclusive that it needs, or 0. */
 	uint32_t word, opening;
 	uint64_t base, sctlr;
 	uint64_t seed;

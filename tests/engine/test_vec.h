@@ -28,7 +28,6 @@
 #define L_D    (1u << IR_D)
 #define L_HS   (L_H | L_S)
 #define L_BHS  (L_B | L_HS)
-#define L_HSD  (L_HS | L_D)
 #define L_BHSD (L_BHS | L_D)
 
 /* Shapes likewise. */

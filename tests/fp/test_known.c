@@ -65,7 +65,8 @@ static void test_nans(void **state)
 	EXPECT(0, fp32_add(env, INF32, INF32 | MINUS32), NAN32, FP_SR_IOC);
 	EXPECT(0, fp32_sqrt(env, ONE32 | MINUS32), NAN32, FP_SR_IOC);
 	EXPECT(0, fp32_sqrt(env, MINUS32), MINUS32, 0);
-	/* The addend comes first; an invalid product replaces a quiet addend, not a signalling one.
+	/*
+	 * The addend comes first; an invalid product replaces a quiet addend, not a signalling one.
 	 */
 	EXPECT(0, fp32_muladd(env, QNAN32, NAN32, ONE32), QNAN32, 0);
 	EXPECT(0, fp32_muladd(env, QNAN32, NAN32, SNAN32), SNAN32 | 1 << 22, FP_SR_IOC);

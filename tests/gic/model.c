@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The obvious GICv2: ARM IHI 0048B, the pseudocode of chapter 3 and the registers of chapter 4,
  * word by word. It shares no code and no data layout with the library.

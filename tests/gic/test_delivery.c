@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * From pending to the pins and back: priorities, preemption, groups, targets, acknowledge, priority
  * drop and deactivation (ARM IHI 0048B, chapter 3 and section 4.4).

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Random operations on the GIC and on the obvious one of model.c: every value read and every pin
  * must agree after each. Some operations are what guests do, often enough that interrupts nest,

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The register frames: what is there, how wide, for whom; that nothing else is (ARM IHI 0048B,
  * chapter 4).

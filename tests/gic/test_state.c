@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Save and restore: what a buffer must be, and what restoring does to the pins. test_random.c has
  * the round trips at random states.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Every transition of an interrupt's state machine (ARM IHI 0048B, section 3.2.4).
  *

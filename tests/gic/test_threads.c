@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * CPUs, devices and a migrating VMM on one GIC at once. What must come out right whatever the
  * interleaving: an SPI is handled by one CPU at a time; every request of a device is handled, none

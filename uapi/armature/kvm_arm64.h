@@ -906,8 +906,10 @@ struct kvm_run {
 		struct {
 			struct kvm_debug_exit_arch arch;
 		} debug;
-		/* data holds len bytes in guest memory order; for a read, they go in by the next
-		 * run. */
+		/*
+		 * data holds len bytes in guest memory order; for a read, they go in by the next
+		 * run.
+		 */
 		struct {
 			__u64 phys_addr;
 			__u8 data[8];
@@ -1102,8 +1104,10 @@ struct kvm_reg_list {
 #define KVM_REG_ARM64_SVE        (0x15 << KVM_REG_ARM_COPROC_SHIFT)
 #define KVM_REG_ARM_FW_FEAT_BMAP (0x16 << KVM_REG_ARM_COPROC_SHIFT)
 
-/* Core registers: the offset in struct kvm_regs, in words. Sizes U64, U128 (V) and U32 (FPSR,
- * FPCR). */
+/*
+ * Core registers: the offset in struct kvm_regs, in words. Sizes U64, U128 (V) and U32 (FPSR,
+ * FPCR).
+ */
 #define KVM_REG_ARM_CORE_REG(name) (offsetof(struct kvm_regs, name) / sizeof(__u32))
 
 /* Demultiplexed registers: CCSIDR, one for each value of CSSELR. */

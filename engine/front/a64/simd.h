@@ -118,14 +118,6 @@ enum simd_form {
 void simd_put_form(struct a64 *t, uint32_t insn, unsigned int opc, enum simd_form form,
 		   unsigned int lane, ir_val m, int32_t imm);
 
-/*
- * A long multiplication: SMULL and UMULL by themselves or accumulated, and SQDMULL likewise,
- * saturating. simd_wide.c
- */
-enum simd_accumulate { ACC_NONE, ACC_ADD, ACC_SUB };
-void simd_put_long(struct a64 *t, uint32_t insn, unsigned int opc, enum simd_accumulate acc,
-		   unsigned int lane, ir_val m);
-
 /* simd_same.c */
 a64_fn simd_three_same, simd_three_same_half, simd_three_same_extra;
 /* simd_wide.c */

@@ -5,12 +5,16 @@
  */
 #include "engine/front/a64/simd.h"
 
+/* What becomes of a long product: it is the result, or is added to Vd, or subtracted from it. */
+enum accumulate { ACC_NONE, ACC_ADD, ACC_SUB };
+
 /*
- * Widening reads the half of its operands that Q names. In IR the lane of a widening op is the
- * narrow one; what follows works on lanes twice as wide, of the whole register.
+ * A long multiplication, saturating if @opc is SQDMULL: it reads the half of its operands that Q
+ * names. In IR the lane of a widening op is the narrow one; what follows works on lanes twice as
+ * wide, of the whole register.
  */
-void simd_put_long(struct a64 *t, uint32_t insn, unsigned int opc, enum simd_accumulate acc,
-		   unsigned int lane, ir_val m)
+static void put_long(struct a64 *t, uint32_t insn, unsigned int opc, enum accumulate acc,
+		     unsigned int lane, ir_val m)
 {
 	static const uint16_t plain[] = {[ACC_ADD] = IR_V_ADD, [ACC_SUB] = IR_V_SUB};
 	static const uint16_t saturating[] = {[ACC_ADD] = IR_V_SQADD, [ACC_SUB] = IR_V_SQSUB};
@@ -36,7 +40,7 @@ enum diff_kind {
 
 struct diff {
 	uint8_t kind;
-	uint8_t acc;     /* DIFF_MUL: enum simd_accumulate */
+	uint8_t acc;     /* DIFF_MUL: enum accumulate */
 	uint16_t opc[2]; /* by U; 0: reserved */
 	uint8_t vector, scalar;
 };
@@ -87,7 +91,7 @@ bool simd_three_different(struct a64 *t, uint32_t insn)
 	}
 	m = a64_v(t, SIMD_RM(insn));
 	if (diff->kind == DIFF_MUL) {
-		simd_put_long(t, insn, opc, diff->acc, lane, m);
+		put_long(t, insn, opc, diff->acc, lane, m);
 		return true;
 	}
 	n = a64_v(t, SIMD_RN(insn));
@@ -109,7 +113,7 @@ enum elem_kind { ELEM_NOT, ELEM_SAME, ELEM_LONG, ELEM_FP };
 
 struct elem {
 	uint8_t kind;
-	uint8_t form; /* enum simd_form, or enum simd_accumulate of ELEM_LONG */
+	uint8_t form; /* enum simd_form, or enum accumulate of ELEM_LONG */
 	uint16_t opc;
 	uint8_t vector, scalar;
 };
@@ -201,7 +205,7 @@ bool simd_by_element(struct a64 *t, uint32_t insn)
 		return true;
 	m = simd_dup_lane(t, lane, a64_v(t, rm), index);
 	if (is_long)
-		simd_put_long(t, insn, e->opc, e->form, lane, m);
+		put_long(t, insn, e->opc, e->form, lane, m);
 	else
 		simd_put_form(t, insn, e->opc, e->form, lane, m, 0);
 	return true;

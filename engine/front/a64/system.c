@@ -143,8 +143,8 @@ static bool sys(struct a64 *t, uint32_t insn)
 	if (!sysinsn_exists(enc, el0(t)))
 		return false;
 	a64_call(t, A64_H_sys, k64(t, enc), a64_x(t, true, BITS(insn, 4, 0)), IR_NONE);
-	if (crn != SYS_CRN_CACHE_AT || crm == 1 ||
-	    crm == 5) /* not DC or AT: TLBI, IC IALLU(IS), IC IVAU */
+	/* TLBI, IC IALLUIS (CRm 1), IC IALLU and IC IVAU (CRm 5) */
+	if (crn != SYS_CRN_CACHE_AT || crm == 1 || crm == 5)
 		a64_leave(t, IR_LEAVE_SYNC, 0);
 	return true;
 }

@@ -163,8 +163,10 @@ static void zero(void)
 	check_memory();
 }
 
-/* Registers of a device by every size that has a syndrome, sign-extended and into XZR; with
- * write-back it would have none. */
+/*
+ * Registers of a device by every size that has a syndrome, sign-extended and into XZR; with
+ * write-back it would have none.
+ */
 static void device(void)
 {
 	uint64_t id = UART + 0xfe0; /* UARTPeriphID0: 0x11 */

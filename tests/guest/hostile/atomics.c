@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Contention: totals are exact, locks exclude, and the orders that the architecture forbids are not
- * seen. */
+/*
+ * Contention: totals are exact, locks exclude, and the orders that the architecture forbids are not
+ * seen.
+ */
 #include "guest.h"
 
 #define EACH 200000u
@@ -165,8 +167,10 @@ static void mixed_total(void)
 	total(mixed, EACH);
 }
 
-/* Lock and unlock as Linux did before LSE; the wait is WFE, ended by the store that clears the
- * monitor. */
+/*
+ * Lock and unlock as Linux did before LSE; the wait is WFE, ended by the store that clears the
+ * monitor.
+ */
 static void locked(void *arg)
 {
 	uint32_t v, failed;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Code that changes: with the maintenance that the architecture asks for, by one CPU or another,
- * through aliases, and without. */
+/*
+ * Code that changes: with the maintenance that the architecture asks for, by one CPU or another,
+ * through aliases, and without.
+ */
 #include "guest.h"
 
 #define RET        0xd65f03c0u
@@ -33,8 +35,10 @@ static void patched(void)
 	}
 }
 
-/* A loop that counts itself in its own immediate: each round writes the next MOVZ, in the same
- * block. */
+/*
+ * A loop that counts itself in its own immediate: each round writes the next MOVZ, in the same
+ * block.
+ */
 static void patches_itself(void)
 {
 	uint32_t *p = page(0);
@@ -135,8 +139,10 @@ static struct {
 	volatile bool stop;
 } other;
 
-/* Runs the code for as long as it is told to; what it returns must never be older than what was
- * announced. */
+/*
+ * Runs the code for as long as it is told to; what it returns must never be older than what was
+ * announced.
+ */
 static void runner(void *arg)
 {
 	while (!other.stop) {

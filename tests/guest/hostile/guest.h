@@ -34,8 +34,10 @@ struct frame {
 
 struct percpu {
 	uint64_t stack_top, el0_sp;
-	/* Who handles exceptions. NULL: with @skip, the instruction is counted and skipped; else
-	 * the guest ends. */
+	/*
+	 * Who handles exceptions. NULL: with @skip, the instruction is counted and skipped; else
+	 * the guest ends.
+	 */
 	void (*sync)(struct frame *f);
 	void (*irq)(struct frame *f, unsigned int intid);
 	bool skip;
@@ -58,7 +60,6 @@ static inline struct percpu *this_cpu(void)
 
 #define EC(esr)  ((unsigned int)((esr) >> 26))
 #define FSC(esr) ((unsigned int)((esr)&0x3f))
-#define ISS(esr) ((unsigned int)((esr)&0x1ffffff))
 enum {
 	EC_ILLEGAL = 0x0e,
 	EC_SVC = 0x15,
@@ -95,8 +96,10 @@ struct code_state {
 };
 void call_code(struct code_state *state, const void *code);
 
-/* precise.c: a random program that needs X20 to X23 in the middle of pages; at most @max words.
- * Returns how many. */
+/*
+ * precise.c: a random program that needs X20 to X23 in the middle of pages; at most @max words.
+ * Returns how many.
+ */
 #define RANDOM_BASES 4
 unsigned int random_program(uint32_t *to, unsigned int max);
 uint64_t call_el0(uint64_t pc, uint64_t sp, uint64_t arg);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Loops without end: interrupts, maintenance and PSCI of others get through whatever a CPU is
- * spinning in. */
+/*
+ * Loops without end: interrupts, maintenance and PSCI of others get through whatever a CPU is
+ * spinning in.
+ */
 #include "guest.h"
 
 #define RET      0xd65f03c0u
@@ -110,8 +112,10 @@ static void faults_for_ever(void)
 	CHECK(this_cpu()->faults > 1);
 }
 
-/* Another CPU spins for ever with its interrupts masked: it must still serve maintenance and code
- * changes of ours. */
+/*
+ * Another CPU spins for ever with its interrupts masked: it must still serve maintenance and code
+ * changes of ours.
+ */
 static volatile bool stop;
 
 static void spinner(void *arg)

@@ -172,8 +172,8 @@ static void user(void)
 	el0(0xd50342df, TRAP(0, 3, 4, 2, 6, 31, 0)); /* msr daifset, #2: UMA */
 	el0(0xd53b4220, TRAP(3, 3, 4, 2, 1, 0, 1));  /* mrs daif */
 	el0(0xf9400000, DONE);                       /* ldr x0, [x0]: the stack's page */
-	el0(0xf9400421, (uint64_t)EC_DABT_LOW << 26 | 1 << 25 | FSC_TRANSLATION |
-				3); /* ldr x1, [x1, #8]: the next page */
+	/* ldr x1, [x1, #8]: the next page */
+	el0(0xf9400421, (uint64_t)EC_DABT_LOW << 26 | 1 << 25 | FSC_TRANSLATION | 3);
 }
 
 /* The kernel's memory from EL0, and EL0's code at EL1. */
@@ -202,8 +202,10 @@ static void protection(void)
 	CHECK_EQ(el0_esr, DONE);
 }
 
-/* ERET with an SPSR that no state has: PSTATE.IL, and the next instruction is an Illegal Execution
- * state exception. */
+/*
+ * ERET with an SPSR that no state has: PSTATE.IL, and the next instruction is an Illegal Execution
+ * state exception.
+ */
 static uint64_t illegal_to;
 
 static void on_illegal(struct frame *f)

@@ -327,8 +327,10 @@ static bool same(const char *a, const char *b)
 	return *a == *b;
 }
 
-/* "KEY=value" on the command line. The device tree is searched as text: nothing else in it looks
- * like that. */
+/*
+ * "KEY=value" on the command line. The device tree is searched as text: nothing else in it looks
+ * like that.
+ */
 static bool argument(const char *dtb, const char *key, char *value, size_t max)
 {
 	const uint8_t *h = (const uint8_t *)dtb;

@@ -240,8 +240,10 @@ static void everybody(void)
 		join(i);
 }
 
-/* A CPU that sleeps in WFI, or WFE, or spins with its interrupts masked, keeps nobody waiting; when
- * it wakes it has the new page. */
+/*
+ * A CPU that sleeps in WFI, or WFE, or spins with its interrupts masked, keeps nobody waiting; when
+ * it wakes it has the new page.
+ */
 static volatile unsigned int awake;
 
 static void sleeper(void *arg)
@@ -281,8 +283,10 @@ static void sleepers(void)
 		uint64_t *next = page(i & 1);
 
 		*(volatile uint64_t *)next = i;
-		/* Replaced at once: the old page keeps an old number, so that a stale translation
-		 * shows. */
+		/*
+		 * Replaced at once: the old page keeps an old number, so that a stale translation
+		 * shows.
+		 */
 		set_pte(W(0), 0);
 		tlbi_va(W(0));
 		set_pte(W(0), (uint64_t)next | NORMAL | D_PAGE);

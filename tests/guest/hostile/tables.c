@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Page tables that change, on one CPU: what the architecture promises after maintenance, and what
- * it says of each fault. */
+/*
+ * Page tables that change, on one CPU: what the architecture promises after maintenance, and what
+ * it says of each fault.
+ */
 #include "guest.h"
 
 #define ESR_DATA(fsc)  ((uint64_t)EC_DABT << 26 | 1 << 25 | (fsc))
@@ -143,7 +145,8 @@ static void fetch_faults(void)
 	((void (*)(void))W(4))();
 	CHECK_EQ(EC(this_cpu()->esr), EC_IABT);
 	CHECK_EQ(this_cpu()->faults, 6);
-	/* A block that runs into the next page, which faults: the instructions before it are done.
+	/*
+	 * A block that runs into the next page, which faults: the instructions before it are done.
 	 */
 	p[1022] = 0xd2800000; /* mov x0, #0 */
 	p[1023] = 0x91001400; /* add x0, x0, #5 */
@@ -286,8 +289,10 @@ static void tlbi_va_asid(uint64_t va, unsigned int asid)
 		     : "memory");
 }
 
-/* The same tables with other entries for each ASID: an entry belongs to the ASID under which it was
- * used. */
+/*
+ * The same tables with other entries for each ASID: an entry belongs to the ASID under which it was
+ * used.
+ */
 static void asids(void)
 {
 	catch_faults(true);
@@ -583,8 +588,10 @@ static void model_switch(void)
 	set_asid(1 + space);
 }
 
-/* The same without maintenance: the entries of the other address space lie in the TLB until it is
- * chosen again. */
+/*
+ * The same without maintenance: the entries of the other address space lie in the TLB until it is
+ * chosen again.
+ */
 static void model_switch_lazily(void)
 {
 	unsigned int other = (space + 1) % SPACES;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Sleep: what must end it does, at its time, and nothing is lost at the moment of falling asleep.
+/*
+ * Sleep: what must end it does, at its time, and nothing is lost at the moment of falling asleep.
  */
 #include "guest.h"
 
