@@ -15,20 +15,20 @@
 
 #define CLOCK_HZ 24000000 /* of the PrimeCells' APB clock */
 
-/* The generic timer's PPIs: secure, non-secure, virtual, hypervisor; numbers count from INTID 16.
- */
+/* The PPIs of the generic timers and of the PMU; numbers count from INTID 16. */
 enum { PPI_SECURE = 13, PPI_PHYSICAL = 14, PPI_VIRTUAL = 11, PPI_HYPERVISOR = 10, PPI_PMU = 7 };
 
 int vmm_board_create(struct vmm_board *board, struct vmm_vm *vm,
-		     void (*transmit)(void *opaque, uint8_t byte), void (*room)(void *opaque),
-		     void *opaque, const struct vmm_disk *disks, unsigned int nr_disks)
+		     const struct vmm_board_console *console, const struct vmm_disk *disks,
+		     unsigned int nr_disks)
 {
 	const struct vmm_pl011_config uart = {
 		.base = BOARD_PL011,
 		.line = vmm_irqchip_line(&vm->irqchip, BOARD_PL011_IRQ, "pl011"),
-		.transmit = transmit,
-		.room = room,
-		.opaque = opaque,
+		.pace = console->pace,
+		.transmit = console->transmit,
+		.room = console->room,
+		.opaque = console->opaque,
 	};
 	struct vmm_line line = vmm_irqchip_line(&vm->irqchip, BOARD_PL031_IRQ, "pl031");
 	struct vmm_device *device;

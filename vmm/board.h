@@ -26,16 +26,24 @@ struct vmm_board {
 	struct vmm_device *uart;
 };
 
+/* The other side of the UART; each as in struct vmm_pl011_config. */
+struct vmm_board_console {
+	void (*pace)(void *opaque);
+	void (*transmit)(void *opaque, uint8_t byte);
+	void (*room)(void *opaque);
+	void *opaque;
+};
+
 /**
  * vmm_board_create() - Puts the devices into a VM.
- * @transmit, @room, @opaque: the console's side of the UART
- * @disks:  become the devices', also when this fails
+ * @console: the UART's other side
+ * @disks:   become the devices', also when this fails
  *
  * Return: 0, or -errno after a message.
  */
 int vmm_board_create(struct vmm_board *board, struct vmm_vm *vm,
-		     void (*transmit)(void *opaque, uint8_t byte), void (*room)(void *opaque),
-		     void *opaque, const struct vmm_disk *disks, unsigned int nr_disks);
+		     const struct vmm_board_console *console, const struct vmm_disk *disks,
+		     unsigned int nr_disks);
 
 /* What the tree says beside the devices. */
 struct vmm_board_tree {

@@ -8,16 +8,18 @@
 #include "vmm/console.h"
 #include "vmm/pl011.h"
 #include "vmm/report.h"
+#include "vmm/stream.h"
+#include "vmm/vm.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
-#define CTRL_A 0x01
+#define CTRL_A      0x01
+#define OUTPUT_SIZE (128u << 10)
 
 static struct termios cooked;
 static volatile sig_atomic_t is_raw;
@@ -81,15 +83,14 @@ static void help(void)
 				   "Ctrl-A h       this help\r\n"
 				   "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
 
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		return;
+	vmm_report_text(text, sizeof(text) - 1);
 }
 
 static void to_guest(struct vmm_console *console, uint8_t byte)
 {
+	/* Typed into a guest that does not listen. The keys of our own still work. */
 	if (console->count == VMM_CONSOLE_BUFFER)
-		return; /* typed into a guest that does not listen; the keys of our own still work
-			 */
+		return;
 	console->buffer[(console->head + console->count++) % VMM_CONSOLE_BUFFER] = byte;
 }
 
@@ -156,8 +157,7 @@ void vmm_console_serve(struct vmm_console *console)
 		console->head = (console->head + taken) % VMM_CONSOLE_BUFFER;
 		console->count -= taken;
 	}
-	/* A pipe waits until the guest listens. A terminal is always read, for the keys of our own.
-	 */
+	/* A pipe waits until the guest listens; a terminal is always read, for our own keys. */
 	if (console->input_id >= 0)
 		vmm_loop_enable(console->loop, console->input_id,
 				console->terminal || console->count < VMM_CONSOLE_BUFFER);
@@ -170,41 +170,69 @@ void vmm_console_room(void *opaque)
 	vmm_loop_wake(console->loop);
 }
 
-/* The kick of a vCPU interrupts the write: that is how a stuck output does not hold the end up. */
+static bool has_room(void *opaque)
+{
+	return vmm_stream_has_room(((struct vmm_console *)opaque)->output);
+}
+
+void vmm_console_pace(void *opaque)
+{
+	struct vmm_console *console = opaque;
+
+	vmm_vm_wait(console->vm, has_room, console);
+}
+
 void vmm_console_transmit(void *opaque, uint8_t byte)
 {
 	struct vmm_console *console = opaque;
-	struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
 
-	while (!__atomic_load_n(&console->closing, __ATOMIC_RELAXED)) {
-		if (write(STDOUT_FILENO, &byte, 1) == 1)
-			return;
-		if (errno == EAGAIN)
-			poll(&output, 1, -1);
-		else if (errno != EINTR)
-			return; /* nobody listens any more */
-	}
+	__atomic_store_n(&console->printed, true, __ATOMIC_RELAXED);
+	vmm_stream_put(console->output, &byte, 1);
+}
+
+static int start_output(struct vmm_console *console)
+{
+	return vmm_stream_open(&(struct vmm_stream_config){.fd = STDOUT_FILENO,
+							   .size = OUTPUT_SIZE,
+							   .batch = 1,
+							   .room = vmm_vm_wake,
+							   .opaque = console->vm},
+			       &console->output);
 }
 
 int vmm_console_start(struct vmm_console *console)
 {
+	int err = start_output(console);
+
 	console->input_id = -1;
 	console->terminal = isatty(STDIN_FILENO);
-	if (console->terminal) {
-		const int err = vmm_terminal_raw();
-
-		if (err)
-			return err;
-		atexit(vmm_terminal_restore);
-		catch_fatal_signals();
+	if (!err && console->terminal) {
+		err = vmm_terminal_raw();
+		if (!err) {
+			atexit(vmm_terminal_restore);
+			catch_fatal_signals();
+		}
 	}
+	if (err)
+		return err;
 	console->input_id = vmm_loop_add(console->loop, STDIN_FILENO, input_ready, console);
 	return console->input_id < 0 ? console->input_id : 0;
 }
 
-void vmm_console_stop(struct vmm_console *console)
+int vmm_console_stop(struct vmm_console *console)
 {
-	__atomic_store_n(&console->closing, true, __ATOMIC_RELAXED);
-	if (console->input_id >= 0)
-		vmm_loop_enable(console->loop, console->input_id, false);
+	struct vmm_stream_end end;
+
+	if (!console->output)
+		return 0;
+	vmm_stream_close(console->output, &end);
+	console->output = NULL;
+	/* Who closes a pipe, as head(1) does, has got what was wanted. */
+	if (end.error == -EPIPE)
+		return 0;
+	if (end.lost)
+		vmm_report("standard output: %s; %llu bytes that the guest sent are lost",
+			   end.error ? strerror(-end.error) : "nobody reads it",
+			   (unsigned long long)end.lost);
+	return end.error;
 }

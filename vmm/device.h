@@ -5,8 +5,10 @@
  * creation are together in one file; the board (board.c) is the list of them.
  *
  * Locks, outermost first: the VM's (vm.h), a device's own, the GIC's, that of one vCPU's pins
- * (irqchip.h), the trace's. Never two of one kind. A device sets its interrupt line with its own
- * lock held; the GIC calls back to drive vCPU pins with the GIC's lock held.
+ * (irqchip.h), the trace's, a stream's (stream.h), which all output goes through. Never two of one
+ * kind, and no descriptor that may keep one waiting is read or written with one held. A device sets
+ * its interrupt line with its own lock held; the GIC calls back to drive vCPU pins with the GIC's
+ * lock held.
  */
 #ifndef VMM_DEVICE_H
 #define VMM_DEVICE_H

@@ -9,8 +9,8 @@
  *	KVM_EXIT_MMIO ---- the bus ------------------+
  *
  * A pin is driven from within the GIC's lock, so the KVM sees the changes in their order.
- *KVM_IRQ_LINE never comes back to the GIC, so that is free of deadlock. Within the GIC's lock is
- *one more for each vCPU's pins, so that they can be driven again without the GIC.
+ * KVM_IRQ_LINE never comes back to the GIC, so that is free of deadlock. Within the GIC's lock is
+ * one more for each vCPU's pins, so that they can be driven again without the GIC.
  */
 #ifndef VMM_IRQCHIP_H
 #define VMM_IRQCHIP_H

@@ -20,17 +20,22 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define ALIGN_UP(value, to) (((value) + (to)-1) & ~((to)-1))
-#define REGION              (UINT64_C(2) << 20)
-#define MIB                 (UINT64_C(1) << 20)
+#define ALIGN_DOWN(value, to) ((value) & ~((to)-1))
+#define ALIGN_UP(value, to)   ALIGN_DOWN((value) + (to)-1, to)
+#define REGION                (UINT64_C(2) << 20)
+#define MIB                   (UINT64_C(1) << 20)
+#define PAGE                  (UINT64_C(4) << 10)
 
-#define IMAGE_MAGIC      0x644d5241u /* "ARM\x64" */
-#define IMAGE_BIG_ENDIAN 1u
-#define OLD_TEXT_OFFSET  UINT64_C(0x80000) /* of kernels before 3.17, with image_size 0 */
-#define FLAT_OFFSET      UINT64_C(0x80000)
-#define FLAT_EXTRA       (UINT64_C(8) << 20) /* a bare binary does not say how large its BSS is */
+#define IMAGE_MAGIC     0x644d5241u       /* "ARM\x64" */
+#define OLD_TEXT_OFFSET UINT64_C(0x80000) /* of kernels before 3.17, with image_size 0 */
+#define MIDDLE_MAX      (UINT64_C(128) << 20)
+#define FLAT_OFFSET     UINT64_C(0x80000)   /* where QEMU's "virt" has such a binary */
+#define FLAT_EXTRA      (UINT64_C(8) << 20) /* a bare binary does not say how large its BSS is */
 
-/* Linux, Documentation/arm64/booting.rst, section 4. Little-endian. */
+/*
+ * Linux, Documentation/arm64/booting.rst, section 4. Little-endian, also that of a kernel whose
+ * flags say that it is big-endian: it makes the CPU so itself.
+ */
 struct image_header {
 	uint32_t code0, code1;
 	uint64_t text_offset;
@@ -50,7 +55,7 @@ struct zboot_header {
 	char compression[8];
 };
 
-#define MZ          0x5a4dU     /* of every PE file, in 16 bits */
+#define MZ          0x5a4du     /* of every PE file, in 16 bits */
 #define ZBOOT_MAGIC 0x676d697au /* "zimg" */
 
 /* Microsoft PE Format: the file header after "PE\0\0", and the section headers. */
@@ -75,22 +80,46 @@ static uint64_t file_size(int fd)
 	return fstat(fd, &st) ? 0 : (uint64_t)st.st_size;
 }
 
-/* @end: where what is being loaded would end. Behind it come an initrd, if that is not it, and the
- * device tree. */
+/* Where initrd and device tree go when the kernel ends at @end. */
+struct layout {
+	uint64_t initrd, dtb;
+	uint64_t needed; /* the least memory in which all has a place; the rest holds if there is */
+};
+
+static struct layout lay_out(const struct vmm_boot *boot, const struct vmm_memory *mem,
+			     uint64_t end)
+{
+	const uint64_t used = ALIGN_UP(end - mem->base, boot->flat ? REGION : PAGE);
+	const uint64_t initrd = boot->initrd ? ALIGN_UP(file_size(boot->initrd_fd), PAGE) : 0;
+	const uint64_t middle = mem->size / 2 < MIDDLE_MAX ? mem->size / 2 : MIDDLE_MAX;
+	const uint64_t highest = ALIGN_DOWN(mem->size, REGION) - VMM_FDT_MAX - initrd;
+	struct layout layout = {.needed = UINT64_MAX};
+	uint64_t at = used;
+
+	/* What a header says may be anything, also more than 64 bits hold. */
+	if (used > VMM_MAX_MEM || initrd > VMM_MAX_MEM)
+		return layout;
+	layout.needed = ALIGN_UP(used + initrd, REGION) + VMM_FDT_MAX;
+	if (!boot->flat && at < middle)
+		at = ALIGN_DOWN(middle < highest ? middle : highest, PAGE);
+	layout.initrd = mem->base + at;
+	layout.dtb = mem->base + ALIGN_UP(at + initrd, REGION);
+	return layout;
+}
+
+/* @end: where what is being loaded would end. */
 static int too_large(const struct vmm_boot *boot, const char *what, const char *path, uint64_t end,
 		     const struct vmm_memory *mem)
 {
-	if (boot->initrd && path != boot->initrd)
-		end = ALIGN_UP(end, REGION) + file_size(boot->initrd_fd);
-	end = ALIGN_UP(end, REGION) + VMM_FDT_MAX;
-	/* What a header says may be anything, also more than 64 bits hold. */
-	if (end - mem->base <= mem->size || end - mem->base > VMM_MAX_MEM)
+	const uint64_t needed = lay_out(boot, mem, end).needed;
+
+	if (needed <= mem->size || needed > VMM_MAX_MEM)
 		vmm_report("%s '%s': too large for the memory of %llu MiB, and for any", what, path,
 			   (unsigned long long)(mem->size / MIB));
 	else
 		vmm_report("%s '%s': too large for the memory of %llu MiB; --mem %llu would do",
 			   what, path, (unsigned long long)(mem->size / MIB),
-			   (unsigned long long)(ALIGN_UP(end - mem->base, MIB) / MIB));
+			   (unsigned long long)(ALIGN_UP(needed, MIB) / MIB));
 	return -E2BIG;
 }
 
@@ -344,28 +373,19 @@ static int load_kernel(struct vmm_boot *boot, const struct vmm_memory *mem, uint
 		err = complain(boot, "truncated: shorter than an arm64 Image's header", -EINVAL);
 	else if (!boot->flat && le32toh(header.magic) != IMAGE_MAGIC)
 		err = not_an_image(boot, &header);
-	else if (!boot->flat && le64toh(header.flags) & IMAGE_BIG_ENDIAN)
-		err = complain(boot, "a big-endian kernel, which is not supported", -EINVAL);
 	else
 		err = load_body(boot, mem, &source, &header, have, end);
 	source_close(&source);
 	return err;
 }
 
-static int load_initrd(struct vmm_boot *boot, const struct vmm_memory *mem, uint64_t at,
-		       uint64_t *end)
+static int load_initrd(struct vmm_boot *boot, const struct vmm_memory *mem, uint64_t at)
 {
 	const uint64_t size = file_size(boot->initrd_fd);
 	void *to = vmm_memory_at(mem, at, size);
-	int err;
+	/* It may have grown since it was measured. */
+	const int err = to ? read_at(boot->initrd_fd, to, size, 0) : -EFBIG;
 
-	if (!size) {
-		vmm_report("initrd '%s': empty", boot->initrd);
-		return -EINVAL;
-	}
-	if (!to)
-		return too_large(boot, "initrd", boot->initrd, at + size, mem);
-	err = read_at(boot->initrd_fd, to, size, 0);
 	if (err) {
 		vmm_report("initrd '%s': %s", boot->initrd,
 			   err == -ENODATA ? "became shorter while it was read" : strerror(-err));
@@ -373,24 +393,33 @@ static int load_initrd(struct vmm_boot *boot, const struct vmm_memory *mem, uint
 	}
 	boot->initrd_start = at;
 	boot->initrd_end = at + size;
-	*end = at + size;
 	return 0;
 }
 
 int vmm_boot_load(struct vmm_boot *boot, const struct vmm_memory *mem)
 {
 	uint64_t end = mem->base;
+	struct layout layout;
 	int err = 0;
 
+	if (boot->initrd && !file_size(boot->initrd_fd)) {
+		vmm_report("initrd '%s': empty", boot->initrd);
+		return -EINVAL;
+	}
 	if (boot->kernel)
 		err = load_kernel(boot, mem, &end);
-	if (!err && boot->initrd)
-		err = load_initrd(boot, mem, ALIGN_UP(end, REGION), &end);
 	if (err)
 		return err;
-	boot->dtb = ALIGN_UP(end, REGION);
-	if (!vmm_memory_at(mem, boot->dtb, VMM_FDT_MAX))
+	layout = lay_out(boot, mem, end);
+	if (layout.needed > mem->size)
 		return too_large(boot, boot->initrd ? "initrd" : "kernel",
 				 boot->initrd ? boot->initrd : boot->kernel, end, mem);
-	return 0;
+	if (boot->initrd)
+		err = load_initrd(boot, mem, layout.initrd);
+	boot->dtb = layout.dtb;
+	if (boot->flat) {
+		boot->dtb_copy = mem->base;
+		boot->dtb_copy_max = FLAT_OFFSET;
+	}
+	return err;
 }

@@ -3,12 +3,17 @@
  * PL011: the UART, revision r1p5 (FIFOs of 32).
  *
  * Time does not pass on the line: a byte written to UARTDR is gone at once, so the transmit FIFO is
- * always empty, and its interrupt rises with each byte sent. What is received waits on the host's
- * side until the guest listens, because Linux's driver throws away what is in the FIFO when it
- * opens the port, and piped input would lose its beginning there. A guest listens when it has
- * unmasked a receive interrupt, or polls UARTFR again and again.
+ * always empty, and its interrupt rises with each byte sent. A host that takes no more bytes is not
+ * shown by UARTFR.TXFF, since many a small guest never looks, and its bytes would be lost; instead
+ * the vCPU that writes one waits, before the device's lock is taken. To the guest that is a slow
+ * access, as on QEMU and kvmtool.
  *
- * Invariant: after each call the line's level is (UARTRIS & UARTIMSC) != 0.
+ * What is received waits on the host's side until the guest listens, because Linux's driver throws
+ * away what is in the FIFO when it opens the port, and piped input would lose its beginning there.
+ * A guest listens when it has unmasked a receive interrupt, or polls UARTFR again and again.
+ *
+ * Invariant: after each call the line's level is (UARTRIS & UARTIMSC) != 0, and RT is set in UARTRIS
+ * if and only if something is in the receive FIFO.
  */
 #include "vmm/pl011.h"
 #include "vmm/fdt.h"
@@ -133,13 +138,18 @@ static void pl011_update(struct pl011 *uart)
 	}
 }
 
-/* RX is up from the trigger level; RT while less than that waits and nothing more comes. */
+/*
+ * RX is up from the trigger level; RT while anything waits and nothing more comes for a while, which
+ * on this line is at once (DDI 0183G, 2.8). Both follow the FIFO and nothing else: were RX the
+ * passing of the level, as on hardware, a driver that clears it in UARTICR while the FIFO is full
+ * would wait for ever, since what is yet to come waits for room.
+ */
 static void rx_interrupts(struct pl011 *uart)
 {
 	uart->ris &= ~(INT_RX | INT_RT);
 	if (uart->count >= rx_level(uart))
 		uart->ris |= INT_RX;
-	else if (uart->count)
+	if (uart->count)
 		uart->ris |= INT_RT;
 }
 
@@ -276,6 +286,7 @@ static void write_register(struct pl011 *uart, uint64_t offset, uint32_t value)
 		break;
 	case UARTICR:
 		uart->ris &= ~(value & INT_MASK);
+		rx_interrupts(uart);
 		break;
 	}
 }
@@ -300,6 +311,8 @@ static void pl011_write(void *opaque, unsigned int cpu, uint64_t offset, unsigne
 
 	if (offset & 3)
 		return;
+	if (offset == UARTDR && uart->config.pace)
+		uart->config.pace(uart->config.opaque);
 	pthread_mutex_lock(&uart->lock);
 	write_register(uart, offset, (uint32_t)value);
 	pl011_update(uart);

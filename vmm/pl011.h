@@ -13,7 +13,9 @@
 struct vmm_pl011_config {
 	uint64_t base;
 	struct vmm_line line;
-	/* A byte leaves the UART. Called with the device's lock held. */
+	/* A byte is about to be sent: waits until there is room. With no lock held; or NULL. */
+	void (*pace)(void *opaque);
+	/* A byte leaves the UART. Called with the device's lock held, so it may not wait. */
 	void (*transmit)(void *opaque, uint8_t byte);
 	/* There is room for input again, after vmm_pl011_receive() had refused some. Likewise. */
 	void (*room)(void *opaque);

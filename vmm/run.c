@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <libfdt.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -38,8 +39,15 @@ struct run {
 	struct vmm_console console;
 	void *dtb; /* VMM_FDT_MAX bytes */
 	uint64_t started;
-	int signal; /* that asked for the end, or 0 */
+	sigset_t signals; /* that come to the loop */
+	int signal;       /* that asked for the end, or 0 */
 };
+
+/* While they are let in, those that end a program end this one, as they do by default. */
+static void let_signals_in(struct run *run, bool in)
+{
+	pthread_sigmask(in ? SIG_UNBLOCK : SIG_BLOCK, &run->signals, NULL);
+}
 
 /* ---- The device tree -------------------------------------------------------------------- */
 
@@ -64,7 +72,9 @@ static int write_dtb(struct run *run)
 	int err;
 
 	vmm_output_begin(run->dump_fd);
+	let_signals_in(run, true); /* a FIFO may wait for its reader for ever */
 	err = vmm_output_write(run->dump_fd, run->dtb, fdt_totalsize(run->dtb));
+	let_signals_in(run, false);
 	if (close(run->dump_fd) && !err)
 		err = -errno;
 	run->dump_fd = -1;
@@ -104,6 +114,8 @@ static void place_dtb(struct run *run)
 	const size_t size = fdt_totalsize(run->dtb);
 
 	memcpy(vmm_memory_at(&run->memory, run->boot.dtb, size), run->dtb, size);
+	if (size <= run->boot.dtb_copy_max)
+		memcpy(vmm_memory_at(&run->memory, run->boot.dtb_copy, size), run->dtb, size);
 	run->vm.entry = run->boot.entry;
 	run->vm.dtb = run->boot.dtb;
 }
@@ -121,14 +133,12 @@ static int reload(void *opaque)
 	return err;
 }
 
-/* ---- The user's end, and signals
- * ---------------------------------------------------------------------------- */
+/* ---- The user's end, and signals -------------------------------------------------------- */
 
 static void quit(void *opaque)
 {
 	struct run *run = opaque;
 
-	vmm_console_stop(&run->console);
 	vmm_vm_request(&run->vm, VMM_REQUEST_QUIT);
 }
 
@@ -161,24 +171,24 @@ static void signal_ready(void *opaque)
 /* Before any thread is made, so that none gets a signal but those that ask for it. */
 static int take_signals(struct run *run)
 {
-	sigset_t set;
 	int err;
 
-	sigemptyset(&set);
+	sigemptyset(&run->signals);
 	for (size_t i = 0; i < sizeof(ending_signals) / sizeof(ending_signals[0]); i++) {
 		struct sigaction old;
 
 		/* What the parent chose to ignore (nohup) stays ignored. */
 		if (!sigaction(ending_signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaddset(&set, ending_signals[i]);
+			sigaddset(&run->signals, ending_signals[i]);
 	}
-	sigaddset(&set, SIGTSTP);
-	err = -pthread_sigmask(SIG_BLOCK, &set, NULL);
+	sigaddset(&run->signals, SIGTSTP);
+	err = -pthread_sigmask(SIG_BLOCK, &run->signals, NULL);
 	if (err)
 		return err;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTTOU, SIG_IGN);
-	run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	signal(SIGXFSZ, SIG_IGN); /* a file at its limit is as a full disk */
+	run->signal_fd = signalfd(-1, &run->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (run->signal_fd < 0)
 		return -errno;
 	err = vmm_loop_add(&run->loop, run->signal_fd, signal_ready, run);
@@ -238,8 +248,12 @@ static int build(struct run *run)
 	if (err)
 		return err;
 	run->nr_disks = 0;
-	err = vmm_board_create(&run->board, &run->vm, vmm_console_transmit, vmm_console_room,
-			       &run->console, run->disks, nr_disks);
+	err = vmm_board_create(&run->board, &run->vm,
+			       &(struct vmm_board_console){.pace = vmm_console_pace,
+							   .transmit = vmm_console_transmit,
+							   .room = vmm_console_room,
+							   .opaque = &run->console},
+			       run->disks, nr_disks);
 	if (err)
 		return err;
 	run->vm.reload = reload;
@@ -250,7 +264,7 @@ static int build(struct run *run)
 	if (!err && run->config->dump_dtb)
 		err = write_dtb(run);
 	if (!err && run->trace)
-		vmm_trace_begin(run->trace);
+		err = vmm_trace_begin(run->trace, vmm_vm_wake, &run->vm);
 	return err;
 }
 
@@ -269,6 +283,8 @@ static int prepare(struct run *run)
 			return err;
 		err = take_signals(run);
 	}
+	if (!err)
+		err = vmm_report_start();
 	if (err) {
 		vmm_report("%s", strerror(-err));
 		return err;
@@ -283,6 +299,7 @@ static enum vmm_request run_guest(struct run *run)
 	int err;
 
 	run->console.loop = &run->loop;
+	run->console.vm = &run->vm;
 	run->console.uart = run->board.uart;
 	run->console.quit = quit;
 	run->console.opaque = run;
@@ -311,7 +328,14 @@ static void summarise(const struct run *run, enum vmm_request end, uint64_t wall
 {
 	const struct vmm_vcpu_stats *vcpus[VMM_MAX_CPUS];
 	struct vmm_kvm_counts counts = {0};
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
 
+	if (!to) {
+		vmm_report("%s", endings[end]);
+		return;
+	}
 	for (unsigned int i = 0; i < run->vm.nr_vcpus; i++) {
 		const int fd = run->vm.vcpus[i].counters_fd;
 		uint64_t value = 0;
@@ -322,7 +346,7 @@ static void summarise(const struct run *run, enum vmm_request end, uint64_t wall
 		if (vmm_counters_read(fd, "instructions", &value))
 			counts.instructions += value;
 	}
-	vmm_stats_print(stderr,
+	vmm_stats_print(to,
 			&(struct vmm_summary){.vcpus = vcpus,
 					      .nr_vcpus = run->vm.nr_vcpus,
 					      .bus = &run->vm.bus,
@@ -332,10 +356,38 @@ static void summarise(const struct run *run, enum vmm_request end, uint64_t wall
 					      .boots = run->vm.boots,
 					      .ending = endings[end]},
 			run->config->stats);
+	if (!fclose(to))
+		vmm_report_text(text, len);
+	free(text);
 }
 
-static void clean_up(struct run *run)
+/*
+ * A kernel that dies before its console works computes for ever, or sleeps, and says nothing. Whoever
+ * ends it then is told how to hear it; flat binaries are not Linux.
+ */
+static void hint(const struct run *run, enum vmm_request end)
 {
+	const char *append = run->config->append;
+
+	if (end == VMM_REQUEST_POWEROFF || run->config->flat ||
+	    __atomic_load_n(&run->console.printed, __ATOMIC_RELAXED) ||
+	    (append && strstr(append, "earlycon")))
+		return;
+	vmm_report("the guest has sent nothing to its serial port; with 'earlycon' on its command "
+		   "line (-a) a Linux kernel tells also what happens before its console works");
+}
+
+/* The trace ends after the last device, and before the VM, whose vCPUs may have waited for it. */
+static int clean_up(struct run *run)
+{
+	int err;
+
+	if (run->has_vm)
+		vmm_vm_remove_devices(&run->vm);
+	err = vmm_trace_close(run->trace);
+	if (err)
+		vmm_report("--trace '%s': %s", run->config->trace,
+			   err == -ETIMEDOUT ? "its reader takes no more" : strerror(-err));
 	if (run->has_vm)
 		vmm_vm_destroy(&run->vm);
 	if (run->kvm && run->system_fd >= 0)
@@ -350,13 +402,37 @@ static void clean_up(struct run *run)
 		close(run->dump_fd);
 	vmm_loop_destroy(&run->loop);
 	free(run->dtb);
+	vmm_report_stop();
+	return err;
+}
+
+/*
+ * From the first entry to the summary. Once the vCPUs have ended, only output is left to be waited
+ * for: for as long as its readers take it, and from then on whoever is tired of that can end the
+ * program by any signal.
+ */
+static int run_to_the_end(struct run *run)
+{
+	const uint64_t entered = vmm_now();
+	const enum vmm_request end = run_guest(run);
+	int status = end == VMM_REQUEST_ERROR ? VMM_FAILED : VMM_OK;
+	uint64_t wall_ns;
+
+	vmm_vm_stop(&run->vm);
+	wall_ns = vmm_now() - entered;
+	vmm_terminal_restore();
+	let_signals_in(run, true);
+	if (vmm_console_stop(&run->console))
+		status = VMM_FAILED;
+	summarise(run, end, wall_ns);
+	hint(run, end);
+	return status;
 }
 
 int vmm_run(const struct vmm_config *config)
 {
 	struct run *run = calloc(1, sizeof(*run));
-	enum vmm_request end;
-	int status = VMM_USAGE, ended_by, err;
+	int status = VMM_USAGE, ended_by;
 
 	if (!run) {
 		vmm_report("%s", strerror(ENOMEM));
@@ -370,34 +446,13 @@ int vmm_run(const struct vmm_config *config)
 			    .boot = {.kernel_fd = -1, .initrd_fd = -1},
 			    .vm.fd = -1,
 			    .started = vmm_now()};
-	err = prepare(run);
-	if (!err && !config->kernel) {
-		status = VMM_OK; /* only --dump-dtb */
-	} else if (!err) {
-		const uint64_t entered = vmm_now();
-
-		end = run_guest(run);
-		vmm_vm_stop(&run->vm);
-		vmm_terminal_restore();
-		summarise(run, end, vmm_now() - entered);
-		status = end == VMM_REQUEST_ERROR ? VMM_FAILED : VMM_OK;
-	}
-	clean_up(run);
-	err = vmm_trace_close(run->trace);
-	if (err) {
-		vmm_report("--trace '%s': %s", config->trace, strerror(-err));
-		if (status == VMM_OK)
-			status = VMM_FAILED;
-	}
+	if (!prepare(run))
+		status = config->kernel ? run_to_the_end(run) : VMM_OK; /* or only --dump-dtb */
+	if (clean_up(run) && status == VMM_OK)
+		status = VMM_FAILED;
 	ended_by = run->signal;
 	free(run);
-	if (ended_by) {
-		sigset_t set;
-
-		sigemptyset(&set);
-		sigaddset(&set, ended_by);
-		raise(ended_by); /* stays pending until it is let in */
-		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-	}
+	if (ended_by)
+		raise(ended_by); /* has been let in */
 	return status;
 }

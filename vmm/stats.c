@@ -126,7 +126,8 @@ static void print_instructions(FILE *to, const struct vmm_summary *summary)
 			summary->counts.instructions, us > 0 ? n / us : 0);
 }
 
-/* What an interrupt costs: all that the VM did, and what only interrupts cause, for each of them.
+/*
+ * What an interrupt costs: all that the VM did, and what only interrupts cause, for each of them.
  */
 static void print_cost(FILE *to, const struct vmm_vcpu_stats *sum,
 		       const struct vmm_summary *summary, uint64_t delivered)

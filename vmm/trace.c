@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The trace file, written in large pieces. */
+/* The trace file: lines that go through a stream, in large pieces. */
 #include "vmm/trace.h"
 #include "vmm/files.h"
 #include "vmm/report.h"
+#include "vmm/stream.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -13,13 +14,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER (256 * 1024)
+#define LINE        512
+#define STREAM_SIZE (1u << 20)
+#define BATCH       (64u << 10)
 
 struct vmm_trace {
-	pthread_mutex_t lock;
-	FILE *file;
+	pthread_mutex_t lock; /* orders the lines */
+	int fd;
+	struct vmm_stream *stream; /* NULL until vmm_trace_begin() */
 	uint64_t start;
-	int error; /* of the first line that could not be written */
 };
 
 uint64_t vmm_now(void)
@@ -34,54 +37,74 @@ int vmm_trace_open(int fd, uint64_t start, struct vmm_trace **out)
 {
 	struct vmm_trace *trace = calloc(1, sizeof(*trace));
 
-	trace->file = trace ? fdopen(fd, "we") : NULL;
-	if (!trace || !trace->file) {
+	if (!trace) {
 		vmm_report("--trace: %s", strerror(ENOMEM));
-		free(trace);
 		close(fd);
 		return -ENOMEM;
 	}
-	setvbuf(trace->file, NULL, _IOFBF, BUFFER);
 	pthread_mutex_init(&trace->lock, NULL);
+	trace->fd = fd;
 	trace->start = start;
 	*out = trace;
 	return 0;
 }
 
-void vmm_trace_begin(struct vmm_trace *trace)
+int vmm_trace_begin(struct vmm_trace *trace, void (*room)(void *opaque), void *opaque)
 {
-	vmm_output_begin(fileno(trace->file));
+	const struct vmm_stream_config config = {.fd = trace->fd,
+						 .size = STREAM_SIZE,
+						 .batch = BATCH,
+						 .room = room,
+						 .opaque = opaque};
+	int err;
+
+	vmm_output_begin(trace->fd);
+	err = vmm_stream_open(&config, &trace->stream);
+	if (err)
+		vmm_report("--trace: %s", strerror(-err));
+	return err;
+}
+
+bool vmm_trace_has_room(void *opaque)
+{
+	return vmm_stream_has_room(((struct vmm_trace *)opaque)->stream);
 }
 
 int vmm_trace_close(struct vmm_trace *trace)
 {
-	int err;
+	struct vmm_stream_end end = {0};
 
 	if (!trace)
 		return 0;
-	err = trace->error;
-	if (fclose(trace->file) && !err)
-		err = -errno;
+	if (trace->stream)
+		vmm_stream_close(trace->stream, &end);
+	if (close(trace->fd) && !end.error)
+		end.error = -errno;
+	if (end.lost && !end.error)
+		end.error = -ETIMEDOUT; /* its reader took no more */
 	pthread_mutex_destroy(&trace->lock);
 	free(trace);
-	return err;
+	return end.error;
 }
 
 void vmm_trace_line(struct vmm_trace *trace, int cpu, const char *fmt, ...)
 {
+	char line[LINE];
 	va_list ap;
+	int len;
 
 	pthread_mutex_lock(&trace->lock);
-	fprintf(trace->file, "%llu ", (unsigned long long)(vmm_now() - trace->start));
+	len = snprintf(line, sizeof(line), "%llu ", (unsigned long long)(vmm_now() - trace->start));
 	if (cpu == VMM_TRACE_NO_CPU)
-		fputs("- ", trace->file);
+		len += snprintf(line + len, sizeof(line) - (size_t)len, "- ");
 	else
-		fprintf(trace->file, "vcpu%d ", cpu);
+		len += snprintf(line + len, sizeof(line) - (size_t)len, "vcpu%d ", cpu);
 	va_start(ap, fmt);
-	vfprintf(trace->file, fmt, ap);
+	len += vsnprintf(line + len, sizeof(line) - (size_t)len, fmt, ap);
 	va_end(ap);
-	putc('\n', trace->file);
-	if (!trace->error && ferror(trace->file))
-		trace->error = errno ? -errno : -EIO;
+	if (len > LINE - 1)
+		len = LINE - 1;
+	line[len++] = '\n';
+	vmm_stream_put(trace->stream, line, (size_t)len);
 	pthread_mutex_unlock(&trace->lock);
 }

@@ -5,12 +5,15 @@
  *	<nanoseconds since the start> <vcpuN or -> <event> <details>
  *
  * The events are listed in armature(1). Times never go back from one line to the next: the time is
- * taken with the lock that orders the lines. That lock is the innermost of all.
+ * taken with the lock that orders the lines. Inside that lock is only the stream's (stream.h): a
+ * line never waits for the file, and may be written with any lock held. What waits is a vCPU, where
+ * it holds none, before it enters the guest: the trace of a slow reader is slow, but whole.
  * Without a trace nothing is done but one test of a pointer.
  */
 #ifndef VMM_TRACE_H
 #define VMM_TRACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vmm_trace;
@@ -25,10 +28,21 @@ uint64_t vmm_now(void);
  */
 int vmm_trace_open(int fd, uint64_t start, struct vmm_trace **trace);
 
-/* Nothing can go wrong any more: what the file had is dropped. Before the first line. */
-void vmm_trace_begin(struct vmm_trace *trace);
+/**
+ * vmm_trace_begin() - Nothing else can go wrong any more: what the file had is dropped.
+ * @room: called when vmm_trace_has_room() is true again; on a thread of its own, no lock held
+ *
+ * Before the first line. Return: 0, or -errno after a message.
+ */
+int vmm_trace_begin(struct vmm_trace *trace, void (*room)(void *opaque), void *opaque);
 
-/* Writes what is buffered, and closes. Return: 0, or -errno when a line could not be written. */
+/* Whether the file keeps up. While it does not, no vCPU enters the guest. @opaque is the trace. */
+bool vmm_trace_has_room(void *opaque);
+
+/**
+ * vmm_trace_close() - Writes what waits, as far as it is taken, and closes.
+ * Return: 0, or -errno when a line could not be written; -ETIMEDOUT when the reader took no more.
+ */
 int vmm_trace_close(struct vmm_trace *trace);
 
 #define VMM_TRACE_NO_CPU (-1)

@@ -3,21 +3,26 @@
 #include "vmm/vcpu.h"
 #include "vmm/counters.h"
 #include "vmm/report.h"
+#include "vmm/stage1.h"
 #include "vmm/vm.h"
 
 #include <armature/kvm_arm64.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define KICK_SIGNAL SIGUSR1
 
-#define MAX_UNMAPPED_REPORTS 8
-
 #define MPIDR_EL1      ARM64_SYS_REG(3, 0, 0, 0, 5)
+#define SCTLR_EL1      ARM64_SYS_REG(3, 0, 1, 0, 0)
+#define TTBR0_EL1      ARM64_SYS_REG(3, 0, 2, 0, 0)
+#define TTBR1_EL1      ARM64_SYS_REG(3, 0, 2, 0, 1)
+#define TCR_EL1        ARM64_SYS_REG(3, 0, 2, 0, 2)
 #define MPIDR_AFFINITY UINT64_C(0xff00ffffff)
+#define ISS_WNR        (UINT64_C(1) << 6) /* of a data abort: a write */
 #define CORE_REG(field) \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(field))
 
@@ -179,16 +184,48 @@ static bool sample_levels(struct vmm_vcpu *vcpu)
 
 static void report_unmapped(struct vmm_vcpu *vcpu, uint64_t addr, unsigned int size, bool write)
 {
-	const unsigned int nr =
-		__atomic_fetch_add(&vcpu->vm->unmapped_reports, 1, __ATOMIC_RELAXED);
+	const enum vmm_unmapped_told told =
+		vmm_unmapped_note(&vcpu->vm->unmapped, addr, size, write);
 
 	vcpu->stats.unmapped++;
-	if (nr >= MAX_UNMAPPED_REPORTS)
+	if (told == VMM_UNMAPPED_FOLDED)
 		return;
 	vmm_report("vCPU %u: %s of %u bytes at 0x%llx, where nothing is (PC 0x%llx)%s", vcpu->index,
 		   write ? "write" : "read", size, (unsigned long long)addr,
 		   (unsigned long long)guest_pc(vcpu),
-		   nr == MAX_UNMAPPED_REPORTS - 1 ? "; more of these are not told" : "");
+		   told == VMM_UNMAPPED_LAST ? "; more of these are not told" : "");
+}
+
+/* " 0x........", the instruction at a PC, or nothing where that cannot be found. */
+static const char *instruction(struct vmm_vcpu *vcpu, uint64_t pc, char text[16])
+{
+	struct vmm_stage1 regs = {0};
+	uint32_t word;
+
+	text[0] = 0;
+	if (get_reg(vcpu, SCTLR_EL1, &regs.sctlr) >= 0 && get_reg(vcpu, TCR_EL1, &regs.tcr) >= 0 &&
+	    get_reg(vcpu, TTBR0_EL1, &regs.ttbr0) >= 0 &&
+	    get_reg(vcpu, TTBR1_EL1, &regs.ttbr1) >= 0 &&
+	    vmm_stage1_read32(vcpu->vm->memory, &regs, pc, &word))
+		snprintf(text, 16, " 0x%08x", word);
+	return text;
+}
+
+/*
+ * The guest accesses what is no memory by an instruction that the CPU does not describe in its
+ * syndrome. @access: what it does, as far as the KVM tells
+ */
+static bool no_syndrome(struct vmm_vcpu *vcpu, const char *access)
+{
+	const uint64_t pc = guest_pc(vcpu);
+	char word[16];
+
+	vmm_report("vCPU %u: the instruction%s at PC 0x%llx %s in a way that no machine tells a "
+		   "hypervisor (a pair, write-back, vector, exclusive or atomic access); the VM is "
+		   "stopped",
+		   vcpu->index, instruction(vcpu, pc, word), (unsigned long long)pc, access);
+	vmm_vm_request(vcpu->vm, VMM_REQUEST_ERROR);
+	return false;
 }
 
 /* Where nothing is, reads give 0 and writes do nothing, as with QEMU and kvmtool. */
@@ -270,6 +307,21 @@ static bool handle_other(struct vmm_vcpu *vcpu)
 	return false;
 }
 
+/* As KVM_CAP_ARM_NISV_TO_USER has it (KVM API, 7.20 and kvm_run's arm_nisv). */
+static bool handle_nisv(struct vmm_vcpu *vcpu)
+{
+	const struct kvm_run *run = vcpu->run;
+	const uint64_t addr = run->arm_nisv.fault_ipa;
+	const int index = vmm_bus_find(&vcpu->vm->bus, addr, 1);
+	char access[96];
+
+	vmm_trace(vcpu->vm->trace, vcpu->index, "exit reason-%u", run->exit_reason);
+	snprintf(access, sizeof(access), "%s 0x%llx (%s)",
+		 run->arm_nisv.esr_iss & ISS_WNR ? "writes" : "reads", (unsigned long long)addr,
+		 index < 0 ? "nothing is there" : vcpu->vm->bus.regions[index].name);
+	return no_syndrome(vcpu, access);
+}
+
 /* KVM_RUN failed: nothing of the exit union may be looked at. */
 static bool handle_failure(struct vmm_vcpu *vcpu, int err, bool changed)
 {
@@ -282,12 +334,8 @@ static bool handle_failure(struct vmm_vcpu *vcpu, int err, bool changed)
 		vcpu->stats.returns[VMM_RETURN_AGAIN]++;
 		return true;
 	case ENOSYS:
-		vmm_report(
-			"vCPU %u: the instruction at PC 0x%llx accesses a device or nothing at all "
-			"in a way that no machine tells a hypervisor (a pair, write-back, vector, "
-			"exclusive or atomic access); the VM is stopped",
-			vcpu->index, (unsigned long long)guest_pc(vcpu));
-		break;
+		vcpu->stats.returns[VMM_RETURN_OTHER]++;
+		return no_syndrome(vcpu, "accesses a device or nothing at all");
 	default:
 		vmm_report("vCPU %u: KVM_RUN failed: %s (PC 0x%llx)", vcpu->index, strerror(-err),
 			   (unsigned long long)guest_pc(vcpu));
@@ -304,11 +352,14 @@ static const struct exit_handler {
 } exit_handlers[] = {
 	{KVM_EXIT_MMIO, VMM_RETURN_MMIO, handle_mmio},
 	{KVM_EXIT_SYSTEM_EVENT, VMM_RETURN_SYSTEM_EVENT, handle_system_event},
+	{KVM_EXIT_ARM_NISV, VMM_RETURN_OTHER, handle_nisv},
 	{0, VMM_RETURN_OTHER, handle_other},
 };
 
-/* See "Pins and other threads": either this finds the change, or the changer finds in_run, and
- * kicks. */
+/*
+ * See "Pins and other threads": either this finds the change, or the changer finds in_run, and
+ * kicks.
+ */
 static int enter(struct vmm_vcpu *vcpu)
 {
 	int ret;
@@ -386,8 +437,9 @@ static void *vcpu_thread(void *opaque)
 	sigaddset(&kick, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	while (vmm_vm_may_run(vcpu->vm, vcpu)) {
-		if (!vmm_vcpu_step(vcpu))
-			continue; /* the VM has been told, and pauses */
+		if (vcpu->vm->trace)
+			vmm_vm_wait(vcpu->vm, vmm_trace_has_room, vcpu->vm->trace);
+		vmm_vcpu_step(vcpu); /* when it fails, the VM has been told, and pauses */
 	}
 	return NULL;
 }

@@ -71,12 +71,25 @@ static void acknowledge(struct virtio *virtio, uint32_t what)
 	}
 }
 
+static void tell_once(struct virtio *virtio, const char *why)
+{
+	for (unsigned int i = 0; i < virtio->nr_told; i++) {
+		if (!strcmp(virtio->told[i], why))
+			return;
+	}
+	if (virtio->nr_told == VIRTIO_MAX_TOLD)
+		return;
+	virtio->told[virtio->nr_told++] = why;
+	vmm_report("%s: stopped until the guest resets it: %s (told once)", virtio->device.name,
+		   why);
+}
+
 /* The driver did what no driver may: nothing more until it resets the device. */
 static void broken(struct virtio *virtio, const char *why)
 {
 	if (virtio->status & STATUS_NEEDS_RESET)
 		return;
-	vmm_report("%s: stopped until the guest resets it: %s", virtio->device.name, why);
+	tell_once(virtio, why);
 	virtio->status |= STATUS_NEEDS_RESET;
 	if (virtio->status & STATUS_DRIVER_OK)
 		raise_interrupt(virtio, INTERRUPT_CONFIG);
@@ -214,8 +227,7 @@ static void set_high(uint64_t *value, uint32_t high)
 	*value = (*value & UINT64_C(0xffffffff)) | (uint64_t)high << 32;
 }
 
-/* The registers that describe the selected queue; only queue 0 exists, and not while it is ready.
- */
+/* The registers of the selected queue. Only queue 0 exists, and it is not changed while ready. */
 static void write_queue_register(struct virtio *virtio, uint64_t offset, uint32_t value)
 {
 	struct virtqueue *queue = &virtio->queue;

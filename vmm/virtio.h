@@ -18,6 +18,7 @@
 #include <pthread.h>
 
 #define VIRTIO_MMIO_SIZE 0x200
+#define VIRTIO_MAX_TOLD  24 /* more than there are reasons */
 
 #define VIRTIO_F_INDIRECT_DESC (UINT64_C(1) << 28)
 #define VIRTIO_F_EVENT_IDX     (UINT64_C(1) << 29)
@@ -30,7 +31,7 @@ struct virtio_class {
 	size_t config_size;
 	/*
 	 * Serves one request, without the lock. Return: bytes written into it, or -EINVAL with
-	 * *@error saying what no driver may do.
+	 * *@error, a constant, saying what no driver may do.
 	 */
 	int64_t (*serve)(struct virtio *virtio, const struct virtqueue_chain *chain,
 			 const char **error);
@@ -57,6 +58,9 @@ struct virtio {
 	uint32_t features_sel, driver_features_sel, queue_sel, status, interrupt;
 	bool level;
 	struct virtqueue_chain chain; /* of the request in the works */
+	/* What broken() has told: each reason once, however often the guest resets the device. */
+	const char *told[VIRTIO_MAX_TOLD];
+	unsigned int nr_told;
 };
 
 /**

@@ -48,11 +48,24 @@ struct blk_config {
 	uint32_t blk_size;
 };
 
+/* What the host is asked to do with the image. */
+enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_OPS };
+
+static const struct {
+	const char *name;
+	ssize_t (*transfer)(int fd, const struct iovec *iov, int nr, off_t offset);
+} disk_ops[DISK_OPS] = {
+	[DISK_READ] = {"read", preadv},
+	[DISK_WRITE] = {"write", pwritev},
+	[DISK_FLUSH] = {"flush", NULL},
+};
+
 struct virtio_blk {
 	struct virtio virtio;
 	struct vmm_disk disk;
 	struct blk_config config;
 	char name[16];
+	unsigned int told[DISK_OPS]; /* failures of the host that were reported */
 };
 
 /* A request, taken apart: the header, the data without header and status, the status byte. */
@@ -123,11 +136,22 @@ static int take_apart(struct request *req, const struct virtqueue_chain *chain, 
 	return 0;
 }
 
-typedef ssize_t transfer_fn(int fd, const struct iovec *iov, int nr, off_t offset);
+/*
+ * The guest is told of each failure, and a person of the first of each kind: that the host's disk is
+ * full is nothing that the guest could say.
+ */
+static enum request_status host_failed(struct virtio_blk *blk, enum disk_op op, int error)
+{
+	vmm_report_limited(&blk->told[op], 1,
+			   "%s: the host cannot %s the image: %s (told once; the guest gets an I/O "
+			   "error each time)",
+			   blk->name, disk_ops[op].name,
+			   error ? strerror(error) : "it has become shorter");
+	return S_IOERR;
+}
 
-static enum request_status transfer(const struct virtio_blk *blk, transfer_fn *fn,
-				    struct iovec *iov, unsigned int nr, uint64_t sector,
-				    uint64_t len)
+static enum request_status transfer(struct virtio_blk *blk, enum disk_op op, struct iovec *iov,
+				    unsigned int nr, uint64_t sector, uint64_t len)
 {
 	off_t offset = (off_t)(sector * VIRTIO_BLK_SECTOR);
 
@@ -135,12 +159,12 @@ static enum request_status transfer(const struct virtio_blk *blk, transfer_fn *f
 	    len / VIRTIO_BLK_SECTOR > blk->disk.sectors - sector)
 		return S_IOERR;
 	while (len) {
-		const ssize_t n = fn(blk->disk.fd, iov, (int)nr, offset);
+		const ssize_t n = disk_ops[op].transfer(blk->disk.fd, iov, (int)nr, offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return S_IOERR;
+			return host_failed(blk, op, n ? errno : 0);
 		take_front(&iov, &nr, NULL, (size_t)n);
 		offset += n;
 		len -= (uint64_t)n;
@@ -148,9 +172,11 @@ static enum request_status transfer(const struct virtio_blk *blk, transfer_fn *f
 	return S_OK;
 }
 
-static enum request_status flush(const struct virtio_blk *blk)
+static enum request_status flush(struct virtio_blk *blk)
 {
-	return blk->disk.read_only || !fdatasync(blk->disk.fd) ? S_OK : S_IOERR;
+	if (blk->disk.read_only || !fdatasync(blk->disk.fd))
+		return S_OK;
+	return host_failed(blk, DISK_FLUSH, errno);
 }
 
 static enum request_status do_write(struct virtio_blk *blk, struct request *req)
@@ -159,7 +185,7 @@ static enum request_status do_write(struct virtio_blk *blk, struct request *req)
 
 	if (blk->disk.read_only)
 		return S_IOERR;
-	status = transfer(blk, pwritev, req->in, req->nr_in, le64toh(req->header.sector),
+	status = transfer(blk, DISK_WRITE, req->in, req->nr_in, le64toh(req->header.sector),
 			  req->in_len);
 	if (status == S_OK && !(blk->virtio.driver_features & F_FLUSH))
 		status = flush(blk);
@@ -196,7 +222,7 @@ static int64_t virtio_blk_serve(struct virtio *virtio, const struct virtqueue_ch
 		return err;
 	switch (le32toh(req.header.type)) {
 	case T_IN:
-		status = transfer(blk, preadv, req.out, req.nr_out, le64toh(req.header.sector),
+		status = transfer(blk, DISK_READ, req.out, req.nr_out, le64toh(req.header.sector),
 				  req.out_len);
 		written = status == S_OK ? req.out_len : 0;
 		break;

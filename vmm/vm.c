@@ -38,6 +38,18 @@ static int create_vm(struct vmm_vm *vm)
 	return vm->fd < 0 ? vm->fd : 0;
 }
 
+/*
+ * Asks to be told of accesses without a syndrome, where the KVM can: the VM ends by one all the
+ * same, but the message has its address.
+ */
+static void ask_for_nisv(struct vmm_vm *vm)
+{
+	const struct kvm_enable_cap cap = {.cap = KVM_CAP_ARM_NISV_TO_USER};
+
+	if (check_extension(vm, cap.cap) > 0)
+		vm_ioctl(vm, KVM_ENABLE_CAP, &cap);
+}
+
 static int add_memory(struct vmm_vm *vm)
 {
 	const struct kvm_userspace_memory_region region = {
@@ -119,6 +131,7 @@ int vmm_vm_create(struct vmm_vm *vm, const struct vmm_kvm *kvm, int system_fd,
 	vm->trace = trace;
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_cond_init(&vm->changed, NULL);
+	pthread_mutex_init(&vm->unmapped.lock, NULL);
 	err = check_cpus(vm, nr_vcpus);
 	if (!err)
 		err = create_vm(vm);
@@ -126,6 +139,7 @@ int vmm_vm_create(struct vmm_vm *vm, const struct vmm_kvm *kvm, int system_fd,
 		err = add_memory(vm);
 	if (err)
 		return err;
+	ask_for_nisv(vm);
 	vm->has_pmu = check_extension(vm, KVM_CAP_ARM_PMU_V3) > 0;
 	err = vmm_irqchip_create(&vm->irqchip, kvm, vm->fd, nr_vcpus, BOARD_GIC_DIST, BOARD_GIC_CPU,
 				 trace, &vm->bus);
@@ -192,6 +206,25 @@ bool vmm_vm_may_run(struct vmm_vm *vm, struct vmm_vcpu *vcpu)
 	return run;
 }
 
+void vmm_vm_wait(struct vmm_vm *vm, bool (*ready)(void *opaque), void *opaque)
+{
+	if (ready(opaque))
+		return;
+	pthread_mutex_lock(&vm->lock);
+	while (vm->state == VMM_RUNNING && !ready(opaque))
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+void vmm_vm_wake(void *opaque)
+{
+	struct vmm_vm *vm = opaque;
+
+	pthread_mutex_lock(&vm->lock);
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
 /* No vCPU runs, and none has an MMIO access under way. */
 static int reset_all(struct vmm_vm *vm)
 {
@@ -218,8 +251,8 @@ int vmm_vm_start(struct vmm_vm *vm)
 	vmm_trace(vm->trace, VMM_TRACE_NO_CPU, "start");
 	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++)
 		err = vmm_vcpu_reset(&vm->vcpus[i], vm->entry, vm->dtb);
-	pthread_mutex_lock(
-		&vm->lock); /* all wait for it, so that none kicks one that is not there */
+	/* All wait for the lock, so that none kicks one that is not there. */
+	pthread_mutex_lock(&vm->lock);
 	for (unsigned int i = 0; !err && i < vm->nr_vcpus; i++)
 		err = vmm_vcpu_start(&vm->vcpus[i]);
 	pthread_mutex_unlock(&vm->lock);
@@ -279,7 +312,7 @@ void vmm_vm_stop(struct vmm_vm *vm)
 	}
 }
 
-void vmm_vm_destroy(struct vmm_vm *vm)
+void vmm_vm_remove_devices(struct vmm_vm *vm)
 {
 	struct vmm_device *next;
 
@@ -292,12 +325,18 @@ void vmm_vm_destroy(struct vmm_vm *vm)
 	if (vm->irqchip.gic)
 		vm->irqchip.device.destroy(&vm->irqchip.device);
 	vm->devices = NULL;
+}
+
+void vmm_vm_destroy(struct vmm_vm *vm)
+{
+	vmm_vm_remove_devices(vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		vmm_vcpu_destroy(&vm->vcpus[i]);
 	vm->nr_vcpus = 0;
 	if (vm->fd >= 0)
 		vm->kvm->close(vm->fd);
 	vm->fd = -1;
+	pthread_mutex_destroy(&vm->unmapped.lock);
 	pthread_cond_destroy(&vm->changed);
 	pthread_mutex_destroy(&vm->lock);
 }

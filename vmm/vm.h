@@ -22,6 +22,7 @@
 #include "vmm/loop.h"
 #include "vmm/memory.h"
 #include "vmm/trace.h"
+#include "vmm/unmapped.h"
 #include "vmm/vcpu.h"
 #include "vmm/vmm.h"
 
@@ -53,10 +54,9 @@ struct vmm_vm {
 	bool has_pmu;
 	uint64_t entry, dtb; /* where vCPU 0 starts, and its x0 */
 	uint64_t boots;
-	unsigned int unmapped_reports; /* atomic */
+	struct vmm_unmapped unmapped;
 
-	/* Puts kernel, initrd and device tree into memory again, for a reset. Return: 0 or -errno.
-	 */
+	/* Puts kernel, initrd and device tree into memory again, for a reset. 0 or -errno. */
 	int (*reload)(void *opaque);
 	void *reload_opaque;
 
@@ -82,6 +82,9 @@ void vmm_vm_destroy(struct vmm_vm *vm);
 /* Appends a device to the board; the VM destroys it. */
 void vmm_vm_add_device(struct vmm_vm *vm, struct vmm_device *device);
 
+/* Stops the VM, and destroys its devices with their threads. May be called again. */
+void vmm_vm_remove_devices(struct vmm_vm *vm);
+
 /**
  * vmm_vm_start() - Resets all vCPUs and starts their threads.
  * Return: 0, or -errno after a message; threads may then run, and vmm_vm_destroy() ends them.
@@ -102,5 +105,16 @@ void vmm_vm_stop(struct vmm_vm *vm);
 
 /* For vCPU threads: waits while the VM is paused. Return: false when it has stopped. */
 bool vmm_vm_may_run(struct vmm_vm *vm, struct vmm_vcpu *vcpu);
+
+/**
+ * vmm_vm_wait() - For vCPU threads: waits until something is so, or the VM no longer runs.
+ * @ready: whether it is; quick, and takes no lock that is held around vmm_vm_wake()
+ *
+ * With no lock held. A reset and every end of the VM end the wait.
+ */
+void vmm_vm_wait(struct vmm_vm *vm, bool (*ready)(void *opaque), void *opaque);
+
+/* What a vCPU waits for in vmm_vm_wait() may have come true. Any thread. @opaque is the VM. */
+void vmm_vm_wake(void *opaque);
 
 #endif

@@ -26,7 +26,7 @@ static char folder[] = "/tmp/armature-cli-XXXXXX";
 
 static const struct {
 	const char *name;
-	uint32_t code[24];
+	uint32_t code[48];
 } guests[GUESTS] = {
 	/* mov w2, #'H'; strb w2, [x1]; mov w2, #'i'; strb w2, [x1] */
 	[GUEST_POWEROFF] = {"off", {UART, 0x52800902, 0x39000022, 0x52800d22, 0x39000022, OFF}},
@@ -36,7 +36,8 @@ static const struct {
 	[GUEST_SPIN] = {"spin", {0x14000000}},
 	/* ldp x2, x3, [x1] */
 	[GUEST_PAIR] = {"pair", {UART, 0xa9400c22, 0x14000000}},
-	/* mov x3, #0x41000000; ldr w4, [x3]; cbnz w4, 1f; mov w4, #1; str w4, [x3]; restart; 1: off
+	/*
+	 * mov x3, #0x41000000; ldr w4, [x3]; cbnz w4, 1f; mov w4, #1; str w4, [x3]; restart; 1: off
 	 */
 	[GUEST_REBOOT] = {"reboot",
 			  {0xd2a82003, 0xb9400064, 0x350000e4, 0x52800024, 0xb9000064, RESTART,
@@ -50,6 +51,61 @@ static const struct {
 			 0x39000022, 0x7101c45f, 0x54ffff61, OFF}},
 	/* mov x1, #0x20000000; ldr w2, [x1]; str w2, [x1] */
 	[GUEST_NOWHERE] = {"nowhere", {0xd2a40001, 0xb9400022, 0xb9000022, OFF}},
+	/* mov w2, #'.'; 1: strb w2, [x1]; b 1b */
+	[GUEST_FLOOD] = {"flood", {UART, 0x528005c2, 0x39000022, 0x17ffffff}},
+	/*
+	 * mov x3, #0; mov x4, #COUNT_BYTES; 1: ubfx w2, w3, #0, #5; add w2, w2, #'@';
+	 * strb w2, [x1]; add x3, x3, #1; cmp x3, x4; b.ne 1b
+	 */
+	[GUEST_COUNT] = {"count",
+			 {UART, 0xd2800003, 0xd2a00084, 0x53001062, 0x11010042, 0x39000022,
+			  0x91000463, 0xeb04007f, 0x54ffff61, OFF}},
+	/*
+	 * vCPU 0 sends for ever and counts in memory; vCPU 1 resets the machine when the count
+	 * stands still; the second boot powers off.
+	 *
+	 *	mov x6, #0x41000000; ldr w4, [x6]; cbnz w4, off; mov w4, #1; str w4, [x6]
+	 *	CPU_ON(1, 2f)
+	 *	UART; mov w4, #1; 1: strb w4, [x1]; add w4, w4, #1; str w4, [x6, #4]; b 1b
+	 * 2:	mov x6, #0x41000000; 3: ldr w4, [x6, #4]; mov x5, #0x2000000
+	 * 4:	subs x5, x5, #1; b.ne 4b; ldr w5, [x6, #4]; cmp w4, w5; b.ne 3b; restart; off: off
+	 */
+	[GUEST_STUCK] = {"stuck",
+			 {0xd2a82006, 0xb94000c4, 0x35000344, 0x52800024, 0xb90000c4, 0x52800060,
+			  0x72b88000, 0xd2800021, 0x10000102, 0xd4000002, UART,       0x52800024,
+			  0x39000024, 0x11000484, 0xb90004c4, 0x17fffffd, 0xd2a82006, 0xb94004c4,
+			  0xd2a04005, 0xf10004a5, 0x54ffffe1, 0xb94004c5, 0x6b05009f, 0x54ffff41,
+			  RESTART,    OFF}},
+	/*
+	 * Sends 1 if memory begins as what x0 points to, else 0.
+	 *
+	 *	UART; ldr w3, [x0]; mov x4, #0x40000000; ldr w5, [x4]; cmp w3, w5; cset w2, eq
+	 *	add w2, w2, #'0'; strb w2, [x1]; off
+	 */
+	[GUEST_TREE] = {"tree",
+			{UART, 0xb9400003, 0xd2a80004, 0xb9400085, 0x6b05007f, 0x1a9f17e2,
+			 0x1100c042, 0x39000022, OFF}},
+	/* An Image of "b ." */
+	[GUEST_SILENT] = {"silent",
+			  {0x14000010, 0, 0, 0, 0x00010000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x644d5241,
+			   0, 0x14000000}},
+	/*
+	 * An Image with the big-endian flag. It sets SCTLR_EL1.EE, sends 'B' as a byte and 'E' as
+	 * the first byte of a word, and then "abcd" as its first byte and as a word's last: "BEad".
+	 *
+	 *	mrs x3, sctlr_el1; orr x3, x3, #(1 << 25); msr sctlr_el1, x3; isb
+	 *	UART; mov w2, #'B'; strb w2, [x1]; mov w2, #('E' << 24); str w2, [x1]
+	 *	adr x3, 1f; ldrb w2, [x3]; strb w2, [x1]; ldr w2, [x3]; strb w2, [x1]; off
+	 * 1:	.ascii "abcd"
+	 */
+	[GUEST_BIG_ENDIAN] = {"big-endian",
+			      {0x14000010, 0,          0,          0,          0x00010000,
+			       0,          1,          0,          0,          0,
+			       0,          0,          0,          0,          0x644d5241,
+			       0,          0xd5381003, 0xb2670063, 0xd5181003, 0xd5033fdf,
+			       UART,       0x52800842, 0x39000022, 0x52a8a002, 0xb9000022,
+			       0x10000123, 0x39400062, 0x39000022, 0xb9400062, 0x39000022,
+			       OFF,        0x64636261}},
 };
 
 const char *file_path(const char *name)
@@ -60,6 +116,11 @@ const char *file_path(const char *name)
 
 	snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
 	return path;
+}
+
+const char *guest_path(enum guest guest)
+{
+	return file_path(guests[guest].name);
 }
 
 const char *guest_option(enum guest guest)
@@ -107,6 +168,30 @@ void has(const char *text, const char *part)
 {
 	if (!strstr(text, part))
 		fail_msg("'%s' is not in: %s", part, text);
+}
+
+/* The non-blocking end is a file description of the test's own. */
+void make_full_pipe(int fds[2])
+{
+	char path[64], byte = 0;
+	int fd;
+
+	assert_int_equal(pipe(fds), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[1]);
+	fd = open(path, O_WRONLY | O_NONBLOCK);
+	assert_true(fd >= 0);
+	while (write(fd, &byte, 1) == 1)
+		;
+	close(fd);
+}
+
+void wait_full(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	while (poll(&p, 1, 0))
+		usleep(10000);
+	usleep(300000); /* for what is buffered behind it to fill too */
 }
 
 int wait_status(pid_t pid)

@@ -41,6 +41,12 @@ enum guest {
 	GUEST_REBOOT,
 	GUEST_ECHO,
 	GUEST_NOWHERE,
+	GUEST_FLOOD,
+	GUEST_COUNT,
+	GUEST_STUCK,
+	GUEST_TREE,
+	GUEST_BIG_ENDIAN, /* an Image, as the next one is */
+	GUEST_SILENT,
 	GUESTS
 };
 
@@ -48,6 +54,17 @@ enum guest {
 void make_files(void);
 void drop_files(void);
 const char *guest_option(enum guest guest); /* "PATH,flat" */
+const char *guest_path(enum guest guest);
+
+/* What GUEST_COUNT writes: bytes '@' to '_' over and over, more than a pipe and a stream hold. */
+#define COUNT_BYTES   0x40000u
+#define COUNT_BYTE(i) ('@' + (i) % 32)
+
+/* A pipe that is full, and whose reader reads nothing. */
+void make_full_pipe(int fds[2]);
+
+/* Waits until no more fits into a pipe, and who writes into it must wait. @fd: its writing end */
+void wait_full(int fd);
 const char *file_path(const char *name);
 void make_named(const char *name, const void *bytes, size_t len);
 

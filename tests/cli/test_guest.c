@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,7 @@ static void access_without_syndrome(void **state)
 {
 	GUEST(NULL, GUEST_PAIR);
 	assert_int_equal(r.status, 1);
-	has(r.err, "PC 0x40080004");
+	has(r.err, "the instruction 0xa9400c22 at PC 0x40080004");
 	has(r.err, "stopped by an error");
 }
 
@@ -146,21 +147,56 @@ static void dumps_the_tree(void **state)
 	assert_true(st.st_size > 1000);
 }
 
+/* Firmware finds the device tree at the start of memory, kernels where x0 says. */
+static void firmware_finds_the_tree(void **state)
+{
+	GUEST(NULL, GUEST_TREE);
+	assert_int_equal(r.status, 0);
+	assert_string_equal(r.out, "1");
+}
+
+static void big_endian_image(void **state)
+{
+	RUN(&r, NULL, "run", "--kvm", "soft", "-m", "64", "-k", guest_path(GUEST_BIG_ENDIAN));
+	assert_int_equal(r.status, 0);
+	assert_string_equal(r.out, "BEad");
+}
+
+/* Starts a guest with the three descriptors given; -1 stands for /dev/null. */
+static pid_t start_kernel(const char *kernel, int in, int out, int err, const char *option,
+			  const char *value)
+{
+	const pid_t pid = fork();
+
+	if (!pid) {
+		const int null = open("/dev/null", O_RDWR);
+
+		dup2(in < 0 ? null : in, STDIN_FILENO);
+		dup2(out < 0 ? null : out, STDOUT_FILENO);
+		dup2(err < 0 ? null : err, STDERR_FILENO);
+		for (int fd = 3; fd < 64; fd++)
+			close(fd);
+		alarm(100); /* what hangs fails */
+		execl(armature, armature, "run", "--kvm", "soft", "-m", "64", "-c", "2", "-k",
+		      kernel, option, value, NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+static pid_t start_with(enum guest guest, int in, int out, int err, const char *option,
+			const char *value)
+{
+	return start_kernel(guest_option(guest), in, out, err, option, value);
+}
+
 static pid_t start(enum guest guest, int *out)
 {
 	int fds[2];
 	pid_t pid;
 
 	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	if (!pid) {
-		dup2(open("/dev/null", O_RDWR), STDIN_FILENO);
-		dup2(fds[1], STDOUT_FILENO);
-		dup2(fds[1], STDERR_FILENO);
-		execl(armature, armature, "run", "--kvm", "soft", "-m", "64", "-c", "2", "-k",
-		      guest_option(guest), NULL);
-		_exit(127);
-	}
+	pid = start_with(guest, -1, fds[1], fds[1], NULL, NULL);
 	close(fds[1]);
 	*out = fds[0];
 	return pid;
@@ -201,23 +237,214 @@ static void ends_by_signals(void **state)
 	}
 }
 
-static void output_that_nobody_reads(void **state)
+static void output_whose_reader_is_gone(void **state)
 {
 	int fds[2];
 	pid_t pid;
 
 	assert_int_equal(pipe(fds), 0);
 	close(fds[0]);
-	pid = fork();
-	if (!pid) {
-		dup2(fds[1], STDOUT_FILENO);
-		dup2(open("/dev/null", O_RDWR), STDERR_FILENO);
-		execl(armature, armature, "run", "--kvm", "soft", "-m", "64", "-k",
-		      guest_option(GUEST_POWEROFF), NULL);
-		_exit(127);
-	}
+	pid = start_with(GUEST_POWEROFF, -1, fds[1], -1, NULL, NULL);
 	close(fds[1]);
 	assert_int_equal(wait_status(pid), 0);
+}
+
+/* Everything that there is in a descriptor, to its end. */
+static void read_all(int fd, char *text, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < size - 1 && (n = read(fd, text + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = 0;
+	close(fd);
+}
+
+/*
+ * Standard output is a pipe that nobody reads, and full. Input and a signal, in this order: the
+ * first must not keep the second from being seen.
+ */
+static void ends_while_output_is_stuck(void **state)
+{
+	static const int signals[] = {SIGTERM, SIGINT};
+	static char text[65536];
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		int in[2], out[2], err[2];
+		pid_t pid;
+
+		assert_int_equal(pipe(in) | pipe(out) | pipe(err), 0);
+		pid = start_with(GUEST_FLOOD, in[0], out[1], err[1], NULL, NULL);
+		close(in[0]);
+		close(err[1]);
+		wait_full(out[1]);
+		assert_int_equal(write(in[1], "k", 1), 1);
+		usleep(100000);
+		kill(pid, signals[i]);
+		assert_int_equal(wait_status(pid), 128 + signals[i]);
+		read_all(err[0], text, sizeof(text));
+		has(text, "ended after");
+		has(text, "standard output: nobody reads it");
+		/* The pipe's own flags are as they were: others share them. */
+		assert_int_equal(fcntl(out[1], F_GETFL) & O_NONBLOCK, 0);
+		close(in[1]);
+		close(out[0]);
+		close(out[1]);
+	}
+}
+
+/* Also a guest's own reset is done while one of its vCPUs waits for the reader. */
+static void resets_while_output_is_stuck(void **state)
+{
+	static char text[65536];
+	int out[2], err[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(out) | pipe(err), 0);
+	pid = start_with(GUEST_STUCK, -1, out[1], err[1], NULL, NULL);
+	close(err[1]);
+	assert_int_equal(wait_status(pid), 0);
+	read_all(err[0], text, sizeof(text));
+	has(text, "powered off after");
+	has(text, "and 2 boots");
+	close(out[0]);
+	close(out[1]);
+}
+
+/* A reader that comes late gets everything, in order. */
+static void a_late_reader_gets_all(void **state)
+{
+	static char text[COUNT_BYTES + 1];
+	int out[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(out), 0);
+	pid = start_with(GUEST_COUNT, -1, out[1], -1, NULL, NULL);
+	wait_full(out[1]);
+	close(out[1]);
+	read_all(out[0], text, sizeof(text));
+	assert_int_equal(wait_status(pid), 0);
+	assert_int_equal(strlen(text), COUNT_BYTES);
+	for (unsigned int i = 0; i < COUNT_BYTES; i++)
+		assert_int_equal(text[i], COUNT_BYTE(i));
+}
+
+/* Messages and the summary have nowhere to go: nobody is told, and nothing hangs. */
+static void ends_while_messages_are_stuck(void **state)
+{
+	static const enum guest all[] = {GUEST_SPIN, GUEST_NOWHERE, GUEST_PAIR};
+	static const int statuses[] = {128 + SIGTERM, 0, 1};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		int out[2], err[2];
+		pid_t pid;
+
+		make_full_pipe(err);
+		assert_int_equal(pipe(out), 0);
+		pid = start_with(all[i], -1, out[1], err[1], NULL, NULL);
+		close(out[1]);
+		usleep(200000);
+		if (all[i] == GUEST_SPIN)
+			kill(pid, SIGTERM);
+		assert_int_equal(wait_status(pid), statuses[i]);
+		close(out[0]);
+		close(err[0]);
+		close(err[1]);
+	}
+}
+
+static void ends_while_the_trace_is_stuck(void **state)
+{
+	static char text[65536];
+	int fifo, err[2];
+	pid_t pid;
+
+	assert_int_equal(mkfifo(file_path("fifo"), 0600), 0);
+	fifo = open(file_path("fifo"), O_RDWR);
+	assert_int_equal(pipe(err), 0);
+	pid = start_with(GUEST_FLOOD, -1, -1, err[1], "--trace", file_path("fifo"));
+	close(err[1]);
+	wait_full(fifo);
+	kill(pid, SIGTERM);
+	assert_int_equal(wait_status(pid), 128 + SIGTERM);
+	read_all(err[0], text, sizeof(text));
+	has(text, "ended after");
+	has(text, "its reader takes no more");
+	close(fifo);
+}
+
+/* A tree that nobody takes from the FIFO: signals end the program, as before a guest runs. */
+static void ends_while_the_tree_is_stuck(void **state)
+{
+	int fds[2], fifo;
+	char path[64];
+	pid_t pid;
+
+	make_full_pipe(fds);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fds[1]);
+	fifo = open(path, O_WRONLY);
+	assert_true(fifo >= 0);
+	pid = start_with(GUEST_SPIN, -1, -1, -1, "--dump-dtb", path);
+	usleep(500000);
+	kill(pid, SIGTERM);
+	assert_int_equal(wait_status(pid), 128 + SIGTERM);
+	close(fifo);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* A kernel that was ended before it said anything: how to hear more, unless that was asked for. */
+static void hints_at_earlycon(void **state)
+{
+	static const struct {
+		enum guest guest;
+		bool flat;
+		const char *append;
+		bool hint;
+	} table[] = {
+		{GUEST_SILENT, false, "quiet", true},
+		{GUEST_SILENT, false, "console=ttyAMA0 earlycon", false},
+		{GUEST_SILENT, true, "quiet", false},
+		{GUEST_FLOOD, true, "quiet", false},
+	};
+	static char text[65536];
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		const char *kernel =
+			table[i].flat ? guest_option(table[i].guest) : guest_path(table[i].guest);
+		int err[2];
+		pid_t pid;
+
+		assert_int_equal(pipe(err), 0);
+		pid = start_kernel(kernel, -1, -1, err[1], "-a", table[i].append);
+		close(err[1]);
+		wait_started(err[0]);
+		kill(pid, SIGTERM);
+		read_all(err[0], text, sizeof(text));
+		assert_int_equal(wait_status(pid), 128 + SIGTERM);
+		has(text, "ended after");
+		assert_int_equal(!!strstr(text, "with 'earlycon' on its command line"),
+				 table[i].hint);
+	}
+}
+
+/* Output that the host cannot keep is told once, and is a failure. */
+static void output_to_a_full_disk(void **state)
+{
+	static char text[65536];
+	const int full = open("/dev/full", O_WRONLY);
+	int err[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(err), 0);
+	pid = start_with(GUEST_COUNT, -1, full, err[1], NULL, NULL);
+	close(err[1]);
+	read_all(err[0], text, sizeof(text));
+	assert_int_equal(wait_status(pid), 1);
+	has(text, "powered off after");
+	has(text, "standard output: No space left on device; 262144 bytes");
+	close(full);
 }
 
 int main(int argc, char **argv)
@@ -232,8 +459,18 @@ int main(int argc, char **argv)
 		cmocka_unit_test(statistics),
 		cmocka_unit_test(trace),
 		cmocka_unit_test(dumps_the_tree),
+		cmocka_unit_test(firmware_finds_the_tree),
+		cmocka_unit_test(big_endian_image),
 		cmocka_unit_test(ends_by_signals),
-		cmocka_unit_test(output_that_nobody_reads),
+		cmocka_unit_test(output_whose_reader_is_gone),
+		cmocka_unit_test(ends_while_output_is_stuck),
+		cmocka_unit_test(resets_while_output_is_stuck),
+		cmocka_unit_test(a_late_reader_gets_all),
+		cmocka_unit_test(ends_while_messages_are_stuck),
+		cmocka_unit_test(ends_while_the_trace_is_stuck),
+		cmocka_unit_test(ends_while_the_tree_is_stuck),
+		cmocka_unit_test(output_to_a_full_disk),
+		cmocka_unit_test(hints_at_earlycon),
 	};
 
 	default_signals();

@@ -37,7 +37,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void start(enum guest guest)
+/* @out: standard output, or -1 for the terminal */
+static void start_to(enum guest guest, int out)
 {
 	memset(&t, 0, sizeof(t));
 	assert_int_equal(openpty(&t.master, &t.slave, NULL, NULL, NULL), 0);
@@ -48,11 +49,18 @@ static void start(enum guest guest)
 	if (!t.pid) {
 		close(t.master);
 		login_tty(t.slave);
+		if (out >= 0)
+			dup2(out, STDOUT_FILENO);
 		alarm(100);
 		execl(armature, armature, "run", "--kvm", "soft", "-m", "64", "-c", "2", "-k",
 		      guest_option(guest), NULL);
 		_exit(127);
 	}
+}
+
+static void start(enum guest guest)
+{
+	start_to(guest, -1);
 }
 
 static void drain(int timeout)
@@ -177,6 +185,38 @@ static void quits_a_deaf_guest(void **state)
 	expect_end(0);
 }
 
+/* Output that nobody reads, keys for the guest, and then our own. */
+static void quits_while_output_is_stuck(void **state)
+{
+	int out[2];
+
+	assert_int_equal(pipe(out), 0);
+	start_to(GUEST_FLOOD, out[1]);
+	wait_raw(true);
+	wait_full(out[1]);
+	type("k");
+	usleep(100000);
+	type("\001h");
+	wait_text("Ctrl-A x");
+	type("\001x");
+	expect_end(0);
+	has(t.text, "standard output: nobody reads it");
+	close(out[0]);
+	close(out[1]);
+}
+
+/* A terminal that is stopped, by Ctrl-S in another window or by its line. */
+static void quits_a_stopped_terminal(void **state)
+{
+	start(GUEST_FLOOD);
+	wait_raw(true);
+	assert_int_equal(tcflow(t.slave, TCOOFF), 0);
+	type("k\001x");
+	usleep(300000);
+	kill(t.pid, SIGTERM); /* the second one, while the rest of the output waits */
+	expect_end(128 + SIGTERM);
+}
+
 static void helps(void **state)
 {
 	start(GUEST_ECHO);
@@ -200,10 +240,10 @@ static void keys_are_the_guests(void **state)
 }
 
 /* Those that a sanitizer wants to explain are its own. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HAS_SANITIZER 1
 #elif defined(__has_feature)
-#define HAS_SANITIZER __has_feature(address_sanitizer)
+#define HAS_SANITIZER (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
 #else
 #define HAS_SANITIZER 0
 #endif
@@ -258,6 +298,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(usage_error),
 		cmocka_unit_test(quits),
 		cmocka_unit_test(quits_a_deaf_guest),
+		cmocka_unit_test(quits_while_output_is_stuck),
+		cmocka_unit_test(quits_a_stopped_terminal),
 		cmocka_unit_test(helps),
 		cmocka_unit_test(keys_are_the_guests),
 		cmocka_unit_test(ends_by_signals),

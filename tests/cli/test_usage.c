@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is wrong with the command line or with its files: one line, exit status 2, nothing started.
+/*
+ * What is wrong with the command line or with its files: one line, exit status 2, nothing started.
  */
 #include "spawn.h"
 

@@ -61,6 +61,7 @@ static int check_extension(unsigned long cap)
 	case KVM_CAP_ARM_PSCI_0_2:
 		return fake.psci;
 	case KVM_CAP_ARM_PMU_V3:
+	case KVM_CAP_ARM_NISV_TO_USER:
 		return 1;
 	case KVM_CAP_ARM_VM_IPA_SIZE:
 		return fake.ipa_bits;
@@ -166,6 +167,10 @@ static int play(unsigned int cpu, const struct fake_row *row)
 		memcpy(run->mmio.data, &row->data, sizeof(row->data));
 		fake.mmio_open[cpu] = true;
 	}
+	if (row->reason == KVM_EXIT_ARM_NISV) {
+		run->arm_nisv.fault_ipa = row->addr;
+		run->arm_nisv.esr_iss = row->data;
+	}
 	if (row->reason == KVM_EXIT_SYSTEM_EVENT)
 		run->system_event.type = row->event;
 	return 0;
@@ -216,6 +221,9 @@ static int fake_ioctl(int fd, unsigned long request, unsigned long arg)
 		return memfd_create("fake-vm", 0);
 	case KVM_CREATE_VCPU:
 		return create_vcpu((unsigned int)arg);
+	case KVM_ENABLE_CAP:
+		fake.nisv += ((const struct kvm_enable_cap *)ptr)->cap == KVM_CAP_ARM_NISV_TO_USER;
+		return 0;
 	case KVM_SET_USER_MEMORY_REGION:
 	case KVM_SET_DEVICE_ATTR:
 	case KVM_ARM_PREFERRED_TARGET:

@@ -24,7 +24,10 @@ struct fake_row {
 	uint64_t levels; /* device_irq_level at the return */
 	int error;       /* errno of a failure, or 0 */
 	uint32_t reason; /* exit_reason, when it does not fail */
-	/* MMIO: address, bytes, and what is written (a write if is_write). */
+	/*
+	 * MMIO: address, bytes, and what is written (a write if is_write). Without a syndrome:
+	 * address, and the ISS as data.
+	 */
 	uint64_t addr, data;
 	uint32_t len;
 	bool is_write;
@@ -54,11 +57,11 @@ struct fake_kvm {
 	struct kvm_run *run[FAKE_CPUS];
 	unsigned int nr_cpus;
 	bool running[FAKE_CPUS];
-	int init_while_running;   /* KVM_ARM_VCPU_INIT of one that runs, or with an open MMIO access
-				   */
+	int init_while_running; /* KVM_ARM_VCPU_INIT of one that runs, or has an MMIO access open */
 	bool lose_pins_of_others; /* KVM_IRQ_LINE for a vCPU that is in KVM_RUN has no effect */
 	unsigned int lost_pins;
 	/* How it answers a probe. */
+	int nisv; /* KVM_CAP_ARM_NISV_TO_USER was enabled */
 	int open_errno, api_version, user_irq, psci, ipa_bits, max_vcpus;
 };
 

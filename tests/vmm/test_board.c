@@ -30,6 +30,8 @@ static void room(void *opaque)
 {
 }
 
+static const struct vmm_board_console console = {.transmit = transmit, .room = room};
+
 static int setup(void **state)
 {
 	static const char bytes[1024];
@@ -45,7 +47,7 @@ static int setup(void **state)
 		return -1;
 	if (vmm_vm_create(&f.vm, &fake_kvm, f.system_fd, &f.mem, 3, &f.loop, NULL))
 		return -1;
-	return vmm_board_create(&f.board, &f.vm, transmit, room, NULL, disks, 2);
+	return vmm_board_create(&f.board, &f.vm, &console, disks, 2);
 }
 
 static int teardown(void **state)

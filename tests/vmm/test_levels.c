@@ -46,6 +46,8 @@ static void room(void *opaque)
 {
 }
 
+static const struct vmm_board_console console = {.transmit = transmit, .room = room};
+
 static int reload(void *opaque)
 {
 	f.reloads++;
@@ -71,7 +73,7 @@ static int make(unsigned int cpus)
 	if (vmm_loop_init(&f.loop) || vmm_memory_create(&f.mem, BOARD_RAM, 0x1000000))
 		return -1;
 	if (vmm_vm_create(&f.vm, &fake_kvm, f.system_fd, &f.mem, cpus, &f.loop, NULL) ||
-	    vmm_board_create(&f.board, &f.vm, transmit, room, NULL, NULL, 0))
+	    vmm_board_create(&f.board, &f.vm, &console, NULL, 0))
 		return -1;
 	f.vm.reload = reload;
 	f.vm.entry = 0x40080000;
@@ -326,22 +328,64 @@ static void device_is_told_apart(void **state)
 	assert_int_equal(vmm_vm_serve(&f.vm), VMM_REQUEST_ERROR);
 }
 
+/* Neighbours are folded into one message, and eight messages last. */
 static void nothing_there(void **state)
 {
 	const char *said;
 
 	for (unsigned int i = 0; i < 20; i++)
-		fake_add(0, mmio_read(0, 0x20000000 + i));
+		fake_add(0, mmio_read(0, 0x20000000 + i * 0xff0));
 	fake_add(0, mmio_write(0, 0x20000000, 1));
 	fake_add(0, mmio_read(0, BOARD_GIC_DIST + 0xffe)); /* half of it beyond the frame */
+	for (unsigned int i = 0; i < 10; i++)
+		fake_add(0, mmio_read(0, 0x30000000 + i * 0x100000));
 	capture_begin();
-	for (unsigned int i = 0; i < 22; i++) {
+	for (unsigned int i = 0; i < 32; i++) {
 		assert_true(step(0));
 		assert_int_equal(fake.run[0]->mmio.is_write || !fake.run[0]->mmio.data[0], 1);
 	}
 	said = capture_end();
 	assert_int_equal(count_lines(said), 8);
-	assert_int_equal(f.vm.vcpus[0].stats.unmapped, 22);
+	assert_non_null(strstr(said, "read of 4 bytes at 0x20000000, where nothing is"));
+	assert_non_null(strstr(said, "write of 4 bytes at 0x20000000, where nothing is"));
+	assert_non_null(
+		strstr(said, "0x30400000, where nothing is (PC 0x40081234); more of these"));
+	assert_int_equal(f.vm.vcpus[0].stats.unmapped, 32);
+}
+
+/* What a KVM tells of an access without a syndrome is told on; the VM ends. */
+static void no_syndrome(void **state)
+{
+	static const struct {
+		uint64_t iss, addr;
+		const char *text;
+	} table[] = {
+		{0x40, BOARD_PL011 + 4, "writes 0x9000004 (pl011) in a way"},
+		{0x06, 0x20000010, "reads 0x20000010 (nothing is there) in a way"},
+	};
+
+	assert_int_equal(fake.nisv, 1); /* it was asked for */
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		const uint32_t insn = 0xa9400c22;
+		const char *said;
+
+		if (i) {
+			teardown(NULL);
+			assert_int_equal(setup1(NULL), 0);
+		}
+		memcpy(vmm_memory_at(&f.mem, 0x40081234, 4), &insn, 4);
+		fake_add(0, (struct fake_row){.reason = KVM_EXIT_ARM_NISV,
+					      .addr = table[i].addr,
+					      .data = table[i].iss});
+		capture_begin();
+		assert_false(step(0));
+		said = capture_end();
+		assert_int_equal(count_lines(said), 1);
+		assert_non_null(strstr(said, "instruction 0xa9400c22 at PC 0x40081234"));
+		if (!strstr(said, table[i].text))
+			fail_msg("said: %s", said);
+		assert_int_equal(vmm_vm_serve(&f.vm), VMM_REQUEST_ERROR);
+	}
 }
 
 static void serve_until_end(enum vmm_request expected)
@@ -404,8 +448,7 @@ static void reset_and_poweroff(void **state)
 	assert_true(irq(0) == false); /* the reset GIC has nothing enabled */
 }
 
-/* The exit just before a pause is an MMIO access: it is completed with immediate_exit, not run on.
- */
+/* An MMIO exit just before a pause is completed with immediate_exit, not run on. */
 static void open_access_is_completed(void **state)
 {
 	int finish;
@@ -551,6 +594,7 @@ int main(void)
 		TWO(no_cross_talk),
 		ONE(device_is_told_apart),
 		ONE(nothing_there),
+		ONE(no_syndrome),
 		TWO(reset_and_poweroff),
 		ONE(open_access_is_completed),
 		TWO(kicks_sleepers),

@@ -579,8 +579,10 @@ static const struct {
 	{"indirect not negotiated", bad_indirect_off, "indirect"},
 };
 
-/* One message, NEEDS_RESET, a configuration interrupt; nothing more until a reset, then all is
- * well. */
+/*
+ * One message, NEEDS_RESET, a configuration interrupt; nothing more until a reset, then all is
+ * well.
+ */
 static void expect_broken(const char *text)
 {
 	const char *said;
@@ -601,11 +603,19 @@ static void expect_broken(const char *text)
 	assert_int_equal(*(uint8_t *)at(DATA), 7);
 }
 
+/* A device that has told nothing yet. */
+static void fresh_driver(uint32_t features)
+{
+	teardown(NULL);
+	assert_int_equal(make(false), 0);
+	start_driver(features);
+}
+
 static void malicious_chains(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(bad_chains); i++) {
 		print_message("    %s\n", bad_chains[i].name);
-		start_driver(0);
+		fresh_driver(0);
 		request(0, 0, 512, true);
 		bad_chains[i].spoil();
 		capture_begin();
@@ -616,11 +626,11 @@ static void malicious_chains(void **state)
 
 static void malicious_heads(void **state)
 {
-	start_driver(0);
+	fresh_driver(0);
 	capture_begin();
 	submit(NUM);
 	expect_broken("index outside");
-	start_driver(0);
+	fresh_driver(0);
 	capture_begin();
 	*avail(1) = NUM + 1; /* more than there are entries */
 	wr(0x050, 0);
@@ -641,20 +651,20 @@ static void malicious_indirect(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		start_driver(F_INDIRECT);
+		fresh_driver(F_INDIRECT);
 		set_desc(0, table[i].addr, table[i].len, table[i].flags, 1);
 		capture_begin();
 		submit(0);
 		expect_broken("indirect");
 	}
 	/* a table within a table, and a loop within one */
-	start_driver(F_INDIRECT);
+	fresh_driver(F_INDIRECT);
 	*(struct vdesc *)at(INDIRECT) = (struct vdesc){INDIRECT, 16, R_INDIRECT, 0};
 	set_desc(0, INDIRECT, 16, R_INDIRECT, 0);
 	capture_begin();
 	submit(0);
 	expect_broken("indirect");
-	start_driver(F_INDIRECT);
+	fresh_driver(F_INDIRECT);
 	*(struct vdesc *)at(INDIRECT) = (struct vdesc){DATA, 16, R_NEXT, 0};
 	set_desc(0, INDIRECT, 16, R_INDIRECT, 0);
 	capture_begin();
@@ -667,7 +677,7 @@ static void malicious_long_chain(void **state)
 {
 	struct vdesc *table;
 
-	start_driver(F_INDIRECT);
+	fresh_driver(F_INDIRECT);
 	table = at(INDIRECT);
 	for (unsigned int i = 0; i < 300; i++)
 		table[i] = (struct vdesc){DATA, 16, R_NEXT, (uint16_t)(i + 1)};
@@ -699,7 +709,8 @@ static void malicious_queues(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		const char *said;
 
-		wr(0x070, 0);
+		teardown(NULL);
+		assert_int_equal(make(false), 0);
 		wr(0x070, 3);
 		set_features(0);
 		wr(0x070, 11);
@@ -709,6 +720,7 @@ static void malicious_queues(void **state)
 		wr(0x050, 0);
 		said = capture_end();
 		assert_int_equal(count_lines(said), 1);
+		assert_non_null(strstr(said, "told once"));
 		assert_int_equal(rd(0x044), 0);
 		assert_int_equal(rd(0x070) & NEEDS_RESET, NEEDS_RESET);
 	}
@@ -746,14 +758,78 @@ static void garbage(void **state)
 			desc(i)->next %= NUM + 1;
 			*avail(2 + i) = (uint16_t)(rand_r(&seed) % (NUM + 1));
 		}
-		*avail(1) = (uint16_t)(rand_r(&seed) % (NUM + 2));
+		__atomic_store_n(avail(1), (uint16_t)(rand_r(&seed) % (NUM + 2)), __ATOMIC_RELEASE);
 		wr(0x050, 0);
 		wr(0x070, 0); /* waits for what is in the works */
 		memset(at(RAM + 0x1000), 0, 0x3000);
 	}
-	capture_end();
+	assert_true(count_lines(capture_end()) <= VIRTIO_MAX_TOLD);
 	start_driver(0);
 	assert_int_equal((request(0, 9, 512, true), run_request()), 0);
+}
+
+/* A guest that breaks the rules and resets the device for ever fills no log. */
+static void broken_in_a_loop(void **state)
+{
+	const char *said;
+
+	capture_begin();
+	for (unsigned int i = 0; i < 200; i++) {
+		start_driver(0);
+		request(0, 0, 512, true);
+		if (i % 2)
+			bad_zero_length();
+		else
+			bad_outside();
+		submit(0);
+		assert_int_equal(wait_interrupt() & 2, 2);
+		if (i % 3 == 0)
+			f.dev->reset(f.dev);
+	}
+	said = capture_end();
+	assert_int_equal(count_lines(said), 2);
+	assert_non_null(strstr(said, "outside memory"));
+	assert_non_null(strstr(said, "length 0"));
+}
+
+/* A host whose disk is full says so, once; the guest hears of it each time. */
+static void full_host(void **state)
+{
+	const struct vmm_disk disk = {.fd = open("/dev/full", O_RDWR), .sectors = SECTORS};
+	const char *said;
+
+	assert_true(disk.fd >= 0);
+	f.dev->destroy(f.dev);
+	f.bus.nr = 0;
+	assert_int_equal(
+		vmm_virtio_blk_create(0, BASE, &f.line.line, &f.mem, &disk, &f.bus, &f.dev), 0);
+	start_driver(F_FLUSH);
+	capture_begin();
+	for (unsigned int i = 0; i < 20; i++) {
+		request(1, i % SECTORS, 512, false);
+		assert_int_equal(run_request(), 1);
+	}
+	said = capture_end();
+	assert_int_equal(count_lines(said), 1);
+	assert_non_null(strstr(said, "disk0: the host cannot write the image: No space left"));
+}
+
+/* An image that somebody cuts while the guest has it. */
+static void cut_image(void **state)
+{
+	const char *said;
+
+	start_driver(F_FLUSH);
+	assert_int_equal(truncate(f.path, 512), 0);
+	capture_begin();
+	for (unsigned int i = 0; i < 20; i++) {
+		request(0, 3, 512, true);
+		assert_int_equal(run_request(), 1);
+	}
+	said = capture_end();
+	assert_int_equal(count_lines(said), 1);
+	assert_non_null(
+		strstr(said, "disk0: the host cannot read the image: it has become shorter"));
 }
 
 static void images_that_are_none(void **state)
@@ -818,6 +894,9 @@ int main(void)
 		TEST(malicious_queues),
 		TEST(notify_without_queue),
 		TEST(garbage),
+		TEST(broken_in_a_loop),
+		TEST(full_host),
+		TEST(cut_image),
 		cmocka_unit_test(images_that_are_none),
 	};
 
