@@ -25,7 +25,11 @@ struct tb;
 /* all of it is copied, and compared after each block */
 #define LOCKSTEP_MAX_MEMORY (16ull << 20)
 
-/** lockstep_create() - Make a reference for the vCPUs of @m. Return: NULL if there is no memory, or @m has too much of it. */
+/**
+ * lockstep_create() - Make a reference for the vCPUs of @m.
+ *
+ * Return: NULL if there is no memory, or @m has too much of it.
+ */
 struct lockstep *lockstep_create(const struct machine *m);
 void lockstep_destroy(struct lockstep *l);
 

@@ -9,19 +9,28 @@
 #                                            none with arm64, as Ubuntu's); RELEASE is "stable" if
 #                                            it is not given
 
+# What to say where there is none.
+no_mirror="apt's sources (/etc/apt) name no mirror of Debian, whose arm64 packages are needed;"
+no_mirror+=' name one: ARMATURE_DEBIAN_MIRROR="URI [RELEASE]"'
+
 # The keys of a mirror that no source of the system vouches for.
 debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # The code name of the Debian release whose packages the guests are made of.
 debian_release()
 {
-	local mirror release
-	if [ -n "${ARMATURE_DEBIAN_MIRROR:-}" ]; then
-		read -r mirror release <<<"$ARMATURE_DEBIAN_MIRROR"
-		echo "${release:-stable}"
-	else
-		(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
-	fi
+	case ${ARMATURE_DEBIAN_MIRROR:-} in
+	"") own_release ;;
+	*" "*) echo "${ARMATURE_DEBIAN_MIRROR##* }" ;;
+	*) echo stable ;;
+	esac
+}
+
+# That of this machine.
+own_release()
+{
+	# shellcheck source=/dev/null
+	(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
 }
 
 # debian_sources RELEASE: what apt is to read for a release, a line each: OPTIONS|URI|SUITE. The
@@ -29,18 +38,18 @@ debian_release()
 # place; nothing if there are none.
 debian_sources()
 {
-	local release=$1 own options uri suite kind
+	local release=$1 own options uri name kind
 	if [ -n "${ARMATURE_DEBIAN_MIRROR:-}" ]; then
-		[ -e "$debian_keyring" ] || die "$debian_keyring is missing (package debian-archive-keyring):" \
-			"ARMATURE_DEBIAN_MIRROR is checked with its keys"
+		[ -e "$debian_keyring" ] || die "$debian_keyring is missing, with whose keys" \
+			"ARMATURE_DEBIAN_MIRROR is checked (package debian-archive-keyring)"
 		echo "signed-by=$debian_keyring|${ARMATURE_DEBIAN_MIRROR%% *}|$release"
 		return
 	fi
-	own=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
-	while IFS='|' read -r options uri suite; do
-		case $suite in
+	own=$(own_release)
+	while IFS='|' read -r options uri name; do
+		case $name in
 		"$own" | stable) kind= ;;
-		"$own"-* | stable-*) kind=-${suite#*-} ;;
+		"$own"-* | stable-*) kind=-${name#*-} ;;
 		*) continue ;;
 		esac
 		case $kind in
@@ -52,7 +61,8 @@ debian_sources()
 		*signed-by=*debian-archive* | *trusted=yes*) ;;
 		*signed-by=*) continue ;;
 		esac
-		printf '%s|%s|%s\n' "$(sed -E 's/(^|[ ,])arch[+-]?=[^ ]*//' <<<"$options")" "$uri" "$release$kind"
+		options=$(sed -E 's/(^|[ ,])arch[+-]?=[^ ]*//' <<<"$options")
+		printf '%s|%s|%s\n' "$options" "$uri" "$release$kind"
 	done < <(apt_entries) | sort -u
 }
 
@@ -110,6 +120,12 @@ deb822_entries()
 	/^#/ { next }
 	/^[ \t]*$/ { flush(); next }
 	/^[ \t]/ { f[key] = f[key] " " $0; next }
-	{ key = tolower($0); sub(/:.*/, "", key); value = $0; sub(/^[^:]*:/, "", value); f[key] = value }
+	{
+		key = tolower($0)
+		sub(/:.*/, "", key)
+		value = $0
+		sub(/^[^:]*:/, "", value)
+		f[key] = value
+	}
 	END { flush() }' "$1"
 }

@@ -8,8 +8,8 @@
  * Words are seeded: uniform ones, ones of the tables' rows, and ones a bit away from a row. The
  * translation of every word must also pass the IR's verifier. On a mismatch a summary by row or by
  * mnemonic is printed, with an example of each. System registers and SYS are not compared (llvm-mc
- * knows no access rules): tests/cpu has them. Fields that should be ones or zeros are so: for others
- * llvm-mc's verdict is as good as ours.
+ * knows no access rules): tests/cpu has them. Fields that should be ones or zeros are so: with
+ * others llvm-mc's verdict is as good as ours.
  */
 #include <stdio.h>
 #include <stdlib.h>

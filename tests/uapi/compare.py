@@ -7,8 +7,8 @@ every structure and the offset and size of every member become words in a sectio
 file, which is read back and compared word by word. Ours is compiled twice, for this machine and for
 arm64. Nothing is run for arm64.
 
-What must always hold: a name of the real headers that ours lacks, or ours has and they do not, is in
-the list of exclusions, and an exclusion that matches nothing is an error too, so the list cannot
+What must always hold: a name of the real headers that ours lacks, or ours has and they do not, is
+in the list of exclusions, and an exclusion that matches nothing is an error too, so the list cannot
 rot. The list holds for the headers of the kernels from OLDEST to NEWEST; what still newer ones add
 is only told. The last case changes numbers in a copy of our header and demands that the comparison
 notices each.
@@ -66,8 +66,8 @@ SAMPLES = {
     'KVM_REG_ARM_CORE_REG': ['regs.regs[0]', 'regs.regs[30]', 'regs.sp', 'regs.pc', 'regs.pstate',
                              'sp_el1', 'elr_el1', 'spsr[0]', 'spsr[4]', 'fp_regs.vregs[0]',
                              'fp_regs.vregs[31]', 'fp_regs.fpsr', 'fp_regs.fpcr'],
-    'ARM64_SYS_REG_SHIFT_MASK': ['0xffffffULL, OP0', '0xffffffULL, OP1', '0xffffffULL, CRN', '0xffffffULL, CRM',
-                                 '0xffffffULL, OP2', '1, OP0', '1, CRM'],
+    'ARM64_SYS_REG_SHIFT_MASK': ['0xffffffULL, OP0', '0xffffffULL, OP1', '0xffffffULL, CRN',
+                                 '0xffffffULL, CRM', '0xffffffULL, OP2', '1, OP0', '1, CRM'],
     '__ARM64_SYS_REG': ['3, 0, 1, 0, 0', '2, 7, 15, 15, 7'],
     'ARM64_SYS_REG': ['3, 0, 1, 0, 0', '2, 7, 15, 15, 7', '3, 3, 14, 3, 2'],
     'KVM_REG_ARM_FW_REG': ['0', '3', '0x12345'],
@@ -120,7 +120,8 @@ class Header:
 
     def numbers(self, items):
         """Compile the expressions of items; return a list of integers, one an item."""
-        c = self.text + ('const unsigned long long abi_words[] __attribute__((section("abi"), used)) = {\n' +
+        c = self.text + ('const unsigned long long abi_words[] '
+                         '__attribute__((section("abi"), used)) = {\n' +
                          ''.join('\t(unsigned long long)(%s),\n' % e for _, e in items) + '};\n')
         with tempfile.TemporaryDirectory() as d:
             obj = os.path.join(d, 'abi.o')
@@ -208,7 +209,8 @@ def all_items(h, gone):
             continue
         for c in calls:
             items += [(c, c), ('size of the type of ' + c, 'sizeof(%s)' % c),
-                      ('sign of the type of ' + c, '(__typeof__(%s))-1 < (__typeof__(%s))1' % (c, c))]
+                      ('sign of the type of ' + c,
+                       '(__typeof__(%s))-1 < (__typeof__(%s))1' % (c, c))]
     items += [(e, e) for e in h.enumerators if e not in gone]
     for name, paths in sorted(h.structs.items()):
         if name in gone:
@@ -258,7 +260,8 @@ class Exclusions:
         with open(path) as f:
             for line in map(str.split, f):
                 if line and line[0][0] != '#':
-                    when = dict(zip(line[2::2], (tuple(map(int, v.split('.'))) for v in line[3::2])))
+                    versions = (tuple(map(int, v.split('.'))) for v in line[3::2])
+                    when = dict(zip(line[2::2], versions))
                     self.lines.append((line[0], re.compile(line[1]), when.get('since', OLDEST),
                                        when.get('until', version)))
         self.used = set()
@@ -325,10 +328,11 @@ def cplusplus(args):
         if not shutil.which(cxx):
             continue
         found = True
-        r = subprocess.run([cxx, '-Wall', '-Wextra', '-Werror', '-I' + args.header_dir, '-fsyntax-only',
-                            '-x', 'c++', '-'], input='#include <armature/kvm_arm64.h>\n'
-                           'static_assert(sizeof(kvm_sregs) == 0 && sizeof(kvm_run) == 2352, "");\n',
-                           text=True, capture_output=True)
+        text = ('#include <armature/kvm_arm64.h>\n'
+                'static_assert(sizeof(kvm_sregs) == 0 && sizeof(kvm_run) == 2352, "");\n')
+        r = subprocess.run([cxx, '-Wall', '-Wextra', '-Werror', '-I' + args.header_dir,
+                            '-fsyntax-only', '-x', 'c++', '-'], input=text, text=True,
+                           capture_output=True)
         if r.returncode:
             problems += r.stderr.splitlines()
     return problems, None if found else 'no C++ compiler'
@@ -345,7 +349,8 @@ def main():
         print('1..0 # SKIP %s is not installed (package gcc-aarch64-linux-gnu)' % CROSS)
         return 0
     probe = subprocess.run([CROSS, '-E', '-P', '-x', 'c', '-'], capture_output=True, text=True,
-                           input='#include <linux/kvm.h>\n#include <linux/version.h>\nLINUX_VERSION_CODE')
+                           input='#include <linux/kvm.h>\n#include <linux/version.h>\n'
+                                 'LINUX_VERSION_CODE')
     if probe.returncode:
         print('1..0 # SKIP no <linux/kvm.h> for arm64 (package linux-libc-dev-arm64-cross)')
         return 0
@@ -379,7 +384,8 @@ def main():
     else:
         tap.case('each exclusion excludes something', exclusions.idle())
     tap.case('C++ takes the header', *cplusplus(args))
-    tap.case('%d wrong headers are each noticed' % len(MUTATIONS), mutants(args, native, real, items))
+    tap.case('%d wrong headers are each noticed' % len(MUTATIONS),
+             mutants(args, native, real, items))
     print('1..%d' % tap.n)
     return 1 if tap.failed else 0
 
