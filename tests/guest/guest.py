@@ -30,7 +30,8 @@ COMPLAINTS = re.compile(r'(?m)(?:WARNING: |BUG: |Oops|Kernel panic|unexpected IR
                         r'rcu.*stall|soft lockup|Spurious|I/O error|EXT4-fs error|'
                         r'Unable to handle|hung_task|clocksource: timekeeping watchdog).*')
 
-PROMPT = 'guest:/root# '
+# Younger shells shorten the home directory.
+PROMPT = 'guest:(/root|~)# '
 PATIENCE = 400   # s until a guest is taken to hang; not a measure of how long it may take
 
 
