@@ -4,6 +4,7 @@
 #   make demo         from nothing to a Debian arm64 guest's shell
 #   make check        install what the tests need, and run them all (CHECK=all: as CI does)
 #   make check-kvm    of these, the tests on Linux's own KVM, in emulated arm64 hosts
+#   make lint         the style of all files; make format lays out the C files
 #   make bench        figures, side by side with QEMU and the bare host
 #   make install      PREFIX (/usr/local) and DESTDIR are honoured
 #   make clean        remove what was built; distclean also what was fetched
@@ -35,6 +36,14 @@ check:
 check-kvm:
 	@scripts/check-kvm
 
+lint:
+	@scripts/deps lint
+	@scripts/lint
+
+format:
+	@scripts/deps lint
+	@scripts/lint --format
+
 bench:
 	@bench/run
 
@@ -48,4 +57,4 @@ clean:
 distclean: clean
 	rm -rf .cache
 
-.PHONY: all tools demo check check-kvm bench install clean distclean
+.PHONY: all tools demo check check-kvm lint format bench install clean distclean

@@ -4,6 +4,7 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck disable=SC2034
 cache=${ARMATURE_CACHE:-$top/.cache}
 # sbin holds mke2fs and ldconfig, and is not in an ordinary user's path.
 PATH=$PATH:/usr/sbin:/sbin

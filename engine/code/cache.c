@@ -109,8 +109,7 @@ static bool differs(const struct code_cache *c, const struct code_page *p,
 {
 	const struct mem_slot *slot = mem_find(&c->machine->mem, p->pa);
 
-	return !slot ||
-	       !host_same(mem_slot_host(slot, p->pa) + t->offset, t->guest, t->guest_size);
+	return !slot || !host_same(mem_slot_host(slot, p->pa) + t->offset, t->guest, t->guest_size);
 }
 
 /* Under the lock. NULL: entered; else the one that stands. *@stale: neither. */

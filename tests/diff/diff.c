@@ -21,6 +21,7 @@
 #include "cpu/fp/fp.h"
 #include "engine/front/a64/decode.h"
 #include "engine/private.h"
+#include "tests/engine/unpredictable.h"
 
 #define SYS_BASE       0x40000000ull /* page table and vectors, EL1 only */
 #define SYS_SIZE       0x10000ull
@@ -148,9 +149,10 @@ static bool starts(const char *s, const char *with)
 	return !strncmp(s, with, strlen(with));
 }
 
+/* STXR, STXP and their like */
 static bool is_store_exclusive(uint32_t w)
 {
-	return (w & 0x3fc00000) == 0x08000000;
+	return (w & 0x3fe00000) == 0x08000000 || (w & 0xbfe00000) == 0x88200000;
 }
 
 static bool is_branch(uint32_t w)
@@ -191,11 +193,11 @@ static bool tame(uint32_t *word, struct rng *r)
 	bool simd = w >> 26 & 1;
 	if (!simd && (rt == BASE_REG || rt == INDEX_REG))
 		return false;
-	if ((w & 0x3a000000) == 0x28000000 && ((w >> 22 & 1) || !simd) &&
-	    (rt == rt2 || (!simd && rt2 == BASE_REG)))
+	if (registers_clash(w))
 		return false;
-	if ((w & 0x3f000000) == 0x08000000 &&
-	    (rs == rt || rs == rt2 || rt == rt2 || rs == BASE_REG || rt2 == BASE_REG))
+	if ((w & 0x3a000000) == 0x28000000 && !simd && rt2 == BASE_REG)
+		return false;
+	if ((w & 0x3f000000) == 0x08000000 && (rs == BASE_REG || rt2 == BASE_REG))
 		return false;
 	if ((w & 0x3b200c00) == 0x38200000 && (rs == BASE_REG))
 		return false;
@@ -236,7 +238,7 @@ static uint32_t random_word(struct rng *r)
 		if (!opt.single && !opt.group && (k >> 40 & 15) == 0)
 			return branch_word(r);
 		const struct a64_row *row = form[(k >> 32) % nr_forms];
-		uint32_t w = row->value | ((uint32_t)k & ~row->mask);
+		uint32_t w = as_it_should_be(row->value | ((uint32_t)k & ~row->mask));
 
 		if (a64_decode(w) == row && tame(&w, r) && a64_decode(w) == row && allocated(w))
 			return w;
@@ -274,12 +276,14 @@ static void make_case(struct test_case *c, struct rng *r)
 		 */
 		if (is_store_exclusive(w) && c->nr > 1) {
 			bool skipped = i && is_branch(c->word[i - 1]);
+			uint32_t load = w | 1 << 22 | 31 << 16;
 
-			if (i + 1 == c->nr || skipped || (w >> 5 & 31) == (w & 31)) {
+			if (i + 1 == c->nr || skipped || (w >> 5 & 31) == (w & 31) ||
+			    registers_clash(load)) {
 				i--;
 				continue;
 			}
-			c->word[i++] = w | 1 << 22 | 31 << 16;
+			c->word[i++] = load;
 		}
 		c->word[i] = w;
 	}

@@ -101,8 +101,10 @@ static inline enum cpu_exit_reason guest_run(struct guest *g, unsigned int n)
 #define MOVK(d, imm, hw) (0xf2800000u | (uint32_t)(hw) << 21 | (uint32_t)(imm) << 5 | (uint32_t)(d))
 #define MOVK_W(d, imm, hw) \
 	(0x72800000u | (uint32_t)(hw) << 21 | (uint32_t)(imm) << 5 | (uint32_t)(d))
-#define ADDI(d, n, imm)    (0x91000000u | (uint32_t)(imm) << 10 | (uint32_t)(n) << 5 | (uint32_t)(d))
-#define SUBSI(d, n, imm)   (0xf1000000u | (uint32_t)(imm) << 10 | (uint32_t)(n) << 5 | (uint32_t)(d))
+
+#define ADDI(d, n, imm)  (0x91000000u | (uint32_t)(imm) << 10 | (uint32_t)(n) << 5 | (uint32_t)(d))
+#define SUBSI(d, n, imm) (0xf1000000u | (uint32_t)(imm) << 10 | (uint32_t)(n) << 5 | (uint32_t)(d))
+
 #define CMPI(n, imm)       SUBSI(31, n, imm)
 #define CMP(n, m)          REG3(0xeb00001fu, 0, n, m)
 #define ORR_W(d, n, m)     REG3(0x2a000000u, d, n, m)

@@ -12,6 +12,7 @@
 #include "engine/front/a64/decode.h"
 #include "engine/front/front.h"
 #include "tests/engine/random_words.h"
+#include "tests/engine/unpredictable.h"
 
 #define EL0        CPU_MODE_FP
 #define EL1        (CPU_MODE_FP | CPU_MODE_EL1)
@@ -98,6 +99,53 @@ static void try_row(const struct a64_row *row, bool *reached, bool *accepted)
 		*reached = true;
 		a64_translate_block(&b, &insn, 0, EL1, 1);
 		*accepted = !is_undefined(&b);
+	}
+}
+
+static void translate_word(struct ir_block *b, uint32_t insn)
+{
+	memset(b, 0, sizeof(*b));
+	a64_translate_block(b, &insn, 0, EL1, 1);
+}
+
+static void assert_same_block(uint32_t insn, uint32_t other)
+{
+	static struct ir_block a, b;
+
+	translate_word(&a, insn);
+	translate_word(&b, other);
+	if (is_undefined(&a) || memcmp(&a, &b, sizeof(a)))
+		fail_msg("%08x is not what %08x is", insn, other);
+}
+
+/* What docs/architecture-choices.md says of fields that should be ones, or zeros: ignored. */
+static void fields_that_should_be_are_ignored(void **state)
+{
+	uint64_t seed = 3;
+
+	for (unsigned int i = 0; i < NR_SHOULD_BE; i++) {
+		const struct should_be *s = &should_be[i];
+
+		for (unsigned int n = 0; n < 2000; n++) {
+			uint32_t insn = (random_word(&seed) & ~s->mask) | s->value;
+
+			/* FCMP has types that are not allocated. */
+			if (s->zeros)
+				insn &= ~(3u << 22);
+			assert_same_block(insn, as_it_should_be(insn));
+		}
+	}
+}
+
+/* DSB and DMB with reserved options act as those for the full system. */
+static void reserved_barriers_are_full(void **state)
+{
+	static const uint32_t dsb = 0xd503309f, dmb = 0xd50330bf, sy = 15 << 8;
+
+	for (uint32_t crm = 0; crm < 16; crm += 4) {
+		assert_same_block(dmb | crm << 8, dmb | sy);
+		if (crm >= 8) /* below are SSBB and PSSBB */
+			assert_same_block(dsb | crm << 8, dsb | sy);
 	}
 }
 
@@ -359,6 +407,8 @@ int main(void)
 		cmocka_unit_test(logical_immediates),
 		cmocka_unit_test(index_is_the_tables),
 		cmocka_unit_test(every_row_is_reached),
+		cmocka_unit_test(fields_that_should_be_are_ignored),
+		cmocka_unit_test(reserved_barriers_are_full),
 		cmocka_unit_test(instructions_fit),
 		cmocka_unit_test(blocks_are_cut),
 		cmocka_unit_test(front_end_describes_its_blocks),

@@ -30,7 +30,8 @@ COMPLAINTS = re.compile(r'(?m)(?:WARNING: |BUG: |Oops|Kernel panic|unexpected IR
                         r'rcu.*stall|soft lockup|Spurious|I/O error|EXT4-fs error|'
                         r'Unable to handle|hung_task|clocksource: timekeeping watchdog).*')
 
-PROMPT = 'guest:/root# '
+# Younger shells shorten the home directory.
+PROMPT = 'guest:(/root|~)# '
 PATIENCE = 400   # s until a guest is taken to hang; not a measure of how long it may take
 
 
@@ -193,7 +194,8 @@ INTERRUPTS = (r'GIC-0 +27 Level +arch_timer', r'GIC-0 .*arm-pmu', r'GIC-0 .*uart
 
 def cloud():
     """Debian's cloud kernel, one CPU: its interrupts come from GIC-0"""
-    text = boot(run='uname -a; cat /proc/interrupts; cd /sys/devices/system/cpu/vulnerabilities; grep . *')
+    text = boot(run='uname -a; cat /proc/interrupts; '
+                    'cd /sys/devices/system/cpu/vulnerabilities; grep . *')
     demand(text, r'^Linux guest 6\..*-cloud-arm64 .*aarch64', r'^spectre_v2:', *INTERRUPTS)
     weak = re.search(r'^\w+:.*(Vulnerable|but not).*$', text, re.M)
     if weak:
@@ -288,8 +290,9 @@ def on_rootfs(run, look=lambda image: None, **what):
 
 
 def kept_and_clean(image):
+    path = os.environ['PATH'] + ':/sbin:/usr/sbin'
     kept = subprocess.run(['debugfs', '-R', 'cat /root/kept', image], capture_output=True,
-                          text=True, env={**os.environ, 'PATH': os.environ['PATH'] + ':/sbin:/usr/sbin'})
+                          text=True, env={**os.environ, 'PATH': path})
     if kept.stdout != 'kept\n':
         raise Failed('the file that the guest wrote is not in the image')
     check = subprocess.run(['/sbin/e2fsck', '-fn', image], capture_output=True, text=True)
@@ -312,8 +315,9 @@ def rootfs():
 
 def sixteen_k():
     """A kernel with pages of 16 KiB, on two CPUs, runs a Debian root file system"""
-    text = on_rootfs("uname -a; nproc; getconf PAGESIZE; perl -e 'for (1 .. 20) { exit unless fork; "
-                     "wait } print length(join q(,), 1 .. 50000), qq( forked\\n)'; "
+    text = on_rootfs("uname -a; nproc; getconf PAGESIZE; "
+                     "perl -e 'for (1 .. 20) { exit unless fork; wait } "
+                     "print length(join q(,), 1 .. 50000), qq( forked\\n)'; "
                      'cat /proc/interrupts', kind='16k', cpus=2)
     demand(text, r'^Linux guest \d\S*-arm64-16k .*aarch64', '^2$', '^16384$', '^288893 forked$',
            *INTERRUPTS)
@@ -456,8 +460,8 @@ def perf():
         program = os.path.join(d, 'perf.py')
         with open(program, 'w') as f:
             f.write(PERF)
-        subprocess.run(['/sbin/debugfs', '-w', '-R', 'write %s /perf.py' % program, image], check=True,
-                       capture_output=True)
+        subprocess.run(['/sbin/debugfs', '-w', '-R', 'write %s /perf.py' % program, image],
+                       check=True, capture_output=True)
         text = boot(disks=[image], root='/dev/vda', run='python3 /perf.py',
                     qemu_options=['-icount', 'shift=0'])
     counts = re.search(r'^perf (\d+) (\d+) (\d+) (\d+)', text, re.M)
@@ -467,14 +471,15 @@ def perf():
     if cycles == 0 or instructions < 3000000:
         raise Failed('too few: ' + counts[0])
     if not 0.5 <= overflows / (sampled / 10000000) <= 1.5:
-        raise Failed('%d overflows for %d instructions, one expected for ten million' % (overflows, sampled))
+        raise Failed('%d overflows for %d instructions, one expected for ten million' %
+                     (overflows, sampled))
 
 
 TESTS = {
     'cloud': cloud, 'generic': generic, 'backports': backports, 'two-cpus': two_cpus,
     'eight-cpus': eight_cpus, 'reboot': reboot, 'disks': disks, 'rootfs': rootfs,
-    '16k': sixteen_k, 'clocks': clocks, 'perf': perf, 'shell': shell, 'leave': leave, 'killed': killed,
-    'small': small, 'u-boot': interactive(uboot, uboot_command),
+    '16k': sixteen_k, 'clocks': clocks, 'perf': perf, 'shell': shell,
+    'leave': leave, 'killed': killed, 'small': small, 'u-boot': interactive(uboot, uboot_command),
 }
 
 

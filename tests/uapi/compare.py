@@ -7,9 +7,11 @@ every structure and the offset and size of every member become words in a sectio
 file, which is read back and compared word by word. Ours is compiled twice, for this machine and for
 arm64. Nothing is run for arm64.
 
-What must always hold: a name of the real headers that ours lacks is in the list of exclusions, and
-an exclusion that matches nothing is an error too, so the list cannot rot. The last case changes
-numbers in a copy of our header and demands that the comparison notices each.
+What must always hold: a name of the real headers that ours lacks, or ours has and they do not, is
+in the list of exclusions, and an exclusion that matches nothing is an error too, so the list cannot
+rot. The list holds for the headers of the kernels from OLDEST to NEWEST; what still newer ones add
+is only told. The last case changes numbers in a copy of our header and demands that the comparison
+notices each.
 
 Prints TAP; "1..0 # SKIP" without a cross compiler.
 """
@@ -24,6 +26,9 @@ import sys
 import tempfile
 
 CROSS = 'aarch64-linux-gnu-gcc'
+
+# The kernels whose headers the exclusions know: those of Debian 12 and 13.
+OLDEST, NEWEST = (6, 1), (6, 12)
 
 # The real header needs these of its reader: some macros use kernel-internal names, and
 # capabilities of x86 devices are behind conditions.
@@ -42,6 +47,7 @@ struct kvm_ioapic_state { char none; };
 #include <linux/kvm.h>
 #define SZ_64K 0x10000
 #define GENMASK(h, l) (((~0UL) << (l)) & (~0UL >> (63 - (h))))
+#define __GENMASK(h, l) GENMASK(h, l)
 #define PAGE_SIZE 4096UL
 '''
 OURS = '''
@@ -60,8 +66,8 @@ SAMPLES = {
     'KVM_REG_ARM_CORE_REG': ['regs.regs[0]', 'regs.regs[30]', 'regs.sp', 'regs.pc', 'regs.pstate',
                              'sp_el1', 'elr_el1', 'spsr[0]', 'spsr[4]', 'fp_regs.vregs[0]',
                              'fp_regs.vregs[31]', 'fp_regs.fpsr', 'fp_regs.fpcr'],
-    'ARM64_SYS_REG_SHIFT_MASK': ['0xffffffULL, OP0', '0xffffffULL, OP1', '0xffffffULL, CRN', '0xffffffULL, CRM',
-                                 '0xffffffULL, OP2', '1, OP0', '1, CRM'],
+    'ARM64_SYS_REG_SHIFT_MASK': ['0xffffffULL, OP0', '0xffffffULL, OP1', '0xffffffULL, CRN',
+                                 '0xffffffULL, CRM', '0xffffffULL, OP2', '1, OP0', '1, CRM'],
     '__ARM64_SYS_REG': ['3, 0, 1, 0, 0', '2, 7, 15, 15, 7'],
     'ARM64_SYS_REG': ['3, 0, 1, 0, 0', '2, 7, 15, 15, 7', '3, 3, 14, 3, 2'],
     'KVM_REG_ARM_FW_REG': ['0', '3', '0x12345'],
@@ -114,7 +120,8 @@ class Header:
 
     def numbers(self, items):
         """Compile the expressions of items; return a list of integers, one an item."""
-        c = self.text + ('const unsigned long long abi_words[] __attribute__((section("abi"), used)) = {\n' +
+        c = self.text + ('const unsigned long long abi_words[] '
+                         '__attribute__((section("abi"), used)) = {\n' +
                          ''.join('\t(unsigned long long)(%s),\n' % e for _, e in items) + '};\n')
         with tempfile.TemporaryDirectory() as d:
             obj = os.path.join(d, 'abi.o')
@@ -188,10 +195,12 @@ def parse(text):
     return structs, enumerators
 
 
-def all_items(h):
-    """Every (description, expression) that both headers must agree on."""
+def all_items(h, gone):
+    """Every (description, expression) that both headers must agree on; the real one lacks gone."""
     items = []
     for name, (args, value) in sorted(h.macros.items()):
+        if name in gone:
+            continue
         if args:
             calls = ['%s(%s)' % (name, a) for a in SAMPLES[name]]
         elif value:
@@ -200,14 +209,17 @@ def all_items(h):
             continue
         for c in calls:
             items += [(c, c), ('size of the type of ' + c, 'sizeof(%s)' % c),
-                      ('sign of the type of ' + c, '(__typeof__(%s))-1 < (__typeof__(%s))1' % (c, c))]
-    items += [(e, e) for e in h.enumerators]
+                      ('sign of the type of ' + c,
+                       '(__typeof__(%s))-1 < (__typeof__(%s))1' % (c, c))]
+    items += [(e, e) for e in h.enumerators if e not in gone]
     for name, paths in sorted(h.structs.items()):
+        if name in gone:
+            continue
         s = 'struct ' + name
         items.append(('size of ' + s, 'sizeof(%s)' % s))
         items.append(('alignment of ' + s, '_Alignof(%s)' % s))
         for p in paths:
-            if s == 'struct kvm_sregs' or s == 'struct kvm_fpu':
+            if name in ('kvm_sregs', 'kvm_fpu') or '%s.%s' % (name, p) in gone:
                 continue
             flexible = p.endswith('[]')
             p = p.removesuffix('[]')
@@ -223,35 +235,56 @@ def differences(ours, real, items):
     return ['%s: %#x here, %#x in Linux' % (d, x, y) for (d, _), x, y in zip(items, a, b) if x != y]
 
 
-def missing(ours, real, exclude, used):
-    """What the real header has and ours does not, less the exclusions."""
-    names = [('macro', n) for n in real.macros if n not in ours.macros and not NO_MACROS.match(n)]
-    names += [('macro', n) for n in real.enumerators if n not in ours.enumerators and
-              NAMES.match(n)]
-    for s, paths in real.structs.items():
-        if s not in ours.structs:
+def lacks(a, b):
+    """The names that header b has and a does not: (kind, name), a member's being struct.member."""
+    names = [('macro', n) for n in b.macros if n not in a.macros and not NO_MACROS.match(n)]
+    names += [('macro', n) for n in b.enumerators if n not in a.enumerators and NAMES.match(n)]
+    for s, paths in b.structs.items():
+        if s not in a.structs:
             names.append(('struct', s))
-        else:
-            names += [('struct', s + '.' + p) for p in paths if p not in ours.structs[s]]
-    left = []
-    for kind, name in names:
-        hits = [i for i, (k, r) in enumerate(exclude) if k == kind and r.fullmatch(name)]
-        used.update(hits)
-        if not hits:
-            left.append('%s %s' % (kind, name))
-    return left
-
-
-def extra(ours, real):
-    """What ours has and the real header does not."""
-    out = [n for n in ours.macros if n not in real.macros]
-    out += [e for e in ours.enumerators if e not in real.enumerators]
-    for s, paths in ours.structs.items():
-        if s not in real.structs:
-            out.append('struct ' + s)
         elif s not in ('kvm_sregs', 'kvm_fpu'):
-            out += ['%s.%s' % (s, p) for p in paths if p not in real.structs[s]]
-    return out
+            names += [('struct', s + '.' + p) for p in paths if p not in a.structs[s]]
+    return names
+
+
+class Exclusions:
+    """The list, and which of its lines have been of use.
+
+    A line is "KIND REGEX [since VERSION] [until VERSION]"; it must exclude something in the headers
+    of the kernels since and until then. A KIND that starts with "our-" is about names of ours.
+    """
+
+    def __init__(self, path, version):
+        self.lines = []
+        self.version = version
+        with open(path) as f:
+            for line in map(str.split, f):
+                if line and line[0][0] != '#':
+                    versions = (tuple(map(int, v.split('.'))) for v in line[3::2])
+                    when = dict(zip(line[2::2], versions))
+                    self.lines.append((line[0], re.compile(line[1]), when.get('since', OLDEST),
+                                       when.get('until', version)))
+        self.used = set()
+
+    def filter(self, names, prefix=''):
+        """The names that no line of the kind excludes."""
+        left = []
+        for kind, name in names:
+            hits = [i for i, (k, r, _, _) in enumerate(self.lines)
+                    if k == prefix + kind and r.fullmatch(name)]
+            self.used.update(hits)
+            if not hits:
+                left.append('%s %s' % (kind, name))
+        return left
+
+    def unlike(self, differences):
+        """The differences in numbers that no line excludes."""
+        return [d for d in differences if self.filter([('value', d.split(':')[0])])]
+
+    def idle(self):
+        """The lines that should have excluded something and did not."""
+        return [r.pattern for i, (_, r, since, until) in enumerate(self.lines)
+                if i not in self.used and since <= self.version <= until]
 
 
 class Tap:
@@ -295,10 +328,11 @@ def cplusplus(args):
         if not shutil.which(cxx):
             continue
         found = True
-        r = subprocess.run([cxx, '-Wall', '-Wextra', '-Werror', '-I' + args.header_dir, '-fsyntax-only',
-                            '-x', 'c++', '-'], input='#include <armature/kvm_arm64.h>\n'
-                           'static_assert(sizeof(kvm_sregs) == 0 && sizeof(kvm_run) == 2352, "");\n',
-                           text=True, capture_output=True)
+        text = ('#include <armature/kvm_arm64.h>\n'
+                'static_assert(sizeof(kvm_sregs) == 0 && sizeof(kvm_run) == 2352, "");\n')
+        r = subprocess.run([cxx, '-Wall', '-Wextra', '-Werror', '-I' + args.header_dir,
+                            '-fsyntax-only', '-x', 'c++', '-'], input=text, text=True,
+                           capture_output=True)
         if r.returncode:
             problems += r.stderr.splitlines()
     return problems, None if found else 'no C++ compiler'
@@ -315,43 +349,43 @@ def main():
         print('1..0 # SKIP %s is not installed (package gcc-aarch64-linux-gnu)' % CROSS)
         return 0
     probe = subprocess.run([CROSS, '-E', '-P', '-x', 'c', '-'], capture_output=True, text=True,
-                           input='#include <linux/kvm.h>\n#include <linux/version.h>\nLINUX_VERSION_CODE')
+                           input='#include <linux/kvm.h>\n#include <linux/version.h>\n'
+                                 'LINUX_VERSION_CODE')
     if probe.returncode:
         print('1..0 # SKIP no <linux/kvm.h> for arm64 (package linux-libc-dev-arm64-cross)')
         return 0
-    version = int(probe.stdout.split()[-1])
-
-    with open(args.exclude) as f:
-        exclude = [(k, re.compile(r)) for k, r in
-                   (line.split(None, 1) for line in map(str.strip, f) if line and line[0] != '#')]
+    code = int(probe.stdout.split()[-1])
+    version = code >> 16, code >> 8 & 255
     native = shlex.split(args.cc)
     flags = ['-I' + args.header_dir]
     real = Header([CROSS], REAL)
     here = Header(native, OURS, flags)
     there = Header([CROSS], OURS, flags)
-    items = all_items(here)
+    exclusions = Exclusions(args.exclude, version)
+    missing, extra = lacks(here, real), lacks(real, here)
+    items = all_items(here, {name for _, name in extra})
 
     tap = Tap()
-    used = set()
-    left = missing(here, real, exclude, used)
-    if version >> 8 > 0x601:
+    left = exclusions.filter(missing)
+    if version > NEWEST:
         for name in left:
-            print('# newer than Linux 6.1: ' + name)
+            print('# newer than Linux %d.%d: %s' % (*NEWEST, name))
         left = []
-    tap.case('each name of Linux 6.1 is here or excluded', left)
+    tap.case('each name of Linux %d.%d is here or excluded' % version, left)
+    left = exclusions.filter(extra, 'our-')
+    tap.case('each name here is one of Linux %d.%d, or excluded' % version, left)
+    tap.case('the same on both machines', [n for n in set(here.structs) ^ set(there.structs)])
+    tap.case('%d sizes, offsets and numbers, compiled for this machine' % len(items),
+             exclusions.unlike(differences(here, real, items)))
+    tap.case('%d sizes, offsets and numbers, compiled for arm64' % len(items),
+             exclusions.unlike(differences(there, real, items)))
     if '__aarch64__' in here.run(['-E', '-dM']):
         tap.case('each exclusion excludes something', [], 'arm64 brings <asm/ptrace.h> whole')
     else:
-        tap.case('each exclusion excludes something',
-                 [exclude[i][1].pattern for i in range(len(exclude)) if i not in used])
-    tap.case('each name here is one of Linux', extra(here, real))
-    tap.case('the same on both machines', [n for n in set(here.structs) ^ set(there.structs)])
-    tap.case('%d sizes, offsets and numbers, compiled for this machine' % len(items),
-             differences(here, real, items))
-    tap.case('%d sizes, offsets and numbers, compiled for arm64' % len(items),
-             differences(there, real, items))
+        tap.case('each exclusion excludes something', exclusions.idle())
     tap.case('C++ takes the header', *cplusplus(args))
-    tap.case('%d wrong headers are each noticed' % len(MUTATIONS), mutants(args, native, real, items))
+    tap.case('%d wrong headers are each noticed' % len(MUTATIONS),
+             mutants(args, native, real, items))
     print('1..%d' % tap.n)
     return 1 if tap.failed else 0
 

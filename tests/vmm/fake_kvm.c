@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #define RUN_SIZE 4096
-#define PC       (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.pc))
-#define MPIDR    ARM64_SYS_REG(3, 0, 0, 0, 5)
-#define FAKE_PC  0x40081234u
+
+#define PC (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.pc))
+
+#define MPIDR   ARM64_SYS_REG(3, 0, 0, 0, 5)
+#define FAKE_PC 0x40081234u
 
 struct fake_kvm fake;
 static int vcpu_fds[FAKE_CPUS];

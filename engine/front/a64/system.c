@@ -19,6 +19,7 @@
 #define HINT_SEVL  5
 
 /* CRm of DSB and DMB: domain in bits 3:2, accesses in bits 1:0. */
+#define BARRIER_OSH    0
 #define BARRIER_NSH    1
 #define BARRIER_LOADS  1
 #define BARRIER_STORES 2
@@ -99,12 +100,16 @@ static bool dmb(struct a64 *t, uint32_t insn)
 
 /*
  * DSB, SSBB, PSSBB. Only one for loads and stores, beyond this PE, waits for broadcast maintenance
- * (D8.13.5).
+ * (D8.13.5). Accesses 0 are SSBB and PSSBB in the first two domains, and reserved in the others,
+ * where they must act as DSB SY (C6.2, DSB).
  */
 static bool dsb(struct a64 *t, uint32_t insn)
 {
+	unsigned int domain = BITS(insn, 11, 10), accesses = BITS(insn, 9, 8);
+	bool reserved = !accesses && domain != BARRIER_OSH && domain != BARRIER_NSH;
+
 	fence(t, IR_FENCE_FULL);
-	if (BITS(insn, 9, 8) == BARRIER_ALL && BITS(insn, 11, 10) != BARRIER_NSH)
+	if (reserved || (accesses == BARRIER_ALL && domain != BARRIER_NSH))
 		a64_call(t, A64_H_dsb, k64(t, 1), IR_NONE, IR_NONE);
 	return true;
 }

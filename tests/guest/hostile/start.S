@@ -2,8 +2,8 @@
 /*
  * Entry, exception vectors, calls into code that the tests make.
  *
- * What must hold: TPIDR_EL1 is the CPU's struct percpu and SP_EL1 its stack from the first instruction of C on. The offsets
- * of struct frame and struct percpu are asserted in runtime.c.
+ * What must hold: TPIDR_EL1 is the CPU's struct percpu and SP_EL1 its stack from the first
+ * instruction of C on. The offsets of struct frame and struct percpu are asserted in runtime.c.
  */
 #define FRAME_SIZE 304
 #define PERCPU_STACK_TOP 0
@@ -121,7 +121,10 @@ trap_return:
 	add	sp, sp, #FRAME_SIZE
 	eret
 
-	/* void call_code(struct code_state *state, const void *code): x0 to x15 and x20 to x23, NZCV, V0 to V7 from @state and back. */
+	/*
+	 * void call_code(struct code_state *state, const void *code): x0 to x15 and x20 to x23,
+	 * NZCV, V0 to V7 from @state and back.
+	 */
 	.globl call_code
 call_code:
 	stp	x29, x30, [sp, #-112]!
@@ -173,7 +176,10 @@ call_code:
 	ldp	x29, x30, [sp], #112
 	ret
 
-	/* uint64_t call_el0(uint64_t pc, uint64_t sp, uint64_t arg): runs at EL0 with @arg in x0 until SVC #0; returns x0. */
+	/*
+	 * uint64_t call_el0(uint64_t pc, uint64_t sp, uint64_t arg): runs at EL0 with @arg in x0
+	 * until SVC #0; returns x0.
+	 */
 	.globl call_el0
 call_el0:
 	stp	x29, x30, [sp, #-112]!
