@@ -38,10 +38,10 @@ void engine_vcpu_destroy(struct cpu *cpu);
 enum cpu_exit_reason engine_run(struct cpu *cpu);
 
 /**
- * engine_memory_changed() - Guest memory [gpa, gpa+len) was replaced or taken away.
+ * engine_memory_changed() - Guest memory [gpa, gpa+len) is replaced or taken away.
  * @m: the machine; no vCPU of it is inside the guest
  *
- * Drops the translations of those pages and every vCPU's knowledge of them.
+ * Drops the translations of those pages, and has every vCPU forget them before it runs again.
  */
 void engine_memory_changed(struct machine *m, uint64_t gpa, uint64_t len);
 

@@ -205,9 +205,7 @@ void engine_memory_changed(struct machine *m, uint64_t gpa, uint64_t len)
 	if (!len)
 		return;
 	cache_invalidate(m->code, gpa, len, true);
-	for (unsigned int i = 0; i < m->nr_cpus; i++)
-		if (m->cpus[i])
-			tlb_flush(m->cpus[i]);
+	tlb_post(m, &(struct tlb_op){.kind = TLB_OP_PA, .va = gpa, .len = len});
 }
 
 void engine_icache_invalidate(struct machine *m, uint64_t pa, uint64_t len)

@@ -112,10 +112,8 @@ long request_dispatch(const struct request *table, size_t rows, unsigned int nr,
 #define KVM_MAX_SLOT_PAGES ((1ull << 31) - 1) /* as Linux: KVM_MEM_MAX_NR_PAGES */
 
 struct memslot {
-	uint32_t flags;
-	uint64_t gpa, size;
-	uint64_t hva;
-	_Atomic uint64_t *dirty;
+	struct mem_slot mem;
+	uint32_t flags; /* KVM_MEM_* */
 };
 
 /* ---- user_irq.c: levels of in-kernel devices, for an interrupt controller in user space ---- */
@@ -178,7 +176,6 @@ struct vm {
 
 	pthread_mutex_t slots_lock;
 	struct memslot **slots; /* by slot number */
-	uint64_t nr_slot_pages;
 
 	_Atomic unsigned int stopping; /* vm_stop() in force; written under machine.lock */
 	pthread_cond_t resumed;

@@ -71,8 +71,8 @@ static int setup(void)
 	slots[2] = (struct mem_slot){.gpa = SYS_BASE, .size = SYS_SIZE, .host = sys};
 	if (machine_init(&machine, &ops) || engine_vm_init(&machine))
 		return -1;
-	machine.mem.slots = slots;
-	machine.mem.nr = 3;
+	for (unsigned int i = 0; i < 3; i++)
+		mem_insert(&machine.mem, &slots[i]);
 	machine.mem.pa_bits = 40;
 	cpu = aligned_alloc(64, (sizeof(*cpu) + 63) & ~63ull);
 	memset(cpu, 0, sizeof(*cpu));

@@ -28,8 +28,7 @@ static int setup(void **state)
 	memset(&machine, 0, sizeof(machine));
 	memset(&cache, 0, sizeof(cache));
 	slot = (struct mem_slot){.gpa = BASE, .size = sizeof(memory), .host = (uint8_t *)memory};
-	machine.mem.slots = &slot;
-	machine.mem.nr = 1;
+	mem_insert(&machine.mem, &slot);
 	for (unsigned int i = 0; i < sizeof(memory) / 4; i++)
 		memory[i] = NOP;
 	return cache_init(&cache, &machine);
