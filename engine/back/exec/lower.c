@@ -698,7 +698,8 @@ static bool lower_leave(struct translator *t, unsigned int i, const struct lower
 
 	u->a = o->aux;
 	u->b = (uint16_t)(4 * (o->insn + !stays));
-	u->c = retired(t, o);
+	/* One that is left at is completed, and counted, by whoever serves the exit. */
+	u->c = (uint16_t)(retired(t, o) - stays);
 	u->imm = o->imm;
 	return true;
 }
