@@ -38,8 +38,20 @@ void engine_vcpu_destroy(struct cpu *cpu);
 enum cpu_exit_reason engine_run(struct cpu *cpu);
 
 /**
+ * engine_user_wrote() - What user space has written into guest memory until now is to be executed.
+ * @cpu: a vCPU of the calling thread, outside the guest
+ *
+ * To be called when KVM_RUN begins. A VMM that writes instructions (or maps other memory) does the
+ * instruction cache maintenance that its own CPU asks for; on hosts that ask for none nobody sees
+ * it. So each page of code is compared with memory again when the vCPU enters it for the first time
+ * after this call. What user space writes while the vCPU is inside is seen the next time, or after
+ * the guest's own maintenance.
+ */
+void engine_user_wrote(struct cpu *cpu);
+
+/**
  * engine_memory_changed() - Guest memory [gpa, gpa+len) is replaced or taken away.
- * @m: the machine; no vCPU of it is inside the guest
+ * @m: the machine; no vCPU of it is inside the guest, and the map has that memory still
  *
  * Drops the translations of those pages, and has every vCPU forget them before it runs again.
  */

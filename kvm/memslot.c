@@ -88,6 +88,18 @@ static void take_over_log(struct memslot *new, struct memslot *old)
 	old->mem.dirty = NULL;
 }
 
+/* No vCPU may reach @old any more, nor find its translations if it is gone for good. */
+static void forget(struct vm *vm, const struct memslot *old, bool deleted)
+{
+	const struct mem_slot *s = &old->mem;
+
+	if (deleted)
+		engine_memory_changed(&vm->machine, s->gpa, s->size);
+	else
+		tlb_post(&vm->machine,
+			 &(struct tlb_op){.kind = TLB_OP_PA, .va = s->gpa, .len = s->size});
+}
+
 /*
  * Put @new (NULL: nothing) in the place of @old (NULL: nothing). A slot that is new needs no more:
  * nobody remembers that there was no memory.
@@ -99,7 +111,7 @@ static void replace(struct vm *vm, unsigned int id, struct memslot *old, struct 
 	vm_stop(vm);
 	take_over_log(new, old);
 	if (old) {
-		engine_memory_changed(&vm->machine, old->mem.gpa, old->mem.size);
+		forget(vm, old, !new);
 		mem_remove(map, &old->mem);
 	}
 	if (new)

@@ -125,8 +125,8 @@ static int vcpu_publish(struct vm *vm, struct vcpu *vcpu)
 	atomic_fetch_add(&vm->refs, 1);
 	vm_stop(vm);
 	vm->vcpus[vcpu->index] = vcpu;
-	vm->machine.cpus[vcpu->index] = vcpu->cpu;
-	vm->machine.nr_cpus = vcpu->index + 1;
+	__atomic_store_n(&vm->machine.cpus[vcpu->index], vcpu->cpu, __ATOMIC_RELEASE);
+	__atomic_store_n(&vm->machine.nr_cpus, vcpu->index + 1, __ATOMIC_RELEASE);
 	atomic_store(&vm->nr_vcpus, vcpu->index + 1);
 	vm_resume(vm);
 	return fd;
@@ -287,13 +287,6 @@ static long vcpu_init(void *owner, void *arg, unsigned long raw)
 	vcpu->features = init->features[0];
 	vcpu->initialised = true;
 	vcpu_reset_state(vcpu);
-	/* A rebooted guest may find other code than it left. */
-	if (vcpu->has_run) {
-		/* It reads the memory that was translated, from outside the guest. */
-		pthread_mutex_lock(&vcpu->vm->slots_lock);
-		engine_icache_invalidate(&vcpu->vm->machine, 0, 0);
-		pthread_mutex_unlock(&vcpu->vm->slots_lock);
-	}
 	/* Both pins are low after reset, and no SError waits; the VMM drives the pins again. */
 	atomic_store(&vcpu->cpu->remote.pins, 0);
 	pthread_mutex_lock(&vcpu->vm->lock);

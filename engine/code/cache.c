@@ -7,9 +7,12 @@
 #include "engine/code/cache.h"
 #include "engine/back/exec/exec.h"
 
-static unsigned int page_hash(uint64_t pa)
+/* Of a page without translations. */
+static struct code_copy no_copy;
+
+static unsigned int page_hash(const uint8_t *host)
 {
-	uint64_t p = pa >> MEM_PAGE_SHIFT;
+	uint64_t p = (uintptr_t)host >> MEM_PAGE_SHIFT;
 
 	return (unsigned int)(p ^ (p >> CODE_HASH_BITS)) & ((1u << CODE_HASH_BITS) - 1);
 }
@@ -31,29 +34,30 @@ static unsigned int nr_cpus(const struct code_cache *c)
 	return __atomic_load_n(&c->machine->nr_cpus, __ATOMIC_ACQUIRE);
 }
 
-static struct code_page *find_page(struct code_cache *c, uint64_t pa)
+static struct code_page *find_page(struct code_cache *c, const uint8_t *host)
 {
-	struct code_page *p = atomic_load_explicit(&c->hash[page_hash(pa)], memory_order_acquire);
+	struct code_page *p = atomic_load_explicit(&c->hash[page_hash(host)], memory_order_acquire);
 
-	while (p && p->pa != pa)
+	while (p && p->host != host)
 		p = p->hash_next;
 	return p;
 }
 
-struct code_page *cache_page(struct code_cache *c, uint64_t pa)
+struct code_page *cache_page(struct code_cache *c, const uint8_t *host)
 {
-	struct code_page *p = find_page(c, pa);
+	struct code_page *p = find_page(c, host);
 
 	if (p)
 		return p;
 	pthread_mutex_lock(&c->lock);
-	p = find_page(c, pa);
+	p = find_page(c, host);
 	if (!p) {
 		p = calloc(1, sizeof(*p));
 		if (p) {
-			_Atomic(struct code_page *) *head = &c->hash[page_hash(pa)];
+			_Atomic(struct code_page *) *head = &c->hash[page_hash(host)];
 
-			p->pa = pa;
+			p->host = host;
+			atomic_store_explicit(&p->copy, &no_copy, memory_order_relaxed);
 			p->hash_next = atomic_load_explicit(head, memory_order_relaxed);
 			atomic_store_explicit(head, p, memory_order_release);
 			account(c, sizeof(*p));
@@ -69,15 +73,105 @@ static void tb_free(struct code_cache *c, struct tb *tb)
 	free(tb);
 }
 
-/* Has the guest changed any word that @tb was made from? It may be writing them now. */
-static __attribute__((noinline)) bool differs(const struct code_cache *c, const struct code_page *p,
-					      const struct tb *tb)
+/* Is any word that @tb was made from another one in @page? The guest may be writing them now. */
+static GUEST_MEMORY bool differs(const uint8_t *page, const struct tb *tb)
 {
-	const struct mem_slot *slot = mem_find(&c->machine->mem, p->pa);
+	const uint32_t *now = (const uint32_t *)(page + tb->offset), *words = tb_words(tb);
 
-	return !slot ||
-	       memcmp(mem_slot_host(slot, p->pa) + tb->offset, tb_words(tb), 4u * tb->nr_insns);
+	for (unsigned int i = 0; i < tb->nr_insns; i++)
+		if (__atomic_load_n(&now[i], __ATOMIC_RELAXED) != words[i])
+			return true;
+	return false;
 }
+
+/* --- Copies: has user space changed what was translated? --- */
+
+static GUEST_MEMORY void read_line(uint64_t *to, const uint8_t *page, unsigned int line)
+{
+	const uint64_t *from = (const uint64_t *)(page + line * CODE_LINE);
+
+	for (unsigned int i = 0; i < CODE_LINE / 8; i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
+static GUEST_MEMORY bool copy_differs(const struct code_copy *copy, const uint8_t *page)
+{
+	const uint64_t *words = copy->words;
+
+	for (uint64_t m = copy->lines; m; m &= m - 1) {
+		unsigned int line = (unsigned int)__builtin_ctzll(m);
+		const uint64_t *now = (const uint64_t *)(page + line * CODE_LINE);
+		uint64_t difference = 0;
+
+		for (unsigned int i = 0; i < CODE_LINE / 8; i++)
+			difference |= *words++ ^ __atomic_load_n(&now[i], __ATOMIC_RELAXED);
+		if (difference)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t lines_of(const struct tb *tb)
+{
+	unsigned int first = tb->offset / CODE_LINE;
+	unsigned int last = (tb->offset + 4u * tb->nr_insns - 1) / CODE_LINE;
+
+	return ~0ull >> (63 - last) & ~0ull << first;
+}
+
+static size_t copy_size(const struct code_copy *copy)
+{
+	return sizeof(*copy) + CODE_LINE * (unsigned int)__builtin_popcountll(copy->lines);
+}
+
+/* A copy of what the translations of @p cover of @page; NULL when out of memory. */
+static struct code_copy *copy_make(struct code_cache *c, const struct code_page *p,
+				   const uint8_t *page)
+{
+	struct code_copy head = {0}, *copy;
+
+	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS; i++)
+		for (const struct tb *tb = atomic_load(&p->bucket[i]); tb;
+		     tb = atomic_load(&tb->next))
+			head.lines |= lines_of(tb);
+	if (!head.lines)
+		return &no_copy;
+	copy = malloc(copy_size(&head));
+	if (!copy)
+		return NULL;
+	*copy = head;
+	uint64_t *to = copy->words;
+
+	for (uint64_t m = copy->lines; m; m &= m - 1, to += CODE_LINE / 8)
+		read_line(to, page, (unsigned int)__builtin_ctzll(m));
+	account(c, (int64_t)copy_size(copy));
+	return copy;
+}
+
+static void copy_free(struct code_cache *c, struct code_copy *copy)
+{
+	if (!copy || copy == &no_copy)
+		return;
+	account(c, -(int64_t)copy_size(copy));
+	free(copy);
+}
+
+/*
+ * Let @p have another copy. Another vCPU may be reading the old one: it goes when all have passed a
+ * safe point for the next retirement of a translation. None is asked to pass one for it.
+ */
+static void copy_replace(struct code_cache *c, struct code_page *p, struct code_copy *copy)
+{
+	struct code_copy *old = atomic_exchange(&p->copy, copy);
+
+	if (!old || old == &no_copy)
+		return;
+	old->retired_epoch = atomic_load(&c->epoch) + 1;
+	old->retired_next = c->retired_copies;
+	c->retired_copies = old;
+}
+
+/* --- Entering, linking, dropping --- */
 
 struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb)
 {
@@ -91,8 +185,14 @@ struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb
 		free(tb);
 		return first;
 	}
+	/*
+	 * The page's copy goes before memory is read: who finds it there still, cache_verify(), began
+	 * before that, and what user space wrote before that is what is read here.
+	 */
+	copy_replace(c, p, NULL);
+	atomic_thread_fence(memory_order_seq_cst);
 	/* Maintenance that came while it was made found nothing to drop; so did a flush. */
-	if (atomic_load_explicit(&p->dropped, memory_order_relaxed) || differs(c, p, tb)) {
+	if (atomic_load_explicit(&p->dropped, memory_order_relaxed) || differs(p->host, tb)) {
 		pthread_mutex_unlock(&c->lock);
 		free(tb);
 		return NULL;
@@ -157,8 +257,12 @@ static void retire(struct code_cache *c, struct tb *tb, uint64_t epoch)
 	c->nr_invalidated++;
 }
 
-static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, uint64_t first,
-				    uint64_t last, bool always, uint64_t epoch)
+/*
+ * Drop what overlaps the bytes @first to @last of the page and is not what @now, a page of bytes,
+ * has there. @now NULL: whatever it is.
+ */
+static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, unsigned int first,
+				    unsigned int last, const uint8_t *now, uint64_t epoch)
 {
 	unsigned int dropped = 0;
 
@@ -166,9 +270,9 @@ static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, u
 		_Atomic(struct tb *) *at = &p->bucket[i];
 
 		for (struct tb *tb = atomic_load(at); tb; tb = atomic_load(at)) {
-			uint64_t start = p->pa + tb->offset, end = start + 4u * tb->nr_insns;
+			unsigned int start = tb->offset, end = start + 4u * tb->nr_insns;
 
-			if (end <= first || start > last || (!always && !differs(c, p, tb))) {
+			if (end <= first || start > last || (now && !differs(now, tb))) {
 				at = &tb->next;
 				continue;
 			}
@@ -196,32 +300,77 @@ static void kick_all(const struct code_cache *c)
 	}
 }
 
-void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool always)
+/* Those of one page that lie in [first, last]. */
+static unsigned int invalidate_part(struct code_cache *c, struct code_page *p, uintptr_t first,
+				    uintptr_t last, bool always, uint64_t epoch)
 {
-	uint64_t last = len ? pa + len - 1 : UINT64_MAX;
+	uintptr_t start = (uintptr_t)p->host, end = start + MEM_PAGE_SIZE - 1;
+
+	if (end < first || start > last)
+		return 0;
+	return invalidate_page(c, p, first > start ? (unsigned int)(first - start) : 0,
+			       last < end ? (unsigned int)(last - start) : MEM_PAGE_SIZE - 1,
+			       always ? NULL : p->host, epoch);
+}
+
+void cache_invalidate(struct code_cache *c, const uint8_t *host, uint64_t len, bool always)
+{
+	uintptr_t first = len ? (uintptr_t)host : 0, last = len ? first + len - 1 : UINTPTR_MAX;
+	uintptr_t page = first & ~(MEM_PAGE_SIZE - 1);
 	unsigned int dropped = 0;
 
-	if (!len)
-		pa = 0;
 	pthread_mutex_lock(&c->lock);
 	uint64_t epoch = atomic_load(&c->epoch) + 1;
 
-	if (len && (pa ^ last) < MEM_PAGE_SIZE) {
-		struct code_page *p = find_page(c, pa & ~(MEM_PAGE_SIZE - 1));
+	if ((last - page) >> MEM_PAGE_SHIFT < 1u << CODE_HASH_BITS) {
+		for (; page <= last; page += MEM_PAGE_SIZE) {
+			struct code_page *p = find_page(c, (const uint8_t *)page);
 
-		if (p)
-			dropped = invalidate_page(c, p, pa, last, always, epoch);
+			if (p)
+				dropped += invalidate_part(c, p, first, last, always, epoch);
+		}
 	} else {
 		for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++)
 			for (struct code_page *p = atomic_load(&c->hash[i]); p; p = p->hash_next)
-				if (p->pa + MEM_PAGE_SIZE > pa && p->pa <= last)
-					dropped += invalidate_page(c, p, pa, last, always, epoch);
+				dropped += invalidate_part(c, p, first, last, always, epoch);
 	}
 	if (dropped)
 		atomic_store(&c->epoch, epoch);
 	pthread_mutex_unlock(&c->lock);
 	if (dropped)
 		kick_all(c);
+}
+
+/* Compare each translation of @p with memory, drop those that differ, and make a copy anew. */
+static __attribute__((noinline)) void verify_all(struct code_cache *c, struct code_page *p)
+{
+	_Alignas(8) uint8_t now[MEM_PAGE_SIZE];
+
+	for (unsigned int line = 0; line < MEM_PAGE_SIZE / CODE_LINE; line++)
+		read_line((uint64_t *)(now + line * CODE_LINE), p->host, line);
+	pthread_mutex_lock(&c->lock);
+	uint64_t epoch = atomic_load(&c->epoch) + 1;
+	unsigned int dropped = invalidate_page(c, p, 0, MEM_PAGE_SIZE - 1, now, epoch);
+
+	copy_replace(c, p, copy_make(c, p, now));
+	if (dropped)
+		atomic_store(&c->epoch, epoch);
+	pthread_mutex_unlock(&c->lock);
+	if (dropped)
+		kick_all(c);
+}
+
+void cache_verify(struct code_cache *c, struct code_page *p, uint64_t run)
+{
+	if (atomic_load(&p->verified) >= run)
+		return;
+	/* Who began a run after this one has to look again. */
+	uint64_t now = atomic_load(&c->runs);
+	const struct code_copy *copy = atomic_load(&p->copy);
+
+	if (!copy || copy_differs(copy, p->host))
+		verify_all(c, p);
+	atomic_store_explicit(&p->verified, now, memory_order_release);
 }
 
 /* Retire all of @p, and @p. Every link goes, so none has to be looked for in a list. */
@@ -287,6 +436,13 @@ static uint64_t oldest_epoch(const struct code_cache *c)
 	return oldest;
 }
 
+static void page_free(struct code_cache *c, struct code_page *p)
+{
+	copy_free(c, atomic_load(&p->copy));
+	account(c, -(int64_t)sizeof(*p));
+	free(p);
+}
+
 void cache_reclaim(struct code_cache *c)
 {
 	pthread_mutex_lock(&c->lock);
@@ -300,8 +456,17 @@ void cache_reclaim(struct code_cache *c)
 			continue;
 		}
 		*at = p->retired_next;
-		account(c, -(int64_t)sizeof(*p));
-		free(p);
+		page_free(c, p);
+	}
+	for (struct code_copy **at = &c->retired_copies; *at;) {
+		struct code_copy *copy = *at;
+
+		if (copy->retired_epoch > oldest) {
+			at = &copy->retired_next;
+			continue;
+		}
+		*at = copy->retired_next;
+		copy_free(c, copy);
 	}
 	for (struct tb **at = &c->retired; *at;) {
 		struct tb *tb = *at;
@@ -336,7 +501,7 @@ void cache_destroy(struct code_cache *c)
 					free(tb);
 				}
 			}
-			free(p);
+			page_free(c, p);
 		}
 	}
 	for (struct tb *tb = c->retired, *after; tb; tb = after) {
@@ -345,7 +510,11 @@ void cache_destroy(struct code_cache *c)
 	}
 	for (struct code_page *p = c->retired_pages, *after; p; p = after) {
 		after = p->retired_next;
-		free(p);
+		page_free(c, p);
+	}
+	for (struct code_copy *copy = c->retired_copies, *after; copy; copy = after) {
+		after = copy->retired_next;
+		copy_free(c, copy);
 	}
 	pthread_mutex_destroy(&c->lock);
 }

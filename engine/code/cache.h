@@ -2,9 +2,10 @@
 /*
  * Translations of a machine, shared by its vCPUs.
  *
- * Terms: a code page is a physical page that code was fetched from; a translation (struct tb)
- * belongs to one code page and is found by (page, offset, mode). A link is the cell of an exit that
- * remembers where it leads.
+ * Terms: a code page is a page of memory that code was fetched from, known by its host address: two
+ * memslots over the same memory share it, as they share the lines of a physically indexed
+ * instruction cache. A translation (struct tb) belongs to one code page and is found by (page,
+ * offset, mode). A link is the cell of an exit that remembers where it leads.
  *
  * What must hold:
  *  - cache.lock guards pages, translations, links' lists; lookups of pages and translations also
@@ -14,6 +15,7 @@
  *  - A translation that was invalidated has page == NULL, is in no table, and no link leads to it.
  *    It is freed once every vCPU has passed a safe point (or was outside the guest) since. So is a
  *    page that was dropped.
+ *  - A page's copy, if it has one, is what each of its translations was made of.
  *  - What is allocated stays below the limit, and one translation for each vCPU: who finds it
  *    exceeded flushes the cache and goes to a safe point before it translates more.
  *
@@ -68,9 +70,26 @@ static inline uint16_t *tb_links(const struct tb *tb)
 	return (uint16_t *)(tb_words(tb) + tb->nr_insns);
 }
 
+/*
+ * What the translations of a page were made of, when they were last compared with memory. It never
+ * changes: another one takes its place, and it is freed as translations are.
+ */
+struct code_copy {
+	struct code_copy *retired_next;
+	uint64_t retired_epoch;
+	uint64_t lines;   /* which lines of the page, CODE_LINE bytes each, translations cover */
+	uint64_t words[]; /* of those lines */
+};
+
+#define CODE_LINE (MEM_PAGE_SIZE / 64)
+
 struct code_page {
-	uint64_t pa;
+	const uint8_t *host;
 	struct code_page *hash_next;
+	/* NULL when translations were entered since it was made */
+	_Atomic(struct code_copy *) copy;
+	/* Up to which of the cache's runs its translations are what memory had when it began */
+	_Atomic uint64_t verified;
 	/* by a flush: in no table, nothing may be entered */
 	_Atomic bool dropped;
 	struct code_page *retired_next;
@@ -86,9 +105,11 @@ struct code_cache {
 	_Atomic uint64_t flush_epoch; /* of the last flush: only then do code pages go */
 	/* allocated, retired ones too; written under the lock */
 	_Atomic uint64_t bytes;
-	uint64_t limit; /* of bytes */
+	uint64_t limit;        /* of bytes */
+	_Atomic uint64_t runs; /* counts calls of engine_user_wrote() */
 	struct tb *retired;
 	struct code_page *retired_pages;
+	struct code_copy *retired_copies;
 	uint64_t nr_tbs, nr_words, nr_invalidated, nr_flushes;
 };
 
@@ -103,8 +124,17 @@ static inline unsigned int cache_bucket(uint32_t offset)
 	return (offset >> 2) % CODE_PAGE_BUCKETS;
 }
 
-/* The object of physical page @pa, made if need be; NULL when out of memory. Without the lock. */
-struct code_page *cache_page(struct code_cache *c, uint64_t pa);
+/*
+ * The object of the page at @host (its first byte), made if need be; NULL when out of memory.
+ * Without the lock.
+ */
+struct code_page *cache_page(struct code_cache *c, const uint8_t *host);
+
+/*
+ * Drop translations of @p that are not what memory has, unless that was done since @run began. Costs
+ * a comparison of the lines that were translated if there are none, and no lock.
+ */
+void cache_verify(struct code_cache *c, struct code_page *p, uint64_t run);
 
 /* The translation, or NULL. Without the lock. */
 static inline struct tb *cache_find(struct code_page *p, uint32_t offset, uint32_t mode)
@@ -137,10 +167,10 @@ struct tb *cache_insert(struct code_cache *c, struct code_page *p, struct tb *tb
 void cache_link(struct code_cache *c, struct tb *from, struct link *l, struct tb *tb);
 
 /*
- * Drop translations of [pa, pa+len) whose words differ from memory, or all of them with @always.
- * len 0: everything.
+ * Drop translations of the memory [host, host+len) whose words differ from it, or all of them with
+ * @always. len 0: of all memory.
  */
-void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool always);
+void cache_invalidate(struct code_cache *c, const uint8_t *host, uint64_t len, bool always);
 
 /*
  * Drop all translations and pages, unless those of the last flush are still to be freed. Any

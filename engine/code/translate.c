@@ -163,16 +163,17 @@ static struct tb *make_tb(const struct translator *t, const uint8_t *host, uint3
 }
 
 /* The guest may be writing: what is translated and what is remembered must be the same words. */
-static __attribute__((noinline)) void copy_words(uint8_t *copy, const uint8_t *host,
-						 uint32_t offset)
+static GUEST_MEMORY void copy_words(uint8_t *copy, const uint8_t *host, uint32_t offset)
 {
-	memcpy(copy + offset, host + offset, MEM_PAGE_SIZE - offset);
+	for (offset &= ~7u; offset < MEM_PAGE_SIZE; offset += 8)
+		*(uint64_t *)(copy + offset) =
+			__atomic_load_n((const uint64_t *)(host + offset), __ATOMIC_RELAXED);
 }
 
 int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode,
 		    unsigned int max, struct tb **tb)
 {
-	_Alignas(4) uint8_t copy[MEM_PAGE_SIZE];
+	_Alignas(8) uint8_t copy[MEM_PAGE_SIZE];
 
 	if (max > t->max_insns)
 		max = t->max_insns;

@@ -175,15 +175,12 @@ static struct tb *fail(struct cpu *cpu, int error)
  */
 static __attribute__((noinline)) struct tb *find(struct cpu *cpu)
 {
-	struct code_cache *cache = cpu->machine->code;
 	struct xtlb_entry *x = fetch_line(cpu);
 	uint32_t offset = cpu->pc & 0xfff;
 
 	if (!x)
 		return NULL;
-	if (!x->page)
-		x->page = cache_page(cache, x->info & TLB_INFO_PA);
-	if (!x->page)
+	if (!x->page && !engine_enter_page(cpu, x))
 		return fail(cpu, -ENOMEM);
 
 	struct tb *tb = cache_find(x->page, offset, cpu->mode);

@@ -76,6 +76,7 @@ enum uop_id {
 };
 
 #define JUMP_CACHE_BITS 11
+#define ENTERED_LINES   512
 
 /* The engine's part of a vCPU. */
 struct engine_cpu {
@@ -85,6 +86,11 @@ struct engine_cpu {
 		uint32_t mode;
 		struct tb *tb;
 	} lines[1 << JUMP_CACHE_BITS];
+	/* Present KVM_RUN, in the order of the machine's: engine_user_wrote(). */
+	uint64_t run;
+	/* Lines of the execute TLB that got their page in it; more than fit: any may have. */
+	struct xtlb_entry *entered[ENTERED_LINES];
+	unsigned int nr_entered;
 	struct translator *translator;
 	/* why the code at PC cannot be entered (translate()); engine_run() sees to it */
 	int error;
@@ -98,6 +104,12 @@ const int32_t *exec_handlers(void);
 
 /* The micro-operation of a handler, or NULL: an extension word. For dumps. */
 const char *exec_uop_name(int32_t handler);
+
+/*
+ * Let @x have its code page, whose translations are what memory has (engine_user_wrote()). False:
+ * the host has no memory.
+ */
+bool engine_enter_page(struct cpu *cpu, struct xtlb_entry *x);
 
 /* Run from cpu->pc until an exit. */
 enum cpu_exit_reason exec_run(struct cpu *cpu);
