@@ -303,7 +303,7 @@ static void stop_spinning(struct runner *r)
 static void slots_while_running(void **state)
 {
 	struct machine_under_test *m = *state;
-	volatile uint64_t *counter = (volatile uint64_t *)(m->ram + 0x8000);
+	const uint64_t *counter = (const uint64_t *)(m->ram + 0x8000);
 	uint64_t last;
 	struct runner r;
 	int i;
@@ -317,10 +317,11 @@ static void slots_while_running(void **state)
 			set_region(m->vm, 1, 0, 0x20000000, 4096, (uintptr_t)m->ram + 0x10000), 0);
 		assert_int_equal(set_region(m->vm, 1, 0, 0, 0, 0), 0);
 	}
-	last = *counter;
-	for (i = 0; i < 5000 && *counter == last; i++)
+	/* The guest writes it meanwhile. */
+	last = __atomic_load_n(counter, __ATOMIC_RELAXED);
+	for (i = 0; i < 5000 && __atomic_load_n(counter, __ATOMIC_RELAXED) == last; i++)
 		usleep(1000);
-	assert_true(*counter > last);
+	assert_true(__atomic_load_n(counter, __ATOMIC_RELAXED) > last);
 	assert_int_equal(r.exits, 0);
 	stop_spinning(&r);
 }
