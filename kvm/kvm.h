@@ -17,8 +17,9 @@
  *             fd table      fd.c, a leaf
  *
  * What must hold:
- *  - The architectural state of a vCPU (struct cpu) is touched only by the thread that holds
- *    vcpu->lock, or by one that has stopped the machine with vm_stop().
+ *  - The state of a vCPU (struct cpu, its TLB banks too) is touched only by the thread that holds
+ *    vcpu->lock: another one may hold it while the machine is stopped, for the vCPU is outside the
+ *    guest then, not idle. What others want of it they post (tlb_post(), cpu_request(), requests).
  *  - Errors are negative errno; armature_ioctl() alone turns them into -1 and errno.
  *  - A vCPU lives as long as its VM, a VM as long as any descriptor of it or of its vCPUs.
  */
