@@ -31,6 +31,7 @@
 #define WFE         0xd503205fu
 #define WFI         0xd503207fu
 #define SEV         0xd503209fu
+#define DSB_SY      0xd5033f9fu
 #define ISB         0xd5033fdfu
 #define ERET        0xd69f03e0u
 
@@ -198,6 +199,11 @@ void a_sev(struct prog *p)
 void a_isb(struct prog *p)
 {
 	a_emit(p, ISB);
+}
+
+void a_dsb(struct prog *p)
+{
+	a_emit(p, DSB_SY);
 }
 
 void a_nop(struct prog *p)

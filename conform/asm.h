@@ -108,6 +108,7 @@ void a_wfi(struct prog *p);
 void a_wfe(struct prog *p);
 void a_sev(struct prog *p);
 void a_isb(struct prog *p);
+void a_dsb(struct prog *p);
 void a_nop(struct prog *p);
 void a_eret(struct prog *p);
 

@@ -281,6 +281,22 @@ static void order_signal(unsigned int arg)
 
 /* ---- Signals ---- */
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LATE_HANDLERS
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define LATE_HANDLERS
+#endif
+
+/* Under ThreadSanitizer a handler waits for the next call that may block. */
+static void let_handlers_run(void)
+{
+#ifdef LATE_HANDLERS
+	usleep(1);
+#endif
+}
+
 static void signal_spinning(unsigned int restart)
 {
 	struct sigaction sa = {.sa_handler = on_usr1, .sa_flags = restart ? SA_RESTART : 0};
@@ -303,6 +319,7 @@ static void signal_spinning(unsigned int restart)
 		CHECK_EQ(o.err, EINTR);
 		CHECK_EQ(o.reason, KVM_EXIT_INTR);
 		/* The handler has run when KVM_RUN is over. */
+		let_handlers_run();
 		CHECK(handled > before);
 	}
 	signal_none();

@@ -2,8 +2,8 @@
 /*
  * Guest physical memory: the memslots, as the CPU sees them.
  *
- * The map is changed only while no vCPU of the machine is inside the guest (machine_stop()), so
- * readers on vCPU threads need no lock.
+ * The map is changed only while no vCPU of the machine is inside the guest, so readers on vCPU
+ * threads need no lock. Whoever else reads it holds off the changes himself.
  */
 #ifndef CPU_MEM_H
 #define CPU_MEM_H
@@ -14,22 +14,47 @@
 #define MEM_PAGE_SHIFT 12
 #define MEM_PAGE_SIZE  (1ull << MEM_PAGE_SHIFT)
 
+/*
+ * A function that reads or writes guest memory as the guest's own accesses do: other vCPUs and the
+ * VMM may be at the same bytes. That is the guest's affair, no race of ours, so ThreadSanitizer does
+ * not look. Accesses in it are single loads and stores: library functions are looked at always.
+ */
+#define GUEST_MEMORY __attribute__((noinline, no_sanitize("thread")))
+
 struct mem_slot {
 	uint64_t gpa, size; /* bytes, page-aligned */
 	uint8_t *host;
 	bool readonly;
 	_Atomic uint64_t *dirty; /* one bit a 4 KiB page, or NULL when not logged */
-	void *owner;
+	/* Private to mem.c: lower and higher addresses in the map. */
+	struct mem_slot *left, *right;
 };
 
 struct mem_map {
-	struct mem_slot *slots; /* sorted by gpa */
-	unsigned int nr;
+	struct mem_slot *root;
 	unsigned int pa_bits; /* IPA size of the VM */
 };
 
-/* The slot that holds @pa, or NULL: not memory (MMIO for data accesses). */
+/** mem_insert() - Let @s be in @map; it overlaps no slot that is there. O(log n), never fails. */
+void mem_insert(struct mem_map *map, struct mem_slot *s);
+
+/** mem_remove() - Take @s, which is in @map, out of it. O(log n). */
+void mem_remove(struct mem_map *map, struct mem_slot *s);
+
+/** mem_find() - The slot that holds @pa, or NULL: not memory (MMIO for data accesses). O(log n). */
 const struct mem_slot *mem_find(const struct mem_map *map, uint64_t pa);
+
+/**
+ * mem_next() - The lowest slot that ends above @pa, or NULL. O(log n).
+ *
+ * To visit all slots in the order of their addresses, begin with 0 and go on with mem_slot_end().
+ */
+struct mem_slot *mem_next(const struct mem_map *map, uint64_t pa);
+
+static inline uint64_t mem_slot_end(const struct mem_slot *s)
+{
+	return s->gpa + s->size;
+}
 
 /* Host address of @pa, or NULL. The page is contiguous on the host; beyond its end is not promised.
  */

@@ -2,10 +2,11 @@
 /*
  * TLB banks: choosing one, filling lines, and maintenance, local and broadcast.
  *
- *   bank 0 .. 5     EL0, one for each live (ASID, TTBR0, TTBR1, TCR, ...), least recently chosen
- * first out bank 6, 7       EL1 with PAN = 0, keyed without ASID and TTBR0: lines that depend on
- * those are in the bank 8, 9       EL1 with PAN = 1   maps ng/xng and are dropped when they change
- *   bank 10         never filled: every probe misses
+ *   bank 0 .. 5   EL0, one for each live (ASID, TTBR0, TTBR1, TCR, ...); the one that was chosen
+ *                 longest ago is recycled
+ *   bank 6, 7     EL1 with PAN = 0   keyed without ASID and TTBR0: lines that depend on those are in
+ *   bank 8, 9     EL1 with PAN = 1   the maps ng and xng, and are dropped when they change
+ *   bank 10       never filled: every probe misses
  *
  * The empty bank is cpu->bank while the next fetch must reach access_fetch() for an exception
  * (Illegal State, Software Step) or accesses are watched, and cpu->bank_el0 while nobody has needed
@@ -14,14 +15,15 @@
  * What must hold:
  *  - A bank whose key is not valid is reset before it is used again.
  *  - A line whose mapping is larger than a page has its size in bank->large, and a line that is
- * non-global or in the lower half is in bank->ng or xng.
+ *    non-global or in the lower half is in bank->ng or xng.
  *
  * Locks: cpu_tlb.lock is a leaf, held for a few instructions, never two at once.
  *
  * Broadcast. The poster enters the operation in the target's queue under its lock, then kicks it. A
  * target in the guest serves the queue at its next kick point; one that is outside serves it on its
  * way in, after it has set in_guest. The poster's DSB, tlb_sync(), looks at in_guest after it
- * posted, so either it sees the target outside or the target sees the queue.
+ * posted, so either it sees the target outside or the target sees the queue. Who changes memslots
+ * posts while no vCPU is in the guest, and so need not wait: each serves before it runs again.
  */
 #include <errno.h>
 #include <sched.h>
@@ -329,29 +331,16 @@ void tlb_flush(struct cpu *cpu)
 		tlb_select(cpu);
 }
 
-void tlb_flush_pa(struct cpu *cpu, uint64_t pa, uint64_t len)
+/* Drop the write tags of the physical range of @op. */
+static void bank_clean(struct tlb_bank *b, const struct tlb_op *op)
 {
-	uint64_t first = pa & TLB_INFO_PA, last = (pa + len - 1) & TLB_INFO_PA;
+	uint64_t first = op->va & TLB_INFO_PA, last = (op->va + op->len - 1) & TLB_INFO_PA;
 
-	if (!len)
-		return;
-	for (unsigned int n = 0; n < TLB_BANKS; n++) {
-		struct tlb_bank *b = &cpu->tlb.banks[n];
+	for (unsigned int i = 0; i < TLB_SIZE; i++) {
+		uint64_t p = b->e[i].info & TLB_INFO_PA;
 
-		if (!b->key.valid)
-			continue;
-		for (unsigned int i = 0; i < TLB_SIZE; i++) {
-			uint64_t p = b->e[i].info & TLB_INFO_PA;
-
-			if (p >= first && p <= last)
-				drop(&b->e[i]);
-		}
-		for (unsigned int i = 0; i < XTLB_SIZE; i++) {
-			uint64_t p = b->x[i].info & TLB_INFO_PA;
-
-			if (p >= first && p <= last)
-				b->x[i].tag = TLB_NO_MATCH;
-		}
+		if (p >= first && p <= last)
+			b->e[i].write_tag = TLB_NO_MATCH;
 	}
 }
 
@@ -462,6 +451,9 @@ static void bank_apply(struct cpu *cpu, struct tlb_bank *b, const struct tlb_op 
 	case TLB_OP_VA_ALL_ASID:
 	case TLB_OP_RANGE_ALL_ASID:
 		break;
+	case TLB_OP_CLEAN:
+		bank_clean(b, op);
+		return;
 	}
 	if (t.last < t.first)
 		t.last = ~0ull;
@@ -478,7 +470,7 @@ static void apply(struct cpu *cpu, const struct tlb_op *op)
 
 /* --- Broadcast --- */
 
-static void post(struct cpu *to, const struct tlb_op *op)
+static void post_to(struct cpu *to, const struct tlb_op *op)
 {
 	struct cpu_tlb *t = &to->tlb;
 
@@ -504,9 +496,21 @@ void tlb_maintain(struct cpu *cpu, const struct tlb_op *op, bool broadcast)
 		struct cpu *to = __atomic_load_n(&m->cpus[i], __ATOMIC_ACQUIRE);
 
 		if (to && to != cpu) {
-			post(to, op);
+			post_to(to, op);
 			cpu->tlb.unsynced = true;
 		}
+	}
+}
+
+void tlb_post(struct machine *m, const struct tlb_op *op)
+{
+	unsigned int nr = __atomic_load_n(&m->nr_cpus, __ATOMIC_ACQUIRE);
+
+	for (unsigned int i = 0; i < nr; i++) {
+		struct cpu *to = __atomic_load_n(&m->cpus[i], __ATOMIC_ACQUIRE);
+
+		if (to)
+			post_to(to, op);
 	}
 }
 

@@ -9,12 +9,14 @@
  *
  * What must hold:
  *  - An entry is in a bank only while a walk with that bank's registers would give it (or until the
- * maintenance that the architecture asks for): no flush on a TTBR write, a bank is selected (or
- * recycled) instead.
- *  - Only the owning vCPU's thread touches its banks. Others queue maintenance (tlb_broadcast) and
- * wait at DSB.
+ *    maintenance that the architecture asks for): no flush on a TTBR write, a bank is selected (or
+ *    recycled) instead.
+ *  - Only the thread that has the vCPU (in libarmature: holds vcpu->lock) touches its banks and
+ *    what chooses among them, also while the vCPU is outside the guest: SET_ONE_REG, VCPU_INIT and
+ *    PSCI choose banks there. Everybody else queues an operation, with tlb_maintain() or
+ *    tlb_post(). The queue is served on the way into the guest, before the first instruction.
  *  - Tags are page addresses of canonical VAs (top byte already stripped when TBI applies); a
- * tagged pointer misses and is found by the slow path.
+ *    tagged pointer misses and is found by the slow path.
  */
 #ifndef CPU_TLB_H
 #define CPU_TLB_H
@@ -109,9 +111,11 @@ struct tlb_op {
 		TLB_OP_VA_ALL_ASID, /* VAAE1, VAALE1 */
 		TLB_OP_RANGE,       /* RVAE1…: va, pages */
 		TLB_OP_RANGE_ALL_ASID,
+		/* Not the guest's: */
+		TLB_OP_CLEAN, /* write tags of the physical range: the dirty log begins anew */
 	} kind;
 	uint16_t asid;
-	uint64_t va;
+	uint64_t va;  /* TLB_OP_CLEAN: a physical address */
 	uint64_t len; /* bytes; 0 for kinds without an address */
 };
 
@@ -157,15 +161,20 @@ struct xtlb_entry *tlb_fill_exec(struct tlb_bank *bank, uint64_t va, uint64_t pa
 /* Physical page of a line of either kind. */
 #define TLB_INFO_PA 0xfffffffff000ull
 
-/* Drop everything of this vCPU (its own thread, or while it is outside the guest). */
+/* Drop everything of this vCPU. Its own thread; for another's there is tlb_post(). */
 void tlb_flush(struct cpu *cpu);
-
-/* Drop every line that maps physical page @pa (host mapping changed, dirty log restarted, code page
- * freed). Same threads as tlb_flush(). */
-void tlb_flush_pa(struct cpu *cpu, uint64_t pa, uint64_t len);
 
 /* Do @op on this vCPU now; with @broadcast, also queue it to the machine's other vCPUs. */
 void tlb_maintain(struct cpu *cpu, const struct tlb_op *op, bool broadcast);
+
+/**
+ * tlb_post() - Have every vCPU of @m do @op on its own thread.
+ *
+ * Each has done it before it executes the next instruction, provided that it is outside the guest
+ * now; inside, at its next kick point. Any thread but a vCPU's inside the guest: that one has
+ * tlb_maintain(), which does @op at once and lets tlb_sync() wait for the others.
+ */
+void tlb_post(struct machine *m, const struct tlb_op *op);
 
 /* Serve the queue (at a kick with CPU_REQ_TLB, at guest entry, and while waiting). */
 void tlb_serve(struct cpu *cpu);

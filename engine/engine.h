@@ -64,10 +64,22 @@ void engine_vcpu_destroy(struct cpu *cpu);
 enum cpu_exit_reason engine_run(struct cpu *cpu);
 
 /**
- * engine_memory_changed() - Guest memory [gpa, gpa+len) was replaced or taken away.
- * @m: the machine; no vCPU of it is inside the guest
+ * engine_user_wrote() - What user space has written into guest memory until now is to be executed.
+ * @cpu: a vCPU of the calling thread, outside the guest
  *
- * Drops the translations of those pages and every vCPU's knowledge of them.
+ * To be called when KVM_RUN begins. A VMM that writes instructions (or maps other memory) does the
+ * instruction cache maintenance that its own CPU asks for; on hosts that ask for none nobody sees
+ * it. So each page of code is compared with memory again when the vCPU enters it for the first time
+ * after this call. What user space writes while the vCPU is inside is seen the next time, or after
+ * the guest's own maintenance.
+ */
+void engine_user_wrote(struct cpu *cpu);
+
+/**
+ * engine_memory_changed() - Guest memory [gpa, gpa+len) is replaced or taken away.
+ * @m: the machine; no vCPU of it is inside the guest, and the map has that memory still
+ *
+ * Drops the translations of those pages, and has every vCPU forget them before it runs again.
  */
 void engine_memory_changed(struct machine *m, uint64_t gpa, uint64_t len);
 

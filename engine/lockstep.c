@@ -78,8 +78,9 @@ static uint64_t memory_size(const struct machine *m)
 {
 	uint64_t size = 0;
 
-	for (unsigned int i = 0; i < m->mem.nr; i++)
-		size += m->mem.slots[i].size;
+	for (const struct mem_slot *s = mem_next(&m->mem, 0); s;
+	     s = mem_next(&m->mem, mem_slot_end(s)))
+		size += s->size;
 	return size;
 }
 
@@ -87,21 +88,21 @@ static uint64_t memory_size(const struct machine *m)
 static bool copy_slots(struct lockstep *l)
 {
 	const struct mem_map *from = &l->subject->mem;
-	struct mem_map *to = &l->machine.mem;
 
-	to->pa_bits = from->pa_bits;
-	to->slots = calloc(from->nr + 1, sizeof(*to->slots));
-	if (!to->slots)
-		return false;
-	for (unsigned int i = 0; i < from->nr; i++) {
-		uint8_t *host = aligned_alloc(MEM_PAGE_SIZE, from->slots[i].size);
+	l->machine.mem.pa_bits = from->pa_bits;
+	for (const struct mem_slot *s = mem_next(from, 0); s; s = mem_next(from, mem_slot_end(s))) {
+		struct mem_slot *copy = malloc(sizeof(*copy));
+		uint8_t *host = aligned_alloc(MEM_PAGE_SIZE, s->size);
 
-		if (!host)
+		if (!copy || !host) {
+			free(copy);
+			free(host);
 			return false;
-		to->slots[i] = from->slots[i];
-		to->slots[i].host = host;
-		to->slots[i].dirty = NULL;
-		to->nr = i + 1;
+		}
+		*copy = *s;
+		copy->host = host;
+		copy->dirty = NULL;
+		mem_insert(&l->machine.mem, copy);
 	}
 	return true;
 }
@@ -148,18 +149,23 @@ void lockstep_destroy(struct lockstep *l)
 		free(l->cpu);
 	}
 	engine_vm_destroy(&l->machine);
-	for (unsigned int i = 0; i < l->machine.mem.nr; i++)
-		free(l->machine.mem.slots[i].host);
-	free(l->machine.mem.slots);
+	while (l->machine.mem.root) {
+		struct mem_slot *s = l->machine.mem.root;
+
+		mem_remove(&l->machine.mem, s);
+		free(s->host);
+		free(s);
+	}
 	machine_destroy(&l->machine);
 	free(l);
 }
 
 void lockstep_memory(struct lockstep *l)
 {
-	for (unsigned int i = 0; i < l->machine.mem.nr; i++)
-		memcpy(l->machine.mem.slots[i].host, l->subject->mem.slots[i].host,
-		       l->machine.mem.slots[i].size);
+	const struct mem_map *map = &l->machine.mem;
+
+	for (struct mem_slot *s = mem_next(map, 0); s; s = mem_next(map, mem_slot_end(s)))
+		memcpy(s->host, mem_find(&l->subject->mem, s->gpa)->host, s->size);
 }
 
 void lockstep_before(struct lockstep *l, struct cpu *cpu)
@@ -255,8 +261,10 @@ static bool differs(const struct cpu *cpu, const struct cpu *ref, const struct f
 
 static bool memory_differs(const struct lockstep *l, char *why, size_t size)
 {
-	for (unsigned int i = 0; i < l->machine.mem.nr; i++) {
-		const struct mem_slot *a = &l->subject->mem.slots[i], *b = &l->machine.mem.slots[i];
+	const struct mem_map *map = &l->machine.mem;
+
+	for (const struct mem_slot *b = mem_next(map, 0); b; b = mem_next(map, mem_slot_end(b))) {
+		const struct mem_slot *a = mem_find(&l->subject->mem, b->gpa);
 
 		if (!memcmp(a->host, b->host, a->size))
 			continue;

@@ -8,9 +8,16 @@
 #include "engine/code/pipeline.h"
 #include "engine/engine.h"
 
+#define ENTERED_LINES 512
+
 /* The engine's part of a vCPU. What its back end has of it is cpu->area. */
 struct engine_cpu {
 	_Atomic uint64_t epoch; /* of the code cache, at this vCPU's last safe point */
+	/* Present KVM_RUN, in the order of the machine's: engine_user_wrote(). */
+	uint64_t run;
+	/* Lines of the execute TLB that got their page in it; more than fit: any may have. */
+	struct xtlb_entry *entered[ENTERED_LINES];
+	unsigned int nr_entered;
 	struct translator *translator;
 	/* why the code at PC cannot be entered (dispatch_find()); engine_run() sees to it */
 	int error;

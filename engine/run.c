@@ -126,6 +126,20 @@ static void forget_pages(struct cpu *cpu)
 			cpu->tlb.banks[b].x[i].page = NULL;
 }
 
+void engine_user_wrote(struct cpu *cpu)
+{
+	struct code_cache *c = cpu->machine->code;
+	struct engine_cpu *e = cpu->engine;
+
+	if (e->nr_entered > ENTERED_LINES)
+		forget_pages(cpu);
+	else
+		for (unsigned int i = 0; i < e->nr_entered; i++)
+			e->entered[i]->page = NULL;
+	e->nr_entered = 0;
+	e->run = atomic_fetch_add(&c->runs, 1) + 1;
+}
+
 /* What this vCPU remembers of translations is forgotten if any was retired since it last did so. */
 static void pass_safe_point(struct cpu *cpu)
 {
@@ -237,17 +251,27 @@ enum cpu_exit_reason engine_run(struct cpu *cpu)
 
 void engine_memory_changed(struct machine *m, uint64_t gpa, uint64_t len)
 {
-	if (!len)
-		return;
-	cache_invalidate(m->code, gpa, len, true);
-	for (unsigned int i = 0; i < m->nr_cpus; i++)
-		if (m->cpus[i])
-			tlb_flush(m->cpus[i]);
+	const struct mem_map *map = &m->mem;
+
+	for (const struct mem_slot *s = mem_next(map, gpa); s && s->gpa < gpa + len;
+	     s = mem_next(map, mem_slot_end(s))) {
+		uint64_t first = gpa > s->gpa ? gpa : s->gpa;
+		uint64_t end = gpa + len < mem_slot_end(s) ? gpa + len : mem_slot_end(s);
+
+		cache_invalidate(m->code, mem_slot_host(s, first), end - first, true);
+	}
+	/* All lines: walks that gave others may have read tables in that memory. Linux does the same. */
+	tlb_post(m, &(struct tlb_op){.kind = TLB_OP_ALL});
 }
 
 void engine_icache_invalidate(struct machine *m, uint64_t pa, uint64_t len)
 {
-	cache_invalidate(m->code, pa, len, false);
+	const struct mem_slot *s = len ? mem_find(&m->mem, pa) : NULL;
+
+	if (!len)
+		cache_invalidate(m->code, NULL, 0, false);
+	else if (s)
+		cache_invalidate(m->code, mem_slot_host(s, pa), len, false);
 }
 
 void engine_stats(struct machine *m, struct engine_stats *s)

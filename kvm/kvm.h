@@ -19,8 +19,9 @@
  *             fd table      fd.c, a leaf
  *
  * What must hold:
- *  - The architectural state of a vCPU (struct cpu) is touched only by the thread that holds
- *    vcpu->lock, or by one that has stopped the machine with vm_stop().
+ *  - The state of a vCPU (struct cpu, its TLB banks too) is touched only by the thread that holds
+ *    vcpu->lock: another one may hold it while the machine is stopped, for the vCPU is outside the
+ *    guest then, not idle. What others want of it they post (tlb_post(), cpu_request(), requests).
  *  - Errors are negative errno; armature_ioctl() alone turns them into -1 and errno.
  *  - vCPUs and devices live as long as their VM, a VM as long as any descriptor of it or of those.
  */
@@ -117,10 +118,8 @@ long request_dispatch(const struct request *table, size_t rows, unsigned int nr,
 #define KVM_MAX_SLOT_PAGES ((1ull << 31) - 1) /* as Linux: KVM_MEM_MAX_NR_PAGES */
 
 struct memslot {
-	uint32_t flags;
-	uint64_t gpa, size;
-	uint64_t hva;
-	_Atomic uint64_t *dirty;
+	struct mem_slot mem;
+	uint32_t flags; /* KVM_MEM_* */
 };
 
 /* ---- lines.c: the output lines of in-kernel devices, and the one sink that they feed ---- */
@@ -243,7 +242,6 @@ struct vm {
 
 	pthread_mutex_t slots_lock;
 	struct memslot **slots; /* by slot number */
-	uint64_t nr_slot_pages;
 
 	_Atomic unsigned int stopping; /* vm_stop() in force; written under machine.lock */
 	pthread_cond_t resumed;

@@ -2,9 +2,10 @@
 /*
  * Memory slots: what KVM_SET_USER_MEMORY_REGION makes, and the dirty log.
  *
- * vm->slots says, by number, what the VMM set; machine.mem.slots is the same, sorted by address, as
- * the CPU reads it without a lock. Both change under vm->slots_lock, the second only while the
- * machine is stopped; every change drops what the vCPUs know of the pages.
+ * vm->slots has them by number, machine.mem by address, as the CPU reads it without a lock. Both
+ * change under vm->slots_lock, the second only while the machine is stopped. Every change that takes
+ * something away has each vCPU forget the pages before it runs again; its TLB is its own thread's,
+ * which may be at work on it outside the guest (tlb_post()). A change costs O(log n) of n slots.
  *
  * Source: api.rst 4.35 and 4.8; errors as Linux 6.1 gives them.
  */
@@ -20,8 +21,6 @@
 #define SLOT_ID_MASK 0xffffu
 #define SLOT_AS(s)   ((s) >> 16) /* the address space; arm64 has one */
 
-enum slot_change { SLOT_CREATE, SLOT_DELETE, SLOT_MOVE, SLOT_FLAGS_ONLY };
-
 int memslot_init(struct vm *vm)
 {
 	vm->slots = calloc(KVM_NR_SLOTS, sizeof(*vm->slots));
@@ -31,7 +30,7 @@ int memslot_init(struct vm *vm)
 static void slot_free(struct memslot *s)
 {
 	if (s)
-		free((void *)s->dirty);
+		free((void *)s->mem.dirty);
 	free(s);
 }
 
@@ -42,12 +41,11 @@ void memslot_destroy(struct vm *vm)
 	for (i = 0; i < KVM_NR_SLOTS; i++)
 		slot_free(vm->slots[i]);
 	free(vm->slots);
-	free(vm->machine.mem.slots);
 }
 
 static size_t dirty_words(const struct memslot *s)
 {
-	return (s->size / KVM_PAGE_SIZE + 63) / 64;
+	return (s->mem.size / KVM_PAGE_SIZE + 63) / 64;
 }
 
 /* What Linux checks before it looks at the slot itself. */
@@ -69,96 +67,63 @@ static int check_region(const struct kvm_userspace_memory_region *r)
 	return 0;
 }
 
+/* Does [gpa, gpa + size) overlap a slot other than @self? */
 static bool overlaps(struct vm *vm, const struct memslot *self, uint64_t gpa, uint64_t size)
 {
 	const struct mem_map *map = &vm->machine.mem;
-	unsigned int i;
+	const struct mem_slot *s = mem_next(map, gpa);
 
-	for (i = 0; i < map->nr; i++) {
-		const struct mem_slot *s = &map->slots[i];
-
-		if (s->owner != self && gpa < s->gpa + s->size && s->gpa < gpa + size)
-			return true;
-	}
-	return false;
-}
-
-static void map_remove(struct mem_map *map, const struct memslot *s)
-{
-	unsigned int i;
-
-	for (i = 0; i < map->nr && map->slots[i].owner != s; i++)
-		;
-	if (i == map->nr)
-		return;
-	map->nr--;
-	memmove(&map->slots[i], &map->slots[i + 1], (map->nr - i) * sizeof(map->slots[0]));
-}
-
-/* Room for it was made by map_reserve(). */
-static void map_insert(struct mem_map *map, struct memslot *s)
-{
-	unsigned int i = map->nr;
-
-	while (i && map->slots[i - 1].gpa > s->gpa)
-		i--;
-	memmove(&map->slots[i + 1], &map->slots[i], (map->nr - i) * sizeof(map->slots[0]));
-	map->slots[i] = (struct mem_slot){
-		.gpa = s->gpa,
-		.size = s->size,
-		.host = (uint8_t *)(uintptr_t)s->hva,
-		.readonly = s->flags & KVM_MEM_READONLY,
-		.dirty = s->dirty,
-		.owner = s,
-	};
-	map->nr++;
-}
-
-/* A larger array with the same content, or NULL. */
-static struct mem_slot *map_reserve(const struct mem_map *map)
-{
-	struct mem_slot *bigger = malloc((map->nr + 1) * sizeof(*bigger));
-
-	if (bigger && map->nr)
-		memcpy(bigger, map->slots, map->nr * sizeof(*bigger));
-	return bigger;
+	if (s && self && s == &self->mem)
+		s = mem_next(map, mem_slot_end(s));
+	return s && s->gpa < gpa + size;
 }
 
 /* A slot that stays logged keeps its log. */
 static void take_over_log(struct memslot *new, struct memslot *old)
 {
-	if (!old || !new || !new->dirty || !old->dirty)
+	if (!old || !new || !new->mem.dirty || !old->mem.dirty)
 		return;
-	free((void *)new->dirty);
-	new->dirty = old->dirty;
-	old->dirty = NULL;
+	free((void *)new->mem.dirty);
+	new->mem.dirty = old->mem.dirty;
+	old->mem.dirty = NULL;
 }
 
-/* Put @new (NULL: nothing) in the place of @old (NULL: nothing). */
-static int replace(struct vm *vm, unsigned int id, struct memslot *old, struct memslot *new)
+/*
+ * @new (NULL: nothing) takes the place of @old. No vCPU may reach memory that is not there any more,
+ * nor find its translations; where only the flags change, a store has to be seen.
+ */
+static void forget(struct vm *vm, const struct memslot *old, const struct memslot *new)
+{
+	const struct mem_slot *s = &old->mem;
+
+	if (!new)
+		engine_memory_changed(&vm->machine, s->gpa, s->size);
+	else if (new->mem.gpa != s->gpa)
+		tlb_post(&vm->machine, &(struct tlb_op){.kind = TLB_OP_ALL});
+	else
+		tlb_post(&vm->machine,
+			 &(struct tlb_op){.kind = TLB_OP_CLEAN, .va = s->gpa, .len = s->size});
+}
+
+/*
+ * Put @new (NULL: nothing) in the place of @old (NULL: nothing). A slot that is new needs no more:
+ * nobody remembers that there was no memory.
+ */
+static void replace(struct vm *vm, unsigned int id, struct memslot *old, struct memslot *new)
 {
 	struct mem_map *map = &vm->machine.mem;
-	struct mem_slot *bigger = map_reserve(map), *unused;
 
-	if (!bigger)
-		return -ENOMEM;
 	vm_stop(vm);
 	take_over_log(new, old);
-	unused = map->slots;
-	map->slots = bigger;
-	if (old)
-		map_remove(map, old);
+	if (old) {
+		forget(vm, old, new);
+		mem_remove(map, &old->mem);
+	}
 	if (new)
-		map_insert(map, new);
-	if (old)
-		engine_memory_changed(&vm->machine, old->gpa, old->size);
-	if (new && !(old && old->gpa == new->gpa))
-		engine_memory_changed(&vm->machine, new->gpa, new->size);
+		mem_insert(map, &new->mem);
 	vm->slots[id] = new;
 	vm_resume(vm);
-	free(unused);
 	slot_free(old);
-	return 0;
 }
 
 static struct memslot *slot_make(const struct kvm_userspace_memory_region *r)
@@ -168,12 +133,13 @@ static struct memslot *slot_make(const struct kvm_userspace_memory_region *r)
 	if (!s)
 		return NULL;
 	s->flags = r->flags;
-	s->gpa = r->guest_phys_addr;
-	s->size = r->memory_size;
-	s->hva = r->userspace_addr;
+	s->mem.gpa = r->guest_phys_addr;
+	s->mem.size = r->memory_size;
+	s->mem.host = (uint8_t *)(uintptr_t)r->userspace_addr;
+	s->mem.readonly = r->flags & KVM_MEM_READONLY;
 	if (s->flags & KVM_MEM_LOG_DIRTY_PAGES) {
-		s->dirty = calloc(dirty_words(s), sizeof(*s->dirty));
-		if (!s->dirty) {
+		s->mem.dirty = calloc(dirty_words(s), sizeof(*s->mem.dirty));
+		if (!s->mem.dirty) {
 			free(s);
 			return NULL;
 		}
@@ -186,29 +152,30 @@ static int set_slot(struct vm *vm, const struct kvm_userspace_memory_region *r)
 	unsigned int id = r->slot & SLOT_ID_MASK;
 	struct memslot *old = vm->slots[id], *new;
 	uint64_t ipa_end = 1ull << vm->machine.mem.pa_bits;
-	int ret;
+	bool stays = old && r->guest_phys_addr == old->mem.gpa;
 
-	if (!r->memory_size)
-		return old ? replace(vm, id, old, NULL) : -EINVAL;
-	if (old) {
-		if (r->userspace_addr != old->hva || r->memory_size != old->size ||
-		    ((r->flags ^ old->flags) & KVM_MEM_READONLY))
+	if (!r->memory_size) {
+		if (!old)
 			return -EINVAL;
-		if (r->guest_phys_addr == old->gpa && r->flags == old->flags)
+		replace(vm, id, old, NULL);
+		return 0;
+	}
+	if (old) {
+		if (r->userspace_addr != (uintptr_t)old->mem.host ||
+		    r->memory_size != old->mem.size || ((r->flags ^ old->flags) & KVM_MEM_READONLY))
+			return -EINVAL;
+		if (stays && r->flags == old->flags)
 			return 0;
 	}
-	if (!(old && r->guest_phys_addr == old->gpa) &&
-	    overlaps(vm, old, r->guest_phys_addr, r->memory_size))
+	if (!stays && overlaps(vm, old, r->guest_phys_addr, r->memory_size))
 		return -EEXIST;
 	if (r->guest_phys_addr + r->memory_size > ipa_end)
 		return -EFAULT;
 	new = slot_make(r);
 	if (!new)
 		return -ENOMEM;
-	ret = replace(vm, id, old, new);
-	if (ret)
-		slot_free(new);
-	return ret;
+	replace(vm, id, old, new);
+	return 0;
 }
 
 /** memslot_set() - KVM_SET_USER_MEMORY_REGION: create, move, delete, or change the flags of a slot.
@@ -225,20 +192,25 @@ int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *r)
 	return ret;
 }
 
-/* Take the log and start it again: the next write to each page must come by mem_mark_dirty(). */
+/*
+ * Take the log and start it again: the next write to each page must come by mem_mark_dirty(). No
+ * store is under way while the machine is stopped: what was written is in this log, and what will be
+ * is in the next, as each vCPU drops its write tags before it runs again.
+ */
 static void take_log(struct vm *vm, struct memslot *s, uint64_t *to)
 {
 	size_t i, n = dirty_words(s);
 	bool any = false;
-	unsigned int v;
 
 	vm_stop(vm);
 	for (i = 0; i < n; i++) {
-		to[i] = atomic_exchange(&s->dirty[i], 0);
+		to[i] = atomic_exchange(&s->mem.dirty[i], 0);
 		any |= to[i] != 0;
 	}
-	for (v = 0; any && v < vm->nr_vcpus; v++)
-		tlb_flush_pa(vm->vcpus[v]->cpu, s->gpa, s->size);
+	if (any)
+		tlb_post(&vm->machine, &(struct tlb_op){.kind = TLB_OP_CLEAN,
+							.va = s->mem.gpa,
+							.len = s->mem.size});
 	vm_resume(vm);
 }
 
@@ -254,7 +226,7 @@ int memslot_get_dirty_log(struct vm *vm, const struct kvm_dirty_log *log)
 		return -EINVAL;
 	pthread_mutex_lock(&vm->slots_lock);
 	s = vm->slots[id];
-	if (s && s->dirty) {
+	if (s && s->mem.dirty) {
 		copy = malloc(dirty_words(s) * sizeof(*copy));
 		ret = -ENOMEM;
 		if (copy) {

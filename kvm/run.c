@@ -445,6 +445,7 @@ static int run_checked(struct vcpu *vcpu, uint64_t mask)
 	if (ret)
 		return ret;
 	take_pending_abort(vcpu);
+	engine_user_wrote(vcpu->cpu);
 	atomic_fetch_add(&vcpu->runs, 1);
 	signals_enter(vcpu, mask);
 	run->exit_reason = KVM_EXIT_UNKNOWN;

@@ -274,13 +274,6 @@ static long vcpu_init(void *owner, void *arg, unsigned long raw)
 	vcpu->features = init->features[0];
 	vcpu->initialised = true;
 	vcpu_reset_state(vcpu);
-	/* A rebooted guest may find other code than it left. */
-	if (vcpu->has_run) {
-		/* It reads the memory that was translated, from outside the guest. */
-		pthread_mutex_lock(&vcpu->vm->slots_lock);
-		engine_icache_invalidate(&vcpu->vm->machine, 0, 0);
-		pthread_mutex_unlock(&vcpu->vm->slots_lock);
-	}
 	/* Both pins are low after reset, and no SError waits; the VMM drives the pins again. */
 	atomic_store(&vcpu->cpu->remote.pins, 0);
 	pthread_mutex_lock(&vcpu->vm->lock);

@@ -56,39 +56,44 @@ static void account(struct code_cache *c, int64_t bytes)
 
 /* --- pages --- */
 
+/* Of a page without translations. */
+static struct code_copy no_copy;
+
 /*
  * The secret keeps a guest from choosing pages that all go to one chain: every vCPU that looks for
  * any of them would walk it, and under the lock.
  */
-static unsigned int page_hash(const struct code_cache *c, uint64_t pa)
+static unsigned int page_hash(const struct code_cache *c, const uint8_t *host)
 {
-	return (unsigned int)((pa >> MEM_PAGE_SHIFT) * c->secret >> (64 - CODE_HASH_BITS));
+	return (unsigned int)(((uintptr_t)host >> MEM_PAGE_SHIFT) * c->secret >>
+			      (64 - CODE_HASH_BITS));
 }
 
-static struct code_page *find_page(struct code_cache *c, uint64_t pa)
+static struct code_page *find_page(struct code_cache *c, const uint8_t *host)
 {
 	struct code_page *p =
-		atomic_load_explicit(&c->hash[page_hash(c, pa)], memory_order_acquire);
+		atomic_load_explicit(&c->hash[page_hash(c, host)], memory_order_acquire);
 
-	while (p && p->pa != pa)
+	while (p && p->host != host)
 		p = p->hash_next;
 	return p;
 }
 
-struct code_page *cache_page(struct code_cache *c, uint64_t pa)
+struct code_page *cache_page(struct code_cache *c, const uint8_t *host)
 {
-	struct code_page *p = find_page(c, pa);
+	struct code_page *p = find_page(c, host);
 
 	if (p)
 		return p;
 	cache_lock(c);
-	p = find_page(c, pa);
+	p = find_page(c, host);
 	if (!p) {
 		p = calloc(1, sizeof(*p));
 		if (p) {
-			_Atomic(struct code_page *) *head = &c->hash[page_hash(c, pa)];
+			_Atomic(struct code_page *) *head = &c->hash[page_hash(c, host)];
 
-			p->pa = pa;
+			p->host = host;
+			atomic_store_explicit(&p->copy, &no_copy, memory_order_relaxed);
 			p->hash_next = atomic_load_explicit(head, memory_order_relaxed);
 			atomic_store_explicit(head, p, memory_order_release);
 			account(c, sizeof(*p));
@@ -104,12 +109,26 @@ struct code_page *cache_page(struct code_cache *c, uint64_t pa)
  * Has the guest changed any byte that @t was made from? It may be writing them now. What is gone
  * is changed, too.
  */
-static bool differs(const struct code_cache *c, const struct code_page *p,
-		    const struct translation *t)
+static bool differs(const struct code_page *p, const struct translation *t)
 {
-	const struct mem_slot *slot = mem_find(&c->machine->mem, p->pa);
+	return !host_same(p->host + t->offset, t->guest, t->guest_size);
+}
 
-	return !slot || !host_same(mem_slot_host(slot, p->pa) + t->offset, t->guest, t->guest_size);
+/*
+ * Let @p have another copy. Another vCPU may be reading the old one: it goes when all have passed a
+ * safe point for the next retirement of a translation. None is asked to pass one for it. Under the
+ * lock.
+ */
+static void copy_replace(struct code_cache *c, struct code_page *p, struct code_copy *copy)
+{
+	struct code_copy *old = atomic_exchange(&p->copy, copy);
+
+	if (!old || old == &no_copy)
+		return;
+	old->retired_epoch = atomic_load(&c->epoch) + 1;
+	old->retired_next = NULL;
+	*c->retired_copies_end = old;
+	c->retired_copies_end = &old->retired_next;
 }
 
 /* Under the lock. NULL: entered; else the one that stands. *@stale: neither. */
@@ -119,15 +138,23 @@ static struct translation *enter(struct code_cache *c, struct code_page *p, stru
 	_Atomic(struct translation *) *head = &p->bucket[cache_bucket(t->offset, t->mode)];
 	struct translation *first = cache_find(p, t->offset, t->mode);
 
+	/*
+	 * The page's copy goes before memory is read: who finds it there still, cache_verify(),
+	 * began before that, and what user space wrote before that is what is read here.
+	 */
+	if (!first)
+		copy_replace(c, p, NULL);
+	atomic_thread_fence(memory_order_seq_cst);
 	/* Maintenance that came while it was made found nothing to drop; so did a flush. */
 	*stale = !first &&
-		 (atomic_load_explicit(&p->dropped, memory_order_relaxed) || differs(c, p, t));
+		 (atomic_load_explicit(&p->dropped, memory_order_relaxed) || differs(p, t));
 	if (first || *stale)
 		return first;
 	atomic_store_explicit(&t->page, p, memory_order_relaxed);
 	atomic_store_explicit(&t->next, atomic_load_explicit(head, memory_order_relaxed),
 			      memory_order_relaxed);
 	atomic_store_explicit(head, t, memory_order_release);
+	p->entered++;
 	c->nr_translations++;
 	c->nr_insns += t->nr_insns;
 	account(c, t->size);
@@ -178,8 +205,9 @@ static void drop(struct code_cache *c, struct translation *t, uint64_t epoch)
 	retire(c, t, epoch);
 }
 
-static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, uint64_t first,
-				    uint64_t last, bool always, uint64_t epoch)
+/* Drop what lies in [first, last] and differs from memory, or all of it with @always. */
+static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, uintptr_t first,
+				    uintptr_t last, bool always, uint64_t epoch)
 {
 	unsigned int dropped = 0;
 
@@ -188,10 +216,11 @@ static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, u
 
 		c->work++;
 		for (struct translation *t = atomic_load(at); t; t = atomic_load(at)) {
-			uint64_t start = p->pa + t->offset, end = start + t->guest_size;
+			uintptr_t start = (uintptr_t)p->host + t->offset;
 
 			c->work++;
-			if (end <= first || start > last || (!always && !differs(c, p, t))) {
+			if (start + t->guest_size <= first || start > last ||
+			    (!always && !differs(p, t))) {
 				at = &t->next;
 			} else {
 				atomic_store(at, atomic_load(&t->next));
@@ -204,20 +233,31 @@ static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, u
 	return dropped;
 }
 
-static unsigned int invalidate(struct code_cache *c, uint64_t first, uint64_t last, bool always,
+static unsigned int invalidate(struct code_cache *c, uintptr_t first, uintptr_t last, bool always,
 			       uint64_t epoch)
 {
+	uintptr_t page = first & TLB_PAGE_MASK;
 	unsigned int dropped = 0;
 
-	if ((first ^ last) < MEM_PAGE_SIZE) {
-		struct code_page *p = find_page(c, first & ~(MEM_PAGE_SIZE - 1));
+	/* Page by page, or all that there are, whichever is less. */
+	if ((last - page) >> MEM_PAGE_SHIFT < 1u << CODE_HASH_BITS) {
+		for (uintptr_t nr = ((last - page) >> MEM_PAGE_SHIFT) + 1; nr;
+		     nr--, page += MEM_PAGE_SIZE) {
+			struct code_page *p = find_page(c, (const uint8_t *)page);
 
-		return p ? invalidate_page(c, p, first, last, always, epoch) : 0;
+			c->work++;
+			if (p)
+				dropped += invalidate_page(c, p, first, last, always, epoch);
+			cache_breathe(c);
+		}
+		return dropped;
 	}
 	for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++) {
 		for (struct code_page *p = atomic_load(&c->hash[i]); p; p = p->hash_next) {
+			uintptr_t start = (uintptr_t)p->host;
+
 			c->work++;
-			if (p->pa + MEM_PAGE_SIZE > first && p->pa <= last)
+			if (start + (MEM_PAGE_SIZE - 1) >= first && start <= last)
 				dropped += invalidate_page(c, p, first, last, always, epoch);
 			cache_breathe(c);
 		}
@@ -246,8 +286,9 @@ static void kick_all(const struct code_cache *c)
 	}
 }
 
-void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool always)
+void cache_invalidate(struct code_cache *c, const uint8_t *host, uint64_t len, bool always)
 {
+	uintptr_t first = len ? (uintptr_t)host : 0, last = len ? first + len - 1 : UINTPTR_MAX;
 	/*
 	 * One walk over everything serves all who asked before it began: many vCPUs that do IC
 	 * IALLU all the time wait for two walks each, not for one another's in turn.
@@ -264,8 +305,7 @@ void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool alwa
 
 	cache_lock(c);
 	uint64_t epoch = atomic_load(&c->epoch) + 1;
-	unsigned int dropped =
-		invalidate(c, len ? pa : 0, len ? pa + len - 1 : UINT64_MAX, always, epoch);
+	unsigned int dropped = invalidate(c, first, last, always, epoch);
 
 	if (dropped)
 		atomic_store(&c->epoch, epoch);
@@ -276,6 +316,118 @@ void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool alwa
 	if (dropped)
 		kick_all(c);
 }
+
+/* --- verifying: has user space changed what was translated? --- */
+
+static uint64_t lines_of(const struct translation *t)
+{
+	unsigned int first = t->offset / CODE_LINE;
+	unsigned int last = (t->offset + t->guest_size - 1u) / CODE_LINE;
+
+	return ~0ull >> (63 - last) & ~0ull << first;
+}
+
+static size_t copy_size(uint64_t lines)
+{
+	return sizeof(struct code_copy) + CODE_LINE * (unsigned int)__builtin_popcountll(lines);
+}
+
+static bool copy_differs(const struct code_copy *copy, const uint8_t *page)
+{
+	const uint8_t *then = copy->bytes;
+
+	for (uint64_t m = copy->lines; m; m &= m - 1, then += CODE_LINE)
+		if (!host_same(page + CODE_LINE * (unsigned int)__builtin_ctzll(m), then,
+			       CODE_LINE))
+			return true;
+	return false;
+}
+
+/* A copy of @lines of @page; NULL when out of memory. */
+static struct code_copy *copy_make(struct code_cache *c, uint64_t lines, const uint8_t *page)
+{
+	struct code_copy *copy;
+	uint8_t *to;
+
+	if (!lines)
+		return &no_copy;
+	copy = malloc(copy_size(lines));
+	if (!copy)
+		return NULL;
+	copy->lines = lines;
+	to = copy->bytes;
+	for (uint64_t m = lines; m; m &= m - 1, to += CODE_LINE)
+		memcpy(to, page + CODE_LINE * (unsigned int)__builtin_ctzll(m), CODE_LINE);
+	account(c, (int64_t)copy_size(lines));
+	return copy;
+}
+
+static void copy_free(struct code_cache *c, struct code_copy *copy)
+{
+	if (!copy || copy == &no_copy)
+		return;
+	account(c, -(int64_t)copy_size(copy->lines));
+	free(copy);
+}
+
+/* Which lines of @p its translations cover. False: one of them is not what @page has there. */
+static bool compare_all(const struct code_page *p, const uint8_t *page, uint64_t *lines)
+{
+	*lines = 0;
+	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS; i++) {
+		for (const struct translation *t = atomic_load(&p->bucket[i]); t;
+		     t = atomic_load(&t->next)) {
+			if (memcmp(page + t->offset, t->guest, t->guest_size))
+				return false;
+			*lines |= lines_of(t);
+		}
+	}
+	return true;
+}
+
+/*
+ * Compare each translation of @p with memory, drop those that differ, or make a copy anew. The
+ * chains are walked without the lock, as cache_find() does: the vCPU holds its epoch. What is
+ * entered meanwhile was compared with memory after this began, because the lock was free in between;
+ * only the copy would lack it, and so there is none.
+ */
+static __attribute__((noinline)) void verify_all(struct code_cache *c, struct code_page *p)
+{
+	_Alignas(8) uint8_t now[MEM_PAGE_SIZE];
+	uint64_t entered, lines;
+
+	cache_lock(c);
+	entered = p->entered;
+	cache_unlock(c);
+	if (!host_copy_from(now, p->host, sizeof(now)) || !compare_all(p, now, &lines)) {
+		cache_invalidate(c, p->host, MEM_PAGE_SIZE, false);
+		return;
+	}
+	struct code_copy *copy = copy_make(c, lines, now);
+
+	cache_lock(c);
+	if (p->entered == entered && copy) {
+		copy_replace(c, p, copy);
+		copy = NULL;
+	}
+	cache_unlock(c);
+	copy_free(c, copy);
+}
+
+void cache_verify(struct code_cache *c, struct code_page *p, uint64_t run)
+{
+	if (atomic_load(&p->verified) >= run)
+		return;
+	/* Who began a run after this one has to look again. */
+	uint64_t now = atomic_load(&c->runs);
+	const struct code_copy *copy = atomic_load(&p->copy);
+
+	if (!copy || copy_differs(copy, p->host))
+		verify_all(c, p);
+	atomic_store_explicit(&p->verified, now, memory_order_release);
+}
+
+/* --- flushing --- */
 
 /* Drop all of @p, into which nothing is entered any more, and @p. */
 static void drop_page(struct code_cache *c, struct code_page *p, uint64_t epoch)
@@ -383,9 +535,20 @@ static void free_pages(struct code_cache *c, struct code_page *p)
 	while (p) {
 		struct code_page *next = p->retired_next;
 
+		copy_free(c, atomic_load(&p->copy));
 		account(c, -(int64_t)sizeof(*p));
 		free(p);
 		p = next;
+	}
+}
+
+static void free_copies(struct code_cache *c, struct code_copy *copy)
+{
+	while (copy) {
+		struct code_copy *next = copy->retired_next;
+
+		copy_free(c, copy);
+		copy = next;
 	}
 }
 
@@ -421,10 +584,27 @@ static struct code_page *take_retired_pages(struct code_cache *c, uint64_t oldes
 	return first;
 }
 
+static struct code_copy *take_retired_copies(struct code_cache *c, uint64_t oldest)
+{
+	struct code_copy *first = c->retired_copies, **end = &first;
+
+	while (c->retired_copies && c->retired_copies->retired_epoch <= oldest &&
+	       c->work < c->slice) {
+		end = &c->retired_copies->retired_next;
+		c->retired_copies = *end;
+		c->work++;
+	}
+	*end = NULL;
+	if (!c->retired_copies)
+		c->retired_copies_end = &c->retired_copies;
+	return first;
+}
+
 void cache_reclaim(struct code_cache *c)
 {
 	struct translation *t;
 	struct code_page *p;
+	struct code_copy *copy;
 
 	do {
 		cache_lock(c);
@@ -432,10 +612,12 @@ void cache_reclaim(struct code_cache *c)
 
 		t = take_retired(c, oldest);
 		p = take_retired_pages(c, oldest);
+		copy = take_retired_copies(c, oldest);
 		cache_unlock(c);
 		free_translations(c, t);
 		free_pages(c, p);
-	} while (t || p);
+		free_copies(c, copy);
+	} while (t || p || copy);
 }
 
 /* --- life --- */
@@ -454,6 +636,7 @@ int cache_init(struct code_cache *c, struct machine *m, const struct backend *ba
 	c->secret = secret | 1;
 	c->retired_end = &c->retired;
 	c->retired_pages_end = &c->retired_pages;
+	c->retired_copies_end = &c->retired_copies;
 	pthread_mutex_init(&c->maintenance, NULL);
 	pthread_mutex_init(&c->lock, NULL);
 	return back->machine_init ? back->machine_init(c) : 0;
@@ -467,6 +650,7 @@ void cache_destroy(struct code_cache *c)
 	cache_unlock(c);
 	free_translations(c, c->retired);
 	free_pages(c, c->retired_pages);
+	free_copies(c, c->retired_copies);
 	if (c->back->machine_destroy)
 		c->back->machine_destroy(c);
 	pthread_mutex_destroy(&c->lock);

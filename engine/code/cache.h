@@ -2,15 +2,16 @@
 /*
  * Translations of a machine, shared by its vCPUs.
  *
- * Terms: a code page is a physical page that code was fetched from; a translation belongs to one
- * code page and is found by (page, offset, mode). To drop a translation is to take it out of its
+ * Terms: a code page is a page of the host's memory that code was fetched from (two memslots over it
+ * share it); a translation belongs to one code page and is found by (page, offset, mode). To drop a translation is to take it out of its
  * table and to unlink it; it is retired then, and freed when nobody can be in it any more.
  *
  * What must hold:
  *  - cache.lock guards pages, translations, exits and their lists; lookups of pages and
  *    translations also run without it, over atomic pointers to objects that are freed only by
  *    epoch.
- *  - A link or a dispatch line says "this PC of that physical page", never a virtual mapping:
+ *  - A page's copy, if it has one, is what each of its translations was made of.
+ *  - A link or a dispatch line says "this PC of that page of memory", never a virtual mapping:
  *    whoever follows one to another page compares the page with its execute TLB.
  *  - A translation that is being dropped has page == NULL from the beginning: no link to it or from
  *    it is made any more. When cache_invalidate() or cache_flush() is done, no table has it and no
@@ -49,9 +50,27 @@
 
 struct backend;
 
+/*
+ * What the translations of a page were made of, when they were last compared with memory. It never
+ * changes: another one takes its place, and it is freed as translations are.
+ */
+struct code_copy {
+	struct code_copy *retired_next;
+	uint64_t retired_epoch;
+	uint64_t lines;  /* which lines of the page, CODE_LINE bytes each, translations cover */
+	uint8_t bytes[]; /* of those lines */
+};
+
+#define CODE_LINE (MEM_PAGE_SIZE / 64)
+
 struct code_page {
-	uint64_t pa;
+	const uint8_t *host; /* its first byte */
 	struct code_page *hash_next;
+	/* NULL when translations were entered since it was made */
+	_Atomic(struct code_copy *) copy;
+	/* up to which of the cache's runs its translations are what memory had when it began */
+	_Atomic uint64_t verified;
+	uint64_t entered; /* how many translations were, ever; under the lock */
 	/* by a flush: in no table, nothing may be entered */
 	_Atomic bool dropped;
 	struct code_page *retired_next;
@@ -82,9 +101,11 @@ struct code_cache {
 	_Atomic uint64_t flush_epoch; /* of the last flush: only then do code pages go */
 	_Atomic uint64_t bytes;       /* allocated, retired ones too */
 	uint64_t limit;               /* of bytes */
+	_Atomic uint64_t runs;        /* counts calls of engine_user_wrote() */
 	/* Oldest first, by epoch. */
 	struct translation *retired, **retired_end;
 	struct code_page *retired_pages, **retired_pages_end;
+	struct code_copy *retired_copies, **retired_copies_end;
 	uint64_t nr_translations, nr_insns, nr_invalidated, nr_flushes;
 };
 
@@ -100,8 +121,18 @@ static inline unsigned int cache_bucket(uint32_t offset, uint32_t mode)
 	return (offset | mode << MEM_PAGE_SHIFT) * 0x9e3779b1u >> (32 - CODE_PAGE_BUCKET_BITS);
 }
 
-/* The object of physical page @pa, made if need be; NULL when out of memory. Without the lock. */
-struct code_page *cache_page(struct code_cache *c, uint64_t pa);
+/*
+ * The object of the page at @host (its first byte), made if need be; NULL when out of memory.
+ * Without the lock.
+ */
+struct code_page *cache_page(struct code_cache *c, const uint8_t *host);
+
+/*
+ * Drop translations of @p that are not what memory has, unless that was done since @run began. Costs
+ * a comparison of the lines that were translated if there are none, and no lock. By a vCPU inside
+ * the guest.
+ */
+void cache_verify(struct code_cache *c, struct code_page *p, uint64_t run);
 
 /* The translation, or NULL. Without the lock. */
 static inline struct translation *cache_find(struct code_page *p, uint32_t offset, uint32_t mode)
@@ -128,11 +159,11 @@ static inline bool cache_full(struct code_cache *c)
 struct translation *cache_insert(struct code_cache *c, struct code_page *p, struct translation *t);
 
 /*
- * Drop translations of [pa, pa+len) whose words differ from memory, or all of them with @always.
- * len 0: everything. When it returns, nobody finds or is led to any of them, whoever dropped it.
- * Takes both locks.
+ * Drop translations of the memory [host, host+len) that differ from it, or all of them with
+ * @always. len 0: of all memory. When it returns, nobody finds or is led to any of them, whoever
+ * dropped it. Takes both locks.
  */
-void cache_invalidate(struct code_cache *c, uint64_t pa, uint64_t len, bool always);
+void cache_invalidate(struct code_cache *c, const uint8_t *host, uint64_t len, bool always);
 
 /*
  * Drop all translations and pages, unless those of the last flush are still to be freed. Any

@@ -65,6 +65,27 @@ static struct xtlb_entry *fetch_line(struct cpu *cpu)
 	return NULL;
 }
 
+/*
+ * Let @x have its code page, whose translations are what memory has (engine_user_wrote()). False:
+ * the host has no memory.
+ */
+static bool enter_page(struct cpu *cpu, struct xtlb_entry *x)
+{
+	struct code_cache *c = cache_of(cpu);
+	struct engine_cpu *e = engine_of(cpu);
+	struct code_page *page = cache_page(c, x->host);
+
+	if (!page)
+		return false;
+	cache_verify(c, page, e->run);
+	if (e->nr_entered < ENTERED_LINES)
+		e->entered[e->nr_entered] = x;
+	if (e->nr_entered <= ENTERED_LINES)
+		e->nr_entered++;
+	x->page = page;
+	return true;
+}
+
 struct translation *dispatch_find(struct cpu *cpu)
 {
 	struct xtlb_entry *x = fetch_line(cpu);
@@ -75,9 +96,7 @@ struct translation *dispatch_find(struct cpu *cpu)
 	/* A flush that is still going on has taken the page away; there will be another one. */
 	if (x->page && atomic_load_explicit(&x->page->dropped, memory_order_relaxed))
 		x->page = NULL;
-	if (!x->page)
-		x->page = cache_page(cache_of(cpu), x->info & TLB_INFO_PA);
-	if (!x->page)
+	if (!x->page && !enter_page(cpu, x))
 		return fail(cpu, -ENOMEM);
 	struct translation *t = cache_find(x->page, offset, cpu->mode);
 

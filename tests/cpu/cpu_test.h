@@ -94,9 +94,8 @@ static inline struct rig *rig_new(unsigned int nr_cpus)
 		r->slots[i].host = aligned_alloc(4096, r->slots[i].size);
 		assert_non_null(r->slots[i].host);
 		memset(r->slots[i].host, 0, r->slots[i].size);
+		mem_insert(&r->m.mem, &r->slots[i]);
 	}
-	r->m.mem.slots = r->slots;
-	r->m.mem.nr = 2;
 	for (unsigned int i = 0; i < nr_cpus; i++) {
 		size_t size = (sizeof(struct cpu) + 63) & ~63ull;
 

@@ -459,22 +459,45 @@ static void test_random_maintenance(void **state)
 	rig_free(rig);
 }
 
-static void test_flush_pa(void **state)
+static bool may_write(const struct tlb_bank *b, uint64_t va)
+{
+	return b->e[tlb_index(va)].write_tag == (va & TLB_PAGE_MASK);
+}
+
+/*
+ * What the VMM does to memory, another thread posts: nothing happens to the banks until the vCPU
+ * enters, and before that they may be chosen anew.
+ */
+static void test_physical_range(void **state)
 {
 	struct tables user, kernel;
 	struct rig *rig = two_halves(&user, &kernel);
 	struct cpu *cpu = rig->cpu[0];
+	struct tlb_op op = {.kind = TLB_OP_CLEAN, .va = RAM_BASE + 0x1800, .len = 1};
 	struct xtlb_entry *x;
 
 	touch(cpu, KERNEL + 0x1000);
 	touch(cpu, KERNEL + 0x2000);
 	cpu->pc = KERNEL + 0x1000;
 	assert_int_equal(access_fetch(cpu, &x), 0);
-	tlb_flush_pa(cpu, RAM_BASE + 0x1800, 1);
+	assert_true(may_write(cpu->bank, KERNEL + 0x1000));
+	tlb_post(&rig->m, &op);
+	assert_true(may_write(cpu->bank, KERNEL + 0x1000));
+	tlb_enter_guest(cpu);
+	assert_false(may_write(cpu->bank, KERNEL + 0x1000));
+	assert_true(may_write(cpu->bank, KERNEL + 0x2000));
+	assert_true(in_bank(cpu->bank, KERNEL + 0x1000));
+	assert_true(in_xbank(cpu->bank, KERNEL + 0x1000));
+	tlb_leave_guest(cpu);
+	op.kind = TLB_OP_ALL;
+	tlb_post(&rig->m, &op);
+	/* There and back: the bank of the old registers is chosen again, with its lines. */
+	msr(cpu, R_TTBR1, user.root);
+	msr(cpu, R_TTBR1, kernel.root);
+	assert_true(in_bank(cpu->bank, KERNEL + 0x1000));
+	tlb_enter_guest(cpu);
 	assert_false(in_bank(cpu->bank, KERNEL + 0x1000));
 	assert_false(in_xbank(cpu->bank, KERNEL + 0x1000));
-	assert_true(in_bank(cpu->bank, KERNEL + 0x2000));
-	tlb_flush(cpu);
 	assert_false(in_bank(cpu->bank, KERNEL + 0x2000));
 	rig_free(rig);
 }
@@ -654,7 +677,7 @@ int main(void)
 		cmocka_unit_test(test_tlbi_contiguous_and_64k),
 		cmocka_unit_test(test_tlbi_range),
 		cmocka_unit_test(test_random_maintenance),
-		cmocka_unit_test(test_flush_pa),
+		cmocka_unit_test(test_physical_range),
 		cmocka_unit_test(test_new_tables_are_seen),
 		cmocka_unit_test(test_queue_is_served_at_entry),
 		cmocka_unit_test(test_broadcast_race),

@@ -74,8 +74,8 @@ static int setup(void)
 
 	if (!back || machine_init(&machine, &ops) || engine_vm_init_with(&machine, back))
 		return -1;
-	machine.mem.slots = slots;
-	machine.mem.nr = 3;
+	for (unsigned int i = 0; i < 3; i++)
+		mem_insert(&machine.mem, &slots[i]);
 	machine.mem.pa_bits = 40;
 	cpu = engine_cpu_alloc(&machine);
 	if (!cpu || cpu_init(cpu, &machine, 0, 0x80000000) || engine_vcpu_init(cpu))

@@ -66,8 +66,7 @@ void guest_start(struct guest *g, unsigned int nr_cpus)
 	g->next_table = L1 + MEM_PAGE_SIZE;
 	assert_int_equal(machine_init(&g->machine, &ops), 0);
 	assert_int_equal(engine_vm_init(&g->machine), 0);
-	g->machine.mem.slots = &g->slot;
-	g->machine.mem.nr = 1;
+	mem_insert(&g->machine.mem, &g->slot);
 	g->machine.mem.pa_bits = 40;
 	for (uint64_t pa = RAM_BASE; pa < RAM_BASE + RAM_SIZE; pa += MEM_PAGE_SIZE)
 		guest_map(g, pa, pa, pa < EL1_BASE ? PAGE_EL0 : PAGE_EL1);

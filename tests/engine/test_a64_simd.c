@@ -64,8 +64,8 @@ static int setup(void **state)
 	slots[2] = (struct mem_slot){.gpa = SYS_BASE, .size = SYS_SIZE, .host = sys};
 	assert_int_equal(machine_init(&machine, &ops), 0);
 	assert_int_equal(engine_vm_init(&machine), 0);
-	machine.mem.slots = slots;
-	machine.mem.nr = 3;
+	for (unsigned int i = 0; i < 3; i++)
+		mem_insert(&machine.mem, &slots[i]);
 	machine.mem.pa_bits = 40;
 	cpu = engine_cpu_alloc(&machine);
 	assert_non_null(cpu);

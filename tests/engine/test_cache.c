@@ -40,14 +40,14 @@ static const struct backend no_code = {
 
 static struct mem_slot slot;
 static uint32_t memory[2 * MEM_PAGE_SIZE / 4] __attribute__((aligned(4096)));
+#define HOST ((const uint8_t *)memory)
 
 static int setup(void **state)
 {
 	memset(&machine, 0, sizeof(machine));
 	memset(&cache, 0, sizeof(cache));
 	slot = (struct mem_slot){.gpa = BASE, .size = sizeof(memory), .host = (uint8_t *)memory};
-	machine.mem.slots = &slot;
-	machine.mem.nr = 1;
+	mem_insert(&machine.mem, &slot);
 	for (unsigned int i = 0; i < sizeof(memory) / 4; i++)
 		memory[i] = NOP;
 	return cache_init(&cache, &machine, &no_code);
@@ -81,11 +81,11 @@ static struct translation *make(uint32_t offset, uint32_t mode)
 
 static void test_found_by_offset_and_mode(void **state)
 {
-	struct code_page *p = cache_page(&cache, BASE);
+	struct code_page *p = cache_page(&cache, HOST);
 	struct translation *t = make(0x40, 1);
 
-	assert_ptr_equal(cache_page(&cache, BASE), p);
-	assert_ptr_not_equal(cache_page(&cache, BASE + MEM_PAGE_SIZE), p);
+	assert_ptr_equal(cache_page(&cache, HOST), p);
+	assert_ptr_not_equal(cache_page(&cache, HOST + MEM_PAGE_SIZE), p);
 	assert_ptr_equal(cache_insert(&cache, p, t), t);
 	assert_ptr_equal(cache_find(p, 0x40, 1), t);
 	assert_null(cache_find(p, 0x40, 2));
@@ -96,18 +96,18 @@ static void test_found_by_offset_and_mode(void **state)
 
 static void test_maintenance_drops_what_differs(void **state)
 {
-	struct code_page *p = cache_page(&cache, BASE);
+	struct code_page *p = cache_page(&cache, HOST);
 	struct translation *same = cache_insert(&cache, p, make(0x100, 0)),
 			   *other = cache_insert(&cache, p, make(0x110, 0));
 
 	memory[0x11c / 4] = 0;
-	cache_invalidate(&cache, BASE + 0x80, 64, false);
+	cache_invalidate(&cache, HOST + 0x80, 64, false);
 	assert_ptr_equal(cache_find(p, 0x110, 0), other);
-	cache_invalidate(&cache, BASE + 0x100, 64, false);
+	cache_invalidate(&cache, HOST + 0x100, 64, false);
 	assert_null(cache_find(p, 0x110, 0));
 	assert_ptr_equal(cache_find(p, 0x100, 0), same);
 	assert_null(atomic_load(&other->page));
-	cache_invalidate(&cache, BASE + 0x100, 64, true);
+	cache_invalidate(&cache, HOST + 0x100, 64, true);
 	assert_null(cache_find(p, 0x100, 0));
 }
 
@@ -117,11 +117,11 @@ static void test_maintenance_drops_what_differs(void **state)
  */
 static void test_maintenance_while_translating(void **state)
 {
-	struct code_page *p = cache_page(&cache, BASE);
+	struct code_page *p = cache_page(&cache, HOST);
 	struct translation *t = make(0x200, 0);
 
 	memory[0x208 / 4] = 0;
-	cache_invalidate(&cache, BASE + 0x200, 64, false);
+	cache_invalidate(&cache, HOST + 0x200, 64, false);
 	assert_null(cache_insert(&cache, p, t));
 	assert_null(cache_find(p, 0x200, 0));
 	t = make(0x200, 0);
@@ -131,7 +131,7 @@ static void test_maintenance_while_translating(void **state)
 /* A back end's code is counted as well, wherever it lies, until it is released. */
 static void test_all_memory_is_counted(void **state)
 {
-	struct code_page *p = cache_page(&cache, BASE);
+	struct code_page *p = cache_page(&cache, HOST);
 	struct translation *t = make(0x40, 0), *late = make(0x40, 0);
 	uint64_t empty = atomic_load(&cache.bytes);
 
@@ -143,7 +143,7 @@ static void test_all_memory_is_counted(void **state)
 	assert_int_equal(atomic_load(&cache.bytes), empty + t->size);
 	cache.limit = empty + 100000;
 	assert_true(cache_full(&cache));
-	cache_invalidate(&cache, BASE, MEM_PAGE_SIZE, true);
+	cache_invalidate(&cache, HOST, MEM_PAGE_SIZE, true);
 	assert_true(cache_full(&cache));
 	cache_reclaim(&cache);
 	assert_int_equal(atomic_load(&cache.bytes), empty);
@@ -163,7 +163,7 @@ static void make_many(struct translation *to)
 		for (uint32_t i = 0; i < 2 * OFFSETS; i++) {
 			uint32_t at = i / OFFSETS * MEM_PAGE_SIZE + i % OFFSETS * 4;
 			struct code_page *p =
-				cache_page(&cache, BASE + (at & ~(MEM_PAGE_SIZE - 1)));
+				cache_page(&cache, HOST + (at & ~(MEM_PAGE_SIZE - 1)));
 			struct translation *t =
 				cache_insert(&cache, p, make_with_exits(at, mode, 1));
 
@@ -176,7 +176,7 @@ static void make_many(struct translation *to)
 
 static struct translation *make_target(void)
 {
-	return cache_insert(&cache, cache_page(&cache, BASE), make(0x100, 0));
+	return cache_insert(&cache, cache_page(&cache, HOST), make(0x100, 0));
 }
 
 static void change_everything(void)
@@ -202,7 +202,7 @@ static void test_unlinking_is_one_step(void **state)
 	/* The target stays. */
 	memcpy(to->guest, (uint8_t *)memory + to->offset, to->guest_size);
 	before = cache.total_work;
-	cache_invalidate(&cache, 0, 0, false);
+	cache_invalidate(&cache, NULL, 0, false);
 	assert_null(to->incoming);
 	assert_int_equal(cache.nr_translations, 1);
 	assert_int_equal(cache.nr_invalidated, MANY);
@@ -217,7 +217,7 @@ static void test_target_of_many(void **state)
 
 	make_many(to);
 	memory[0x10c / 4]++;
-	cache_invalidate(&cache, BASE + 0x100, 16, false);
+	cache_invalidate(&cache, HOST + 0x100, 16, false);
 	assert_null(to->incoming);
 	assert_null(atomic_load(&to->page));
 	assert_slices();
@@ -227,10 +227,10 @@ static void test_target_of_many(void **state)
 static void test_walks_go_in_slices(void **state)
 {
 	make_many(make_target());
-	cache_invalidate(&cache, 0, 0, false);
+	cache_invalidate(&cache, NULL, 0, false);
 	assert_int_equal(cache.nr_invalidated, 0);
 	assert_slices();
-	cache_invalidate(&cache, 0, 0, true);
+	cache_invalidate(&cache, NULL, 0, true);
 	assert_int_equal(cache.nr_invalidated, MANY + 1);
 	assert_slices();
 	make_many(make_target());
@@ -274,8 +274,11 @@ static void test_chains_of_pages(void **state)
 	unsigned int longest = 0;
 
 	for (uint64_t k = 0; k < 5000; k++) {
-		assert_non_null(cache_page(&cache, ((k << CODE_HASH_BITS) ^ k) << MEM_PAGE_SHIFT));
-		assert_non_null(cache_page(&cache, k << (MEM_PAGE_SHIFT + CODE_HASH_BITS)));
+		uint64_t pages[] = {(k << CODE_HASH_BITS) ^ k, k << CODE_HASH_BITS};
+
+		for (unsigned int i = 0; i < 2; i++)
+			assert_non_null(cache_page(
+				&cache, (const uint8_t *)(uintptr_t)(pages[i] << MEM_PAGE_SHIFT)));
 	}
 	for (unsigned int i = 0; i < 1u << CODE_HASH_BITS; i++) {
 		unsigned int length = 0;
@@ -291,7 +294,7 @@ static void test_chains_of_pages(void **state)
 /* One instruction in all modes. */
 static void test_chains_of_modes(void **state)
 {
-	struct code_page *p = cache_page(&cache, BASE);
+	struct code_page *p = cache_page(&cache, HOST);
 
 	for (uint32_t mode = 0; mode < 1024; mode++)
 		assert_non_null(cache_insert(&cache, p, make(0x40, mode)));
@@ -307,7 +310,7 @@ static void test_chains_of_modes(void **state)
 
 static void *invalidate_all(void *arg)
 {
-	cache_invalidate(&cache, 0, 0, false);
+	cache_invalidate(&cache, NULL, 0, false);
 	return NULL;
 }
 
@@ -325,7 +328,7 @@ static void test_maintenance_by_two(void **state)
 		pthread_t thread;
 
 		for (unsigned int k = 0; k < EXITS; k++) {
-			from[k] = cache_insert(&cache, cache_page(&cache, BASE),
+			from[k] = cache_insert(&cache, cache_page(&cache, HOST),
 					       make_with_exits(0x400 + 4 * k, 0, 1));
 			link_exit(&cache, &from[k]->exits[0], to);
 		}
@@ -335,9 +338,9 @@ static void test_maintenance_by_two(void **state)
 		while (atomic_load(&to->page))
 			;
 		if (i % 4)
-			cache_invalidate(&cache, BASE + 0x100, i % 2 ? 16 : 64, false);
+			cache_invalidate(&cache, HOST + 0x100, i % 2 ? 16 : 64, false);
 		else
-			cache_invalidate(&cache, 0, 0, false);
+			cache_invalidate(&cache, NULL, 0, false);
 		cache_lock(&cache);
 		assert_null(to->incoming);
 		for (unsigned int k = 0; k < EXITS; k++)
@@ -347,6 +350,117 @@ static void test_maintenance_by_two(void **state)
 		cache_flush(&cache);
 		cache_reclaim(&cache);
 	}
+}
+
+/* --- What user space writes --- */
+
+/* A run begins, and the page is entered in it. */
+static void enter(struct code_page *p)
+{
+	cache_verify(&cache, p, atomic_fetch_add(&cache.runs, 1) + 1);
+}
+
+static void test_verification_drops_what_differs(void **state)
+{
+	struct code_page *p = cache_page(&cache, HOST);
+	struct translation *same = cache_insert(&cache, p, make(0x300, 0)),
+			   *last = cache_insert(&cache, p, make(0xff0, 0));
+
+	for (unsigned int i = 0; i < 3; i++)
+		enter(p);
+	assert_ptr_equal(cache_find(p, 0x300, 0), same);
+	assert_ptr_equal(cache_find(p, 0xff0, 0), last);
+	/* Beside what was translated: nothing goes. On another line: nothing is looked at. */
+	memory[0x310 / 4] = 0;
+	memory[0x400 / 4] = 0;
+	enter(p);
+	memory[0xffc / 4] = 0;
+	/* Not before another run begins. */
+	cache_verify(&cache, p, atomic_load(&cache.runs));
+	assert_ptr_equal(cache_find(p, 0xff0, 0), last);
+	enter(p);
+	assert_null(cache_find(p, 0xff0, 0));
+	assert_null(atomic_load(&last->page));
+	assert_ptr_equal(cache_find(p, 0x300, 0), same);
+	memory[0x300 / 4] = 0;
+	enter(p);
+	assert_null(cache_find(p, 0x300, 0));
+	enter(p);
+}
+
+/*
+ * User space writes, and before the next run something that overlaps is translated: that one is new,
+ * the one from before is not, though the copy that is made then has both.
+ */
+static void test_verification_after_translation(void **state)
+{
+	struct code_page *p = cache_page(&cache, HOST);
+	struct translation *old = cache_insert(&cache, p, make(0x100, 0)), *new;
+
+	enter(p);
+	enter(p);
+	memory[0x108 / 4] = 0;
+	new = cache_insert(&cache, p, make(0x108, 0));
+	assert_ptr_equal(cache_find(p, 0x100, 0), old);
+	enter(p);
+	assert_null(cache_find(p, 0x100, 0));
+	assert_ptr_equal(cache_find(p, 0x108, 0), new);
+	/* One on a line that the copy did not have. */
+	enter(p);
+	cache_insert(&cache, p, make(0x200, 0));
+	memory[0x200 / 4] = 0;
+	enter(p);
+	assert_null(cache_find(p, 0x200, 0));
+	assert_ptr_equal(cache_find(p, 0x108, 0), new);
+}
+
+/* Copies are counted, and go when the next translation does. */
+static void test_copies_are_freed(void **state)
+{
+	uint64_t empty = atomic_load(&cache.bytes), page, one;
+	struct code_page *p = cache_page(&cache, HOST);
+
+	page = atomic_load(&cache.bytes);
+	cache_insert(&cache, p, make(0x100, 0));
+	enter(p);
+	one = atomic_load(&cache.bytes);
+	assert_true(one > page);
+	for (unsigned int i = 0; i < 10; i++) {
+		cache_insert(&cache, p, make(0x100, i + 1));
+		enter(p);
+		assert_true(atomic_load(&cache.bytes) > one);
+	}
+	memory[0x100 / 4] = 0;
+	/* One drops the translations, the next makes the copy of none. */
+	enter(p);
+	enter(p);
+	memory[0x200 / 4] = NOP;
+	cache_insert(&cache, p, make(0x200, 0));
+	cache_invalidate(&cache, HOST + 0x200, 4, true);
+	cache_reclaim(&cache);
+	assert_int_equal(atomic_load(&cache.bytes), page);
+	memory[0x100 / 4] = NOP;
+	cache_insert(&cache, p, make(0x100, 0));
+	enter(p);
+	cache_flush(&cache);
+	cache_reclaim(&cache);
+	assert_int_equal(atomic_load(&cache.bytes), empty);
+}
+
+/* Two memslots over the same memory: maintenance through one is maintenance of it. */
+static void test_aliases_share(void **state)
+{
+	struct mem_slot alias = {.gpa = 2 * BASE, .size = sizeof(memory), .host = slot.host};
+	struct code_page *p = cache_page(&cache, HOST);
+
+	mem_insert(&machine.mem, &alias);
+	machine.code = &cache;
+	cache_insert(&cache, p, make(0x100, 0));
+	memory[0x100 / 4] = 0;
+	engine_icache_invalidate(&machine, 2 * BASE + 0x140, 64);
+	assert_non_null(cache_find(p, 0x100, 0));
+	engine_icache_invalidate(&machine, 2 * BASE + 0x100, 64);
+	assert_null(cache_find(p, 0x100, 0));
 }
 
 int main(void)
@@ -364,6 +478,10 @@ int main(void)
 		T(test_chains_of_pages),
 		T(test_chains_of_modes),
 		T(test_maintenance_by_two),
+		T(test_verification_drops_what_differs),
+		T(test_verification_after_translation),
+		T(test_copies_are_freed),
+		T(test_aliases_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,7 +100,7 @@ static void test_mode_is_part_of_the_key(void **state)
 	assert_int_equal(EC_OF(g.cpu[0]), EC_FP_ACCESS);
 	run(CODE, 0);
 	assert_int_equal(EC_OF(g.cpu[0]), EC_BRK64);
-	p = cache_page(cache(), CODE);
+	p = cache_page(cache(), guest_host(&g, CODE));
 	assert_non_null(cache_find(p, 0, mode));
 	assert_non_null(cache_find(p, 0, mode & ~CPU_MODE_FP));
 	assert_null(cache_find(p, 4, mode));
@@ -181,7 +181,7 @@ static void test_invalidation_unlinks(void **state)
 	guest_code(&g, CODE, B(8), BRK(1), MOVZ(0, 1, 0), B(8), BRK(2), ADDI(0, 0, 1), BRK(0));
 	for (unsigned int i = 0; i < 3; i++)
 		assert_int_equal(run(CODE, 0), 2);
-	p = cache_page(cache(), CODE);
+	p = cache_page(cache(), guest_host(&g, CODE));
 	a = NULL;
 	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS && !a; i++)
 		for (struct translation *t = atomic_load(&p->bucket[i]); t;
@@ -320,7 +320,7 @@ static void test_memory_changed(void **state)
  */
 static void test_hot_data_behind_code(void **state)
 {
-	uint8_t *changed = malloc(RAM_SIZE);
+	uint8_t *changed = aligned_alloc(MEM_PAGE_SIZE, RAM_SIZE);
 
 	assert_non_null(changed);
 	guest_code(&g, CODE, MOVZ(0, 5, 0), CBZ(9, 12), NOP, NOP, BRK(0));
@@ -328,10 +328,9 @@ static void test_hot_data_behind_code(void **state)
 	run(CODE + 0x100, 0);
 	memcpy(changed, g.ram, RAM_SIZE);
 	((uint32_t *)(changed + (CODE - RAM_BASE)))[2] = UDF;
-	g.slot.host = changed;
+	g.cpu[0]->bank->x[xtlb_index(CODE)].page = cache_page(cache(), changed + (CODE - RAM_BASE));
 	assert_int_equal(run(CODE, 0), 5);
 	assert_int_equal(EC_OF(g.cpu[0]), EC_BRK64);
-	g.slot.host = g.ram;
 	tlb_flush(g.cpu[0]);
 	free(changed);
 }
@@ -360,14 +359,14 @@ static void test_flush_while_outside(void **state)
  */
 static void test_flush_while_translating(void **state)
 {
-	struct code_page *page = cache_page(cache(), CODE);
+	struct code_page *page = cache_page(cache(), guest_host(&g, CODE));
 	struct translation *t;
 
 	guest_code(&g, CODE, MOVZ(0, 1, 0), HVC(0));
 	guest_reset(&g, 0, CODE, 0);
 	cache_flush(cache());
 	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, &t), -ESTALE);
-	page = cache_page(cache(), CODE);
+	page = cache_page(cache(), guest_host(&g, CODE));
 	assert_int_equal(translate(g.cpu[0], page, guest_host(&g, CODE), 0, &t), 0);
 }
 
@@ -459,8 +458,10 @@ static void test_reclamation(void **state)
 		if (i % 16 == 15)
 			cache_flush(cache());
 		else
-			cache_invalidate(cache(), (const uint64_t[]){CODE, OTHER, THIRD}[i % 3], 64,
-					 true);
+			cache_invalidate(
+				cache(),
+				guest_host(&g, (const uint64_t[]){CODE, OTHER, THIRD}[i % 3]), 64,
+				true);
 		bytes = atomic_load(&cache()->bytes);
 		most = bytes > most ? bytes : most;
 		/*
@@ -550,7 +551,7 @@ static void test_everything_at_once(void **state)
 				 0);
 	}
 	for (unsigned int i = 0; i < 1500; i++) {
-		cache_invalidate(cache(), 0, 0, i % 7 == 0);
+		cache_invalidate(cache(), NULL, 0, i % 7 == 0);
 		if (i % 5 == 0)
 			cache_flush(cache());
 		if (i % 20 == 0)

@@ -2,6 +2,8 @@
 /*
  * KVM_SET_USER_MEMORY_REGION: every error that Linux gives, and that memory is where the slots say.
  */
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -76,12 +78,15 @@ static void errors(void **state)
 	}
 }
 
-/* Run: load 8 bytes from X1, store them to X2. */
-static void load_and_report(struct machine_under_test *m, uint64_t from)
+/* Run: load 8 bytes from X1 (or store to it), store them to X2. */
+static void access_and_report(struct machine_under_test *m, uint64_t from, bool store)
 {
 	struct prog p = {0};
 
-	a_ldr(&p, 3, 0, 1);
+	if (store)
+		a_str(&p, 3, 0, 1);
+	else
+		a_ldr(&p, 3, 0, 1);
 	a_str(&p, 3, 0, 2);
 	memcpy(m->ram, p.word, p.n * 4);
 	assert_int_equal(set_u64(m->vcpu, PC, RAM), 0);
@@ -89,6 +94,16 @@ static void load_and_report(struct machine_under_test *m, uint64_t from)
 	assert_int_equal(set_u64(m->vcpu, CORE_ID(regs.regs[2]), MMIO), 0);
 	assert_int_equal(run_vcpu(m), 0);
 	assert_int_equal(m->run->exit_reason, KVM_EXIT_MMIO);
+}
+
+static void load_and_report(struct machine_under_test *m, uint64_t from)
+{
+	access_and_report(m, from, false);
+}
+
+static void store_and_report(struct machine_under_test *m, uint64_t to)
+{
+	access_and_report(m, to, true);
 }
 
 /* Complete what waits, so that the next register writes count. */
@@ -235,22 +250,177 @@ static void dirty_log(void **state)
 	assert_int_equal(get_log(m, 1, bits), -ENOENT);
 }
 
-/* Many slots: found, and quick enough. */
+/* ---- Changes while a thread sets the vCPU's registers ---- */
+
+#define TABLES    (RAM + 0x10000)
+#define UPPER_VA  0xffffff8000000000ull
+#define UPPER_PA  0x80000000ull
+#define TTBR0_EL1 ARM64_SYS_REG(3, 0, 2, 0, 0)
+#define ROUNDS    2000
+
+/* Device at 0, RAM where it is; UPPER_VA is UPPER_PA, global: a line of it outlives a new TTBR0. */
+static void tables_on(struct machine_under_test *m)
+{
+	uint64_t *lower = (uint64_t *)(m->ram + 0x10000), *upper = lower + 512;
+
+	lower[0] = 0x401;
+	lower[1] = RAM | 0x401 | 1 << 2 | 3 << 8;
+	upper[0] = UPPER_PA | 0x401 | 1 << 2 | 3 << 8;
+	assert_int_equal(set_u64(m->vcpu, ARM64_SYS_REG(3, 0, 2, 0, 1), TABLES + PAGE), 0);
+	mmu_on(m->vcpu, TABLES, 25 | 25 << 16 | 2ull << 30 | 2ull << 32);
+}
+
+struct setter {
+	struct machine_under_test *m;
+	pthread_t thread;
+	_Atomic unsigned int sets; /* of TTBR0 */
+	_Atomic bool go, stop;
+};
+
+static void *set_ttbr0(void *arg)
+{
+	struct setter *s = arg;
+
+	while (!s->stop) {
+		if (!s->go) {
+			sched_yield();
+			continue;
+		}
+		/* CnP: the same tables, and the bank is chosen anew. */
+		set_u64(s->m->vcpu, TTBR0_EL1, TABLES | (s->sets & 1));
+		s->sets++;
+	}
+	return NULL;
+}
+
+/* Let @change happen while registers are set, at some moment that each round has another of. */
+static void beside_setter(struct setter *s, unsigned int round,
+			  void (*change)(struct machine_under_test *m))
+{
+	unsigned int before = s->sets;
+
+	s->go = true;
+	while (s->sets == before)
+		sched_yield();
+	for (volatile unsigned int spin = 0; spin < round % 97 * 20; spin++)
+		;
+	change(s->m);
+	s->go = false;
+}
+
+static void with_setter(struct machine_under_test *m,
+			void (*round)(struct setter *s, unsigned int i))
+{
+	struct setter s = {.m = m};
+
+	tables_on(m);
+	assert_int_equal(pthread_create(&s.thread, NULL, set_ttbr0, &s), 0);
+	for (unsigned int i = 0; i < ROUNDS; i++)
+		round(&s, i);
+	s.stop = true;
+	pthread_join(s.thread, NULL);
+}
+
+static void delete_slot(struct machine_under_test *m)
+{
+	assert_int_equal(set_region(m->vm, 1, 0, 0, 0, 0), 0);
+}
+
+/* Once the call has returned, the guest does not reach the memory of a deleted slot. */
+static void deletion_round(struct setter *s, unsigned int i)
+{
+	struct machine_under_test *m = s->m;
+
+	assert_int_equal(set_region(m->vm, 1, 0, UPPER_PA, PAGE, HVA(m, 64)), 0);
+	load_and_report(m, UPPER_VA);
+	assert_int_equal(m->run->mmio.is_write, 1);
+	settle(m);
+	beside_setter(s, i, delete_slot);
+	load_and_report(m, UPPER_VA);
+	if (m->run->mmio.is_write)
+		fail_msg("round %u: the guest has read the memory of a slot that is gone", i);
+	settle(m);
+}
+
+static void deletion_while_registers_are_set(void **state)
+{
+	with_setter(*state, deletion_round);
+}
+
+static void take_log(struct machine_under_test *m)
+{
+	uint64_t bits = 0;
+
+	assert_int_equal(get_log(m, 1, &bits), 0);
+	assert_int_equal(bits, 1);
+}
+
+/* A page that was in the log is in the next one when it is written again. */
+static void log_round(struct setter *s, unsigned int i)
+{
+	struct machine_under_test *m = s->m;
+	uint64_t bits = 0;
+
+	store_and_report(m, UPPER_VA);
+	settle(m);
+	beside_setter(s, i, take_log);
+	store_and_report(m, UPPER_VA);
+	settle(m);
+	assert_int_equal(get_log(m, 1, &bits), 0);
+	if (bits != 1)
+		fail_msg("round %u: a page was written, and the log does not have it", i);
+	store_and_report(m, UPPER_VA);
+	settle(m);
+}
+
+static void log_while_registers_are_set(void **state)
+{
+	struct machine_under_test *m = *state;
+
+	assert_int_equal(set_region(m->vm, 1, LOG, UPPER_PA, PAGE, HVA(m, 64)), 0);
+	with_setter(m, log_round);
+}
+
+/* As many slots as there can be, but for the RAM's: made, moved, found and deleted. */
+#define MANY       32766u
+#define BEFORE(i)  (0x80000000ull + (i)*2 * PAGE)
+#define AFTER(i)   (0x4000000000ull - (i)*3 * PAGE)
+#define ITS_HVA(i) HVA(m, 16 + (i) % 200)
+
 static void many_slots(void **state)
 {
 	struct machine_under_test *m = *state;
 	uint32_t i;
 
-	for (i = 1; i < 2000; i++)
-		assert_int_equal(set_region(m->vm, i, 0, 0x80000000ull + i * 2 * PAGE, PAGE,
-					    HVA(m, i % 200)),
-				 0);
-	m->ram[77 * PAGE] = 0x42;
-	load_and_report(m, 0x80000000ull + 277 * 2 * PAGE);
-	assert_int_equal(m->run->mmio.is_write, 1);
-	assert_int_equal(m->run->mmio.data[0], 0x42);
-	for (i = 1; i < 2000; i++)
+	for (i = 1; i <= MANY; i++)
+		assert_int_equal(set_region(m->vm, i, 0, BEFORE(i), PAGE, ITS_HVA(i)), 0);
+	/* The last number is in use, and so is each address; between them is nothing. */
+	assert_int_equal(set_region(m->vm, MANY + 1, 0, 0, PAGE, HVA(m, 0)), -EINVAL);
+	assert_int_equal(set_region(m->vm, 1, 0, BEFORE(2), PAGE, ITS_HVA(1)), -EEXIST);
+	for (i = 1; i <= MANY; i += 997) {
+		m->ram[(16 + i % 200) * PAGE] = (unsigned char)i;
+		load_and_report(m, BEFORE(i));
+		assert_int_equal(m->run->mmio.is_write, 1);
+		assert_int_equal(m->run->mmio.data[0], (unsigned char)i);
+		settle(m);
+		load_and_report(m, BEFORE(i) + PAGE);
+		assert_int_equal(m->run->mmio.is_write, 0);
+		settle(m);
+	}
+	for (i = 1; i <= MANY; i++)
+		assert_int_equal(set_region(m->vm, i, 0, AFTER(i), PAGE, ITS_HVA(i)), 0);
+	for (i = 1; i <= MANY; i += 997) {
+		load_and_report(m, AFTER(i));
+		assert_int_equal(m->run->mmio.is_write, 1);
+		settle(m);
+		load_and_report(m, BEFORE(i));
+		assert_int_equal(m->run->mmio.is_write, 0);
+		settle(m);
+	}
+	for (i = 1; i <= MANY; i++)
 		assert_int_equal(set_region(m->vm, i, 0, 0, 0, 0), 0);
+	load_and_report(m, AFTER(1));
+	assert_int_equal(m->run->mmio.is_write, 0);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -258,8 +428,14 @@ static void many_slots(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(errors),    T(memory_moves), T(code_is_replaced), T(readonly_store_exits),
-		T(dirty_log), T(many_slots),
+		T(errors),
+		T(memory_moves),
+		T(code_is_replaced),
+		T(readonly_store_exits),
+		T(dirty_log),
+		T(many_slots),
+		T(deletion_while_registers_are_set),
+		T(log_while_registers_are_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,12 +105,12 @@ static int irq_line(const struct kvm_irq_level *line)
 		return fail(EINVAL);
 	log_entry(FAKE_PIN, cpu, pin, line->level);
 	if (fake.lose_pins_of_others && __atomic_load_n(&fake.running[cpu], __ATOMIC_ACQUIRE)) {
-		fake.lost_pins++;
+		__atomic_fetch_add(&fake.lost_pins, 1, __ATOMIC_RELEASE);
 		return 0;
 	}
 	pthread_mutex_lock(&fake.lock);
 	fake.pin_changes[cpu][pin] += fake.pins[cpu][pin] != (int)line->level;
-	fake.pins[cpu][pin] = (int)line->level;
+	__atomic_store_n(&fake.pins[cpu][pin], (int)line->level, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&fake.lock);
 	return 0;
 }

@@ -490,8 +490,8 @@ static void lost_pin_is_driven_again(void **state)
 	for (unsigned int i = 0; i < 5000 && !__atomic_load_n(&fake.pins[1][0], __ATOMIC_ACQUIRE);
 	     i++)
 		usleep(1000);
-	assert_int_equal(fake.pins[1][0], 1);
-	assert_true(fake.lost_pins > 0);
+	assert_int_equal(__atomic_load_n(&fake.pins[1][0], __ATOMIC_ACQUIRE), 1);
+	assert_true(__atomic_load_n(&fake.lost_pins, __ATOMIC_ACQUIRE) > 0);
 	vmm_vm_request(&f.vm, VMM_REQUEST_QUIT);
 	serve_until_end(VMM_REQUEST_QUIT);
 }

@@ -758,6 +758,7 @@ static void garbage(void **state)
 			desc(i)->next %= NUM + 1;
 			*avail(2 + i) = (uint16_t)(rand_r(&seed) % (NUM + 1));
 		}
+		/* The device may look before it is told to. */
 		__atomic_store_n(avail(1), (uint16_t)(rand_r(&seed) % (NUM + 2)), __ATOMIC_RELEASE);
 		wr(0x050, 0);
 		wr(0x070, 0); /* waits for what is in the works */

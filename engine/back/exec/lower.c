@@ -698,7 +698,8 @@ static bool lower_leave(struct exec_compiler *e, unsigned int i, const struct lo
 
 	u->a = o->aux;
 	u->b = e->w->b.insn_offset[o->insn + !stays];
-	u->c = retired(e, o);
+	/* One that is left at is completed, and counted, by whoever serves the exit. */
+	u->c = (uint16_t)(retired(e, o) - stays);
 	u->imm = o->imm;
 	return true;
 }
