@@ -11,8 +11,8 @@
  * caller's.
  *
  * One instruction for each access is what single-copy atomicity needs, too: an access of 1, 2, 4 or
- * 8 bytes that is aligned is seen whole or not at all (Arm ARM B2.2.1), and the compiler can neither
- * split nor join nor repeat it. An access of 16 bytes is atomic by its halves only;
+ * 8 bytes that is aligned is seen whole or not at all (Arm ARM B2.2.1), and the compiler can
+ * neither split nor join nor repeat it. An access of 16 bytes is atomic by its halves only;
  * host_cas128() is atomic as a whole.
  *
  * Loads and stores are not ordered here beyond what the host does by itself; read-modify-writes are

@@ -4,8 +4,8 @@
  *
  * The map is a treap: a binary search tree by address, and at the same time a heap by a number that
  * is a hash of the address. Such a tree looks as if its slots had come in random order, in whatever
- * order they came, so it is 2 ln n deep or so: 20 steps for the 32,767 slots that a VM may have, and
- * a change costs no more than a look-up.
+ * order they came, so it is 2 ln n deep or so: 20 steps for the 32,767 slots that a VM may have,
+ * and a change costs no more than a look-up.
  *
  * What must hold: slots do not overlap, and none ends at 2^64 (guest addresses have 52 bits); the
  * map does not change while a vCPU is in the guest.

@@ -16,8 +16,9 @@
 
 /*
  * A function that reads or writes guest memory as the guest's own accesses do: other vCPUs and the
- * VMM may be at the same bytes. That is the guest's affair, no race of ours, so ThreadSanitizer does
- * not look. Accesses in it are single loads and stores: library functions are looked at always.
+ * VMM may be at the same bytes. That is the guest's affair, no race of ours, so ThreadSanitizer
+ * does not look. Accesses in it are single loads and stores: library functions are looked at
+ * always.
  */
 #define GUEST_MEMORY __attribute__((noinline, no_sanitize("thread")))
 

@@ -37,8 +37,8 @@ void pmu_sync(struct cpu *cpu);
 bool pmu_counts_blocks(const struct cpu *cpu);
 /*
  * To be called after EL or a PMU register changed: sets cpu->icount_limit from pmu_horizon(). A
- * counter of cycles that is filtered by EL starts or stops with a change of it, so pmu_deadline() is
- * another: machine_ops.pmu_changed is told, if its overflow would interrupt.
+ * counter of cycles that is filtered by EL starts or stops with a change of it, so pmu_deadline()
+ * is another: machine_ops.pmu_changed is told, if its overflow would interrupt.
  */
 void pmu_update_limit(struct cpu *cpu);
 /* PMCR.E and (PMOVSSET & PMINTENSET) != 0. */

@@ -4,8 +4,8 @@
  *
  *   bank 0 .. 5   EL0, one for each live (ASID, TTBR0, TTBR1, TCR, ...); the one that was chosen
  *                 longest ago is recycled
- *   bank 6, 7     EL1 with PAN = 0   keyed without ASID and TTBR0: lines that depend on those are in
- *   bank 8, 9     EL1 with PAN = 1   the maps ng and xng, and are dropped when they change
+ *   bank 6, 7     EL1 with PAN = 0   keyed without ASID and TTBR0: lines that depend on those
+ *   bank 8, 9     EL1 with PAN = 1   are in the maps ng and xng, and are dropped when they change
  *   bank 10       never filled: every probe misses
  *
  * The empty bank is cpu->bank while the next fetch must reach access_fetch() for an exception

@@ -260,7 +260,10 @@ void engine_memory_changed(struct machine *m, uint64_t gpa, uint64_t len)
 
 		cache_invalidate(m->code, mem_slot_host(s, first), end - first, true);
 	}
-	/* All lines: walks that gave others may have read tables in that memory. Linux does the same. */
+	/*
+	 * All lines: walks that gave others may have read tables in that memory. Linux does the
+	 * same.
+	 */
 	tlb_post(m, &(struct tlb_op){.kind = TLB_OP_ALL});
 }
 

@@ -22,8 +22,8 @@
  *	  gic->lock			all state of one GIC; taken once by each public function
  *	    what the callbacks take	set_pin() and event() run with gic->lock held
  *
- * So a callback must not call the library, and must not wait for a lock that some thread holds while
- * it calls the library. No two GICs' locks are ever held at once. There is no global state.
+ * So a callback must not call the library, and must not wait for a lock that some thread holds
+ * while it calls the library. No two GICs' locks are ever held at once. There is no global state.
  *
  * What must always hold when the lock is free: every interrupt is in the ready sets it belongs in
  * (irq.c), and every pin is where the state demands and where set_pin() last put it.

@@ -2,7 +2,7 @@
 /*
  * The output lines of in-kernel devices, and the one sink that they feed.
  *
- *     timers, PMU ──> vm->lines ──> vm->sink ──┬─> an interrupt controller in user space: user_irq.c
+ *     timers, PMU ──> vm->lines ──> vm->sink ──┬─> one for user space to read: user_irq.c
  *                                              └─> an interrupt controller inside the KVM
  *
  * A device says what its level is, or that it fired; it never asks where that goes. A VM begins

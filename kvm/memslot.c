@@ -3,9 +3,10 @@
  * Memory slots: what KVM_SET_USER_MEMORY_REGION makes, and the dirty log.
  *
  * vm->slots has them by number, machine.mem by address, as the CPU reads it without a lock. Both
- * change under vm->slots_lock, the second only while the machine is stopped. Every change that takes
- * something away has each vCPU forget the pages before it runs again; its TLB is its own thread's,
- * which may be at work on it outside the guest (tlb_post()). A change costs O(log n) of n slots.
+ * change under vm->slots_lock, the second only while the machine is stopped. Every change that
+ * takes something away has each vCPU forget the pages before it runs again; its TLB is its own
+ * thread's, which may be at work on it outside the guest (tlb_post()). A change costs O(log n) of n
+ * slots.
  *
  * Source: api.rst 4.35 and 4.8; errors as Linux 6.1 gives them.
  */
@@ -89,8 +90,8 @@ static void take_over_log(struct memslot *new, struct memslot *old)
 }
 
 /*
- * @new (NULL: nothing) takes the place of @old. No vCPU may reach memory that is not there any more,
- * nor find its translations; where only the flags change, a store has to be seen.
+ * @new (NULL: nothing) takes the place of @old. No vCPU may reach memory that is not there any
+ * more, nor find its translations; where only the flags change, a store has to be seen.
  */
 static void forget(struct vm *vm, const struct memslot *old, const struct memslot *new)
 {
@@ -194,8 +195,8 @@ int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *r)
 
 /*
  * Take the log and start it again: the next write to each page must come by mem_mark_dirty(). No
- * store is under way while the machine is stopped: what was written is in this log, and what will be
- * is in the next, as each vCPU drops its write tags before it runs again.
+ * store is under way while the machine is stopped: what was written is in this log, and what will
+ * be is in the next, as each vCPU drops its write tags before it runs again.
  */
 static void take_log(struct vm *vm, struct memslot *s, uint64_t *to)
 {

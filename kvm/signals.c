@@ -12,8 +12,9 @@
  *
  * A signal that came just before it was blocked is found like one in the guest. What stays
  * unblocked are the synchronous ones (SIGSEGV and SIGBUS are how memory that is gone shows,
- * cpu/host_fault.c; a fault in the library must show as a crash) and the two that glibc needs. A blocked signal becomes pending even when it is ignored; those are thrown away when
- * seen, as the kernel would have done.
+ * cpu/host_fault.c; a fault in the library must show as a crash) and the two that glibc needs. A
+ * blocked signal becomes pending even when it is ignored; those are thrown away when seen, as the
+ * kernel would have done.
  */
 #include <poll.h>
 #include <string.h>

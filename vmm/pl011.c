@@ -12,8 +12,8 @@
  * away what is in the FIFO when it opens the port, and piped input would lose its beginning there.
  * A guest listens when it has unmasked a receive interrupt, or polls UARTFR again and again.
  *
- * Invariant: after each call the line's level is (UARTRIS & UARTIMSC) != 0, and RT is set in UARTRIS
- * if and only if something is in the receive FIFO.
+ * Invariant: after each call the line's level is (UARTRIS & UARTIMSC) != 0, and RT is set in
+ * UARTRIS if and only if something is in the receive FIFO.
  */
 #include "vmm/pl011.h"
 #include "vmm/fdt.h"
@@ -139,10 +139,10 @@ static void pl011_update(struct pl011 *uart)
 }
 
 /*
- * RX is up from the trigger level; RT while anything waits and nothing more comes for a while, which
- * on this line is at once (DDI 0183G, 2.8). Both follow the FIFO and nothing else: were RX the
- * passing of the level, as on hardware, a driver that clears it in UARTICR while the FIFO is full
- * would wait for ever, since what is yet to come waits for room.
+ * RX is up from the trigger level; RT while anything waits and nothing more comes for a while,
+ * which on this line is at once (DDI 0183G, 2.8). Both follow the FIFO and nothing else: were RX
+ * the passing of the level, as on hardware, a driver that clears it in UARTICR while the FIFO is
+ * full would wait for ever, since what is yet to come waits for room.
  */
 static void rx_interrupts(struct pl011 *uart)
 {

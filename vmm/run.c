@@ -362,8 +362,8 @@ static void summarise(const struct run *run, enum vmm_request end, uint64_t wall
 }
 
 /*
- * A kernel that dies before its console works computes for ever, or sleeps, and says nothing. Whoever
- * ends it then is told how to hear it; flat binaries are not Linux.
+ * A kernel that dies before its console works computes for ever, or sleeps, and says nothing.
+ * Whoever ends it then is told how to hear it; flat binaries are not Linux.
  */
 static void hint(const struct run *run, enum vmm_request end)
 {

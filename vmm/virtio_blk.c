@@ -137,8 +137,8 @@ static int take_apart(struct request *req, const struct virtqueue_chain *chain, 
 }
 
 /*
- * The guest is told of each failure, and a person of the first of each kind: that the host's disk is
- * full is nothing that the guest could say.
+ * The guest is told of each failure, and a person of the first of each kind: that the host's disk
+ * is full is nothing that the guest could say.
  */
 static enum request_status host_failed(struct virtio_blk *blk, enum disk_op op, int error)
 {

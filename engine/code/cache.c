@@ -388,8 +388,8 @@ static bool compare_all(const struct code_page *p, const uint8_t *page, uint64_t
 /*
  * Compare each translation of @p with memory, drop those that differ, or make a copy anew. The
  * chains are walked without the lock, as cache_find() does: the vCPU holds its epoch. What is
- * entered meanwhile was compared with memory after this began, because the lock was free in between;
- * only the copy would lack it, and so there is none.
+ * entered meanwhile was compared with memory after this began, because the lock was free in
+ * between; only the copy would lack it, and so there is none.
  */
 static __attribute__((noinline)) void verify_all(struct code_cache *c, struct code_page *p)
 {

@@ -2,9 +2,10 @@
 /*
  * Translations of a machine, shared by its vCPUs.
  *
- * Terms: a code page is a page of the host's memory that code was fetched from (two memslots over it
- * share it); a translation belongs to one code page and is found by (page, offset, mode). To drop a translation is to take it out of its
- * table and to unlink it; it is retired then, and freed when nobody can be in it any more.
+ * Terms: a code page is a page of the host's memory that code was fetched from (two memslots over
+ * it share it); a translation belongs to one code page and is found by (page, offset, mode). To drop
+ * a translation is to take it out of its table and to unlink it; it is retired then, and freed when
+ * nobody can be in it any more.
  *
  * What must hold:
  *  - cache.lock guards pages, translations, exits and their lists; lookups of pages and
@@ -128,9 +129,9 @@ static inline unsigned int cache_bucket(uint32_t offset, uint32_t mode)
 struct code_page *cache_page(struct code_cache *c, const uint8_t *host);
 
 /*
- * Drop translations of @p that are not what memory has, unless that was done since @run began. Costs
- * a comparison of the lines that were translated if there are none, and no lock. By a vCPU inside
- * the guest.
+ * Drop translations of @p that are not what memory has, unless that was done since @run began.
+ * Costs a comparison of the lines that were translated if there are none, and no lock. By a vCPU
+ * inside the guest.
  */
 void cache_verify(struct code_cache *c, struct code_page *p, uint64_t run);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The map of memslots: what is found, against an array; and how deep it gets, which is what look-ups
- * and changes cost.
+ * The map of memslots: what is found, against an array; and how deep it gets, which is what
+ * look-ups and changes cost.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -389,8 +389,8 @@ static void test_verification_drops_what_differs(void **state)
 }
 
 /*
- * User space writes, and before the next run something that overlaps is translated: that one is new,
- * the one from before is not, though the copy that is made then has both.
+ * User space writes, and before the next run something that overlaps is translated: that one is
+ * new, the one from before is not, though the copy that is made then has both.
  */
 static void test_verification_after_translation(void **state)
 {

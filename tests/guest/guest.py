@@ -397,7 +397,7 @@ def killed(t):
 def small():
     """Guests of 64 to 136 MiB come up: CMA takes its 64 MiB or none, but never all that is left"""
     for memory in (64, 98, 100, 104, 108, 112, 136):
-        text = boot(memory=memory, run='grep -E "MemTotal|CmaTotal" /proc/meminfo')
+        text = boot(memory=memory, run="grep -E 'MemTotal|CmaTotal' /proc/meminfo")
         demand(text, r'^MemTotal: ')
 
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instructions that change: what user space wrote into guest memory before it called KVM_RUN is what
- * that KVM_RUN executes, with nothing else done about it. Each test is made with one vCPU and with
- * two that execute the same code.
+ * Instructions that change: what user space wrote into guest memory before it called KVM_RUN is
+ * what that KVM_RUN executes, with nothing else done about it. Each test is made with one vCPU and
+ * with two that execute the same code.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -304,8 +304,8 @@ static void reset_vcpu(void **state)
 
 /*
  * Two slots over the same memory. The guest writes an instruction through one, does its maintenance
- * there or by the other's address, and executes it through either, all within a KVM_RUN: instruction
- * caches are indexed by physical address, to which both lead.
+ * there or by the other's address, and executes it through either, all within a KVM_RUN:
+ * instruction caches are indexed by physical address, to which both lead.
  */
 static void aliases(void **state)
 {

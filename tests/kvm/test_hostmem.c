@@ -526,7 +526,9 @@ static void handlers(void **state)
 		assert_int_equal(theirs[0], 4 * round - 2);
 		assert_ptr_equal(seen_address, none + 5);
 		assert_int_equal(seen_code, SEGV_ACCERR);
-		/* Another of theirs in its place, and back to what the caller was told was there. */
+		/*
+		 * Another of theirs in its place, and back to what the caller was told was there.
+		 */
 		sa = (struct sigaction){.sa_handler = second_handler, .sa_flags = SA_NODEFER};
 		assert_int_equal(sigaction(SIGSEGV, &sa, &first), 0);
 		guest_fault(r);

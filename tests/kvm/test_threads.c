@@ -2,8 +2,8 @@
 /*
  * Everything at once, for ThreadSanitizer to watch: one thread makes every request that a vCPU has,
  * another creates, moves and deletes slots, takes the dirty log and creates vCPUs, and a third runs
- * a vCPU that reads, writes, broadcasts maintenance and gets its interrupts from a fourth. Without it
- * the test still wants each request to succeed, and the guest to go on.
+ * a vCPU that reads, writes, broadcasts maintenance and gets its interrupts from a fourth. Without
+ * it the test still wants each request to succeed, and the guest to go on.
  */
 #include <pthread.h>
 #include <sched.h>

@@ -390,7 +390,9 @@ static void long_messages_are_cut(void **state)
 	assert_non_null(strstr(said, "z\narmature: end\n"));
 }
 
-/* A standard error that takes nothing: no message waits, and later it is told how many are missing. */
+/*
+ * A standard error that takes nothing: no message waits, and later it is told how many are missing.
+ */
 static void messages_that_find_no_room(void **state)
 {
 	static char text[300000];
