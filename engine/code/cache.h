@@ -3,9 +3,9 @@
  * Translations of a machine, shared by its vCPUs.
  *
  * Terms: a code page is a page of the host's memory that code was fetched from (two memslots over
- * it share it); a translation belongs to one code page and is found by (page, offset, mode). To drop
- * a translation is to take it out of its table and to unlink it; it is retired then, and freed when
- * nobody can be in it any more.
+ * it share it); a translation belongs to one code page and is found by (page, offset, mode). To
+ * drop a translation is to take it out of its table and to unlink it; it is retired then, and freed
+ * when nobody can be in it any more.
  *
  * What must hold:
  *  - cache.lock guards pages, translations, exits and their lists; lookups of pages and
