@@ -187,7 +187,8 @@ static unsigned int instance_for(enum which w, const struct sigaction *theirs)
 
 static void install(enum which w)
 {
-	struct sigaction now, ours = {0};
+	/* The C library writes no more of a mask than the kernel has; same() looks at all of it. */
+	struct sigaction now = {0}, ours = {0};
 	unsigned int n;
 
 	pthread_mutex_lock(&lock);

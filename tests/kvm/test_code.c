@@ -429,7 +429,10 @@ static void written_by_a_device(void **state)
 	start(c, RAM + FUNCTION);
 	set_u64(c->vcpu, X(11), RAM + RESULT);
 	set_u64(c->vcpu, X(12), RAM + FLAG);
+	*(uint64_t *)(g->m->ram + RESULT) = UINT64_MAX;
 	start_runner(&r, c);
+	/* The guest has called it as it was: from now on it waits for each flag. */
+	wait_for(g, RESULT, 0);
 	for (unsigned int i = 1; i < 200; i++) {
 		__atomic_store_n((uint32_t *)(g->m->ram + FUNCTION), MOVZ(0, i), __ATOMIC_RELEASE);
 		__atomic_store_n((uint64_t *)(g->m->ram + FLAG), i, __ATOMIC_RELEASE);
