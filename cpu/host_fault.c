@@ -162,10 +162,13 @@ static bool is_ours(const struct sigaction *sa)
 	return false;
 }
 
+/* The kernel has 64 signals: what glibc's larger set has behind them is what was on the stack. */
+#define MASK_BYTES 8
+
 static bool same(const struct sigaction *a, const struct sigaction *b)
 {
 	return a->sa_handler == b->sa_handler && a->sa_flags == b->sa_flags &&
-	       !memcmp(&a->sa_mask, &b->sa_mask, sizeof(a->sa_mask));
+	       !memcmp(&a->sa_mask, &b->sa_mask, MASK_BYTES);
 }
 
 /* The instance for what is installed now, or INSTANCES. Under the lock. */
@@ -185,36 +188,87 @@ static unsigned int instance_for(enum which w, const struct sigaction *theirs)
 	return n;
 }
 
-static void install(enum which w)
+/* Install instance @n, before @theirs; *was: what the kernel had until then. */
+static void put_instance(enum which w, unsigned int n, const struct sigaction *theirs,
+			 struct sigaction *was)
 {
-	/* The C library writes no more of a mask than the kernel has; same() looks at all of it. */
-	struct sigaction now = {0}, ours = {0};
-	unsigned int n;
+	/*
+	 * Their mask and SA_NODEFER take effect when they are called. On the thread's alternate
+	 * stack if it has one, for it may have no other left.
+	 */
+	struct sigaction ours = {
+		.sa_sigaction = instances[n],
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | (theirs->sa_flags & SA_RESTART),
+	};
 
-	pthread_mutex_lock(&lock);
-	if (!sigaction(numbers[w], NULL, &now) && !is_ours(&now)) {
-		n = instance_for(w, &now);
-		if (n < INSTANCES) {
-			ours.sa_sigaction = instances[n];
-			/*
-			 * Their mask and SA_NODEFER take effect when they are called. On the
-			 * thread's alternate stack if it has one, for it may have no other left.
-			 */
-			ours.sa_flags =
-				SA_SIGINFO | SA_ONSTACK | SA_NODEFER | (now.sa_flags & SA_RESTART);
-			sigaction(numbers[w], &ours, NULL);
+	sigaction(numbers[w], &ours, was);
+}
+
+/*
+ * Get before @theirs, which was installed a moment ago. Another thread of the caller's may have
+ * installed something else since: then that is what was displaced, and what is to be behind ours.
+ */
+static void displace(enum which w, struct sigaction theirs)
+{
+	unsigned int n, last = INSTANCES;
+	struct sigaction was;
+
+	for (;; theirs = was, last = n) {
+		n = instance_for(w, &theirs);
+		if (n == INSTANCES)
+			break;
+		put_instance(w, n, &theirs, &was);
+		if (last == INSTANCES ? same(&was, &theirs) : was.sa_sigaction == instances[last])
+			return;
+		/* One of ours that the caller has put back is what it means. */
+		if (is_ours(&was)) {
+			theirs = was;
+			last = n;
+			break;
 		}
 	}
+	if (last != INSTANCES)
+		sigaction(numbers[w], &theirs, NULL);
+}
+
+static void install(enum which w)
+{
+	struct sigaction now;
+
+	pthread_mutex_lock(&lock);
+	if (!sigaction(numbers[w], NULL, &now) && !is_ours(&now))
+		displace(w, now);
 	pthread_mutex_unlock(&lock);
+}
+
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void fork_prepare(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void fork_done(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+/* A child must not find the lock held by a thread that it does not have. */
+static void watch_forks(void)
+{
+	pthread_atfork(fork_prepare, fork_done, fork_done);
 }
 
 void host_fault_arm(void)
 {
 	struct sigaction now;
 
-	for (unsigned int w = 0; w < NR_SIGNALS; w++)
-		if (!sigaction(numbers[w], NULL, &now) && !is_ours(&now))
-			install((enum which)w);
+	for (unsigned int w = 0; w < NR_SIGNALS; w++) {
+		if (sigaction(numbers[w], NULL, &now) || is_ours(&now))
+			continue;
+		pthread_once(&fork_once, watch_forks);
+		install((enum which)w);
+	}
 }
 
 #endif

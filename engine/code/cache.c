@@ -114,9 +114,14 @@ static bool differs(const struct code_page *p, const struct translation *t)
 	return !host_same(p->host + t->offset, t->guest, t->guest_size);
 }
 
+static size_t copy_size(uint64_t lines)
+{
+	return sizeof(struct code_copy) + CODE_LINE * (unsigned int)__builtin_popcountll(lines);
+}
+
 /*
  * Let @p have another copy. Another vCPU may be reading the old one: it goes when all have passed a
- * safe point for the next retirement of a translation. None is asked to pass one for it. Under the
+ * safe point for the next epoch. None is asked to pass one for it, see expire_copies(). Under the
  * lock.
  */
 static void copy_replace(struct code_cache *c, struct code_page *p, struct code_copy *copy)
@@ -129,6 +134,7 @@ static void copy_replace(struct code_cache *c, struct code_page *p, struct code_
 	old->retired_next = NULL;
 	*c->retired_copies_end = old;
 	c->retired_copies_end = &old->retired_next;
+	c->new_copies += copy_size(old->lines);
 }
 
 /* Under the lock. NULL: entered; else the one that stands. *@stale: neither. */
@@ -327,11 +333,6 @@ static uint64_t lines_of(const struct translation *t)
 	return ~0ull >> (63 - last) & ~0ull << first;
 }
 
-static size_t copy_size(uint64_t lines)
-{
-	return sizeof(struct code_copy) + CODE_LINE * (unsigned int)__builtin_popcountll(lines);
-}
-
 static bool copy_differs(const struct code_copy *copy, const uint8_t *page)
 {
 	const uint8_t *then = copy->bytes;
@@ -386,6 +387,26 @@ static bool compare_all(const struct code_page *p, const uint8_t *page, uint64_t
 }
 
 /*
+ * Begin another epoch for the sake of the copies that wait for one, if they are many. Only under
+ * the maintenance lock: who drops has chosen his epoch when he begins.
+ */
+static void expire_copies(struct code_cache *c)
+{
+	pthread_mutex_lock(&c->maintenance);
+	cache_lock(c);
+	bool many = c->new_copies > CODE_COPIES_LIMIT;
+
+	if (many) {
+		c->new_copies = 0;
+		atomic_fetch_add(&c->epoch, 1);
+	}
+	cache_unlock(c);
+	pthread_mutex_unlock(&c->maintenance);
+	if (many)
+		kick_all(c);
+}
+
+/*
  * Compare each translation of @p with memory, drop those that differ, or make a copy anew. The
  * chains are walked without the lock, as cache_find() does: the vCPU holds its epoch. What is
  * entered meanwhile was compared with memory after this began, because the lock was free in
@@ -410,8 +431,12 @@ static __attribute__((noinline)) void verify_all(struct code_cache *c, struct co
 		copy_replace(c, p, copy);
 		copy = NULL;
 	}
+	bool many = c->new_copies > CODE_COPIES_LIMIT;
+
 	cache_unlock(c);
 	copy_free(c, copy);
+	if (many)
+		expire_copies(c);
 }
 
 void cache_verify(struct code_cache *c, struct code_page *p, uint64_t run)

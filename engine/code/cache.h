@@ -107,6 +107,7 @@ struct code_cache {
 	struct translation *retired, **retired_end;
 	struct code_page *retired_pages, **retired_pages_end;
 	struct code_copy *retired_copies, **retired_copies_end;
+	uint64_t new_copies; /* bytes of copies retired since expire_copies() */
 	uint64_t nr_translations, nr_insns, nr_invalidated, nr_flushes;
 };
 
@@ -115,6 +116,12 @@ struct code_cache {
  * them.
  */
 #define CODE_CACHE_LIMIT (28ull << 20)
+
+/*
+ * Copies that are retired ask for no safe point until they are that many bytes: what user space
+ * writes beside code makes a copy at every entry, and never drops a translation.
+ */
+#define CODE_COPIES_LIMIT (CODE_CACHE_LIMIT / 32)
 
 /* Where a page has a translation: by all of its key, as a guest may have many of one offset. */
 static inline unsigned int cache_bucket(uint32_t offset, uint32_t mode)

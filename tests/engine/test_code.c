@@ -354,6 +354,29 @@ static void test_flush_while_outside(void **state)
 }
 
 /*
+ * Data in the same line as code, that user space changes before every run: each run makes another
+ * copy of the page's lines. The old ones go, though no translation is ever dropped.
+ */
+static void test_data_beside_code(void **state)
+{
+	enum { CODE_WORDS = 1000, DATA_WORD = 1005 };
+	uint32_t words[CODE_WORDS];
+	uint64_t copies = CODE_CACHE_LIMIT / MEM_PAGE_SIZE + 100;
+
+	for (unsigned int i = 0; i < CODE_WORDS; i++)
+		words[i] = i < CODE_WORDS - 1 ? ADDI(0, 0, 1) : BRK(0);
+	guest_code_n(&g, CODE, words, CODE_WORDS);
+	for (uint64_t i = 0; i < copies; i++) {
+		((uint32_t *)guest_host(&g, CODE))[DATA_WORD] = (uint32_t)i;
+		engine_user_wrote(g.cpu[0]);
+		assert_int_equal(run(CODE, 0), CODE_WORDS - 1);
+		assert_in_range(stats().code_bytes, 1, CODE_CACHE_LIMIT / 4);
+	}
+	assert_int_equal(cache()->nr_flushes, 0);
+	assert_int_equal(stats().invalidated, 0);
+}
+
+/*
  * A page that a flush dropped is told from words that change: for those alone the next block is
  * shorter.
  */
@@ -581,6 +604,7 @@ int main(void)
 		T(test_memory_changed),
 		T(test_hot_data_behind_code),
 		T(test_flush_while_outside),
+		T(test_data_beside_code),
 		T(test_flush_while_translating),
 		T2(test_reclamation),
 		T2(test_code_patched_by_another),

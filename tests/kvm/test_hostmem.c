@@ -35,6 +35,11 @@
 
 #define NR_X 31
 
+#define EXCHANGES 20000
+#define FORKS     300
+
+static _Atomic bool finished; /* what the threads that interfere look at */
+
 /* What is made wrong with pages of the slot's memory, and mended. */
 enum badness { UNMAPPED, NO_ACCESS, READ_ONLY, TRUNCATED, NR_BADNESS };
 
@@ -560,6 +565,121 @@ static void handlers(void **state)
 	munmap(none, PAGE);
 }
 
+static void at_exchange(int sig)
+{
+	theirs[0] = theirs[1] + 1;
+	siglongjmp(back, 1);
+}
+
+static void other_at_exchange(int sig)
+{
+	theirs[0] = theirs[1] + 2;
+	siglongjmp(back, 1);
+}
+
+static _Atomic unsigned int exchanges; /* that may be made; made: one less */
+static _Atomic unsigned int exchanged;
+
+/* Install one handler and the other in turn, each time after the signal to go. */
+static void *exchange(void *arg)
+{
+	struct sigaction sa = {0};
+
+	for (unsigned int i = 1; i <= EXCHANGES; i++) {
+		while (atomic_load(&exchanges) < i)
+			;
+		for (volatile unsigned int wait = i % 64 * 16; wait; wait--)
+			;
+		sa.sa_handler = i % 2 ? at_exchange : other_at_exchange;
+		sigaction(SIGSEGV, &sa, NULL);
+		atomic_store(&exchanged, i);
+	}
+	return NULL;
+}
+
+/*
+ * A thread installs a handler just as another one enters the guest, which installs ours: whichever
+ * comes first, theirs is behind ours then, or before it.
+ */
+static void expect_handler(unsigned int i, unsigned int which)
+{
+	theirs[0] = 0;
+	theirs[1] = (int)i * 4;
+	if (!sigsetjmp(back, 1))
+		raise(SIGSEGV);
+	assert_int_equal(theirs[0], i * 4 + which);
+}
+
+static void handlers_at_once(void **state)
+{
+	struct sigaction sa = {.sa_handler = second_handler}, old;
+	struct rig *r = *state;
+	pthread_t t;
+
+	assert_int_equal(sigaction(SIGSEGV, NULL, &old), 0);
+	atomic_store(&exchanges, 0);
+	atomic_store(&exchanged, 0);
+	assert_int_equal(pthread_create(&t, NULL, exchange, NULL), 0);
+	r->m->run->immediate_exit = 1;
+	for (unsigned int i = 1; i <= EXCHANGES; i++) {
+		/* Whatever ours hands on to must not be what the thread installs now. */
+		sigaction(SIGSEGV, &sa, NULL);
+		atomic_store(&exchanges, i);
+		assert_int_equal(run_vcpu(r->m), -EINTR);
+		while (atomic_load(&exchanged) < i)
+			;
+		expect_handler(i, i % 2 ? 1 : 2);
+	}
+	pthread_join(t, NULL);
+	sigaction(SIGSEGV, &old, NULL);
+}
+
+/* Install a handler and enter the guest, over and over. */
+static void *install_and_enter(void *arg)
+{
+	struct sigaction sa = {.sa_handler = second_handler};
+	struct rig *r = arg;
+
+	while (!atomic_load(&finished)) {
+		sigaction(SIGSEGV, &sa, NULL);
+		run_vcpu(r->m);
+	}
+	return NULL;
+}
+
+/* A child that was made at any moment can run a VM of its own. */
+static void fork_at_once(void **state)
+{
+	struct rig *r = *state;
+	struct sigaction old;
+	pthread_t t;
+	int status;
+
+	assert_int_equal(sigaction(SIGSEGV, NULL, &old), 0);
+	atomic_store(&finished, false);
+	r->m->run->immediate_exit = 1;
+	assert_int_equal(pthread_create(&t, NULL, install_and_enter, r), 0);
+	for (unsigned int i = 0; i < FORKS; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			struct sigaction sa = {.sa_handler = at_exchange};
+			void *own;
+
+			sigaction(SIGSEGV, &sa, NULL);
+			set_up(&own);
+			((struct machine_under_test *)own)->run->immediate_exit = 1;
+			_exit(run_vcpu(own) == -EINTR ? 0 : 1);
+		}
+		assert_true(pid > 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+	}
+	atomic_store(&finished, true);
+	pthread_join(t, NULL);
+	sigaction(SIGSEGV, &old, NULL);
+}
+
 /* KVM_RUN with the signals blocked: a fault in guest memory is no matter of the mask. */
 static void blocked(void **state)
 {
@@ -638,8 +758,6 @@ static void endings(void **state)
 
 #define ROUNDS 300
 
-static _Atomic bool finished;
-
 /* Protects and frees pages while vCPUs run over them. */
 static void *come_and_go(void *arg)
 {
@@ -694,8 +812,9 @@ static void threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(each_access), TEST(exclusive_goes_on), TEST(table_walk), TEST(fetch),
-		TEST(handlers),    TEST(blocked),           TEST(endings),    TEST(threads),
+		TEST(each_access), TEST(exclusive_goes_on), TEST(table_walk),   TEST(fetch),
+		TEST(handlers),    TEST(handlers_at_once),  TEST(fork_at_once), TEST(blocked),
+		TEST(endings),     TEST(threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
