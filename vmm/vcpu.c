@@ -424,7 +424,20 @@ void vmm_vcpu_complete_mmio(struct vmm_vcpu *vcpu)
 	vcpu->mmio_pending = false;
 }
 
-/* A kick that comes after may_run() has looked is not lost: it sets immediate_exit. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+/*
+ * The runtime of LLVM 14 makes what it keeps of a thread's signals when the thread first needs it,
+ * and loses a signal that comes just then. So it is made while they are blocked.
+ */
+#define prepare_for_signals() pthread_kill(pthread_self(), 0)
+#endif
+#endif
+#ifndef prepare_for_signals
+#define prepare_for_signals()
+#endif
+
+/* A kick that comes after vmm_vm_may_run() has looked is not lost: it sets immediate_exit. */
 static void *vcpu_thread(void *opaque)
 {
 	struct vmm_vcpu *vcpu = opaque;
@@ -433,6 +446,7 @@ static void *vcpu_thread(void *opaque)
 	pthread_mutex_lock(&vcpu->vm->lock); /* until all threads are there to be kicked */
 	pthread_mutex_unlock(&vcpu->vm->lock);
 	own_vcpu = vcpu;
+	prepare_for_signals();
 	sigemptyset(&kick);
 	sigaddset(&kick, KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
