@@ -211,51 +211,54 @@ HOST_STORE(32, uint32_t, "str %w[v], %[m]", "r")
 HOST_STORE(64, uint64_t, "str %x[v], %[m]", "r")
 HOST_STORE(128, host_u128, "str %q[v], %[m]", "w")
 
-/* Without FEAT_LSE, which not every host has: the exclusives of ARMv8.0. As on x86-64 otherwise. */
-#define HOST_ATOMIC(bits, type, s, r)                                                     \
-	HOST_INLINE bool host_cas##bits(void *host, type *expect, type value, bool *done) \
-	{                                                                                 \
-		type *p = host;                                                           \
-		uint64_t e = *expect, old;                                                \
-		uint32_t failed;                                                          \
-                                                                                          \
-		HOST_ASM("1: ldaxr" s " %" r "[old], %[m]\n"                              \
-			 "   cmp %[old], %[e]\n"                                          \
-			 "   b.ne 3f\n"                                                   \
-			 "2: stlxr" s " %w[failed], %" r "[v], %[m]\n"                    \
-			 "   cbnz %w[failed], 1b\n"                                       \
-			 "3:\n" HOST_ROW("1b") HOST_ROW("2b")                             \
-			 : [old] "=&r"(old), [failed] "=&r"(failed), [m] "+Q"(*p)         \
-			 : [e] "r"(e), [v] "r"((uint64_t)value)                           \
-			 : "memory", "cc"                                                 \
-			 : gone);                                                         \
-		*expect = (type)old;                                                      \
-		*done = old == e;                                                         \
-		return true;                                                              \
-	gone:                                                                             \
-		return false;                                                             \
-	}                                                                                 \
-	HOST_INLINE bool host_swap##bits(void *host, type v, type *old)                   \
-	{                                                                                 \
-		bool done;                                                                \
-                                                                                          \
-		*old = 0;                                                                 \
-		do {                                                                      \
-			if (!host_cas##bits(host, old, v, &done))                         \
-				return false;                                             \
-		} while (!done);                                                          \
-		return true;                                                              \
-	}                                                                                 \
-	HOST_INLINE bool host_add##bits(void *host, type v, type *old)                    \
-	{                                                                                 \
-		bool done;                                                                \
-                                                                                          \
-		*old = 0;                                                                 \
-		do {                                                                      \
-			if (!host_cas##bits(host, old, (type)(*old + v), &done))          \
-				return false;                                             \
-		} while (!done);                                                          \
-		return true;                                                              \
+/*
+ * Without FEAT_LSE, which not every host has: the exclusives of ARMv8.0. As on x86-64 otherwise, and
+ * so what differs is stored back: memory that cannot be written faults in any case.
+ */
+#define HOST_ATOMIC(bits, type, s, r)                                                        \
+	HOST_INLINE bool host_cas##bits(void *host, type *expect, type value, bool *done)    \
+	{                                                                                    \
+		type *p = host;                                                              \
+		uint64_t e = *expect, old, stored;                                           \
+		uint32_t failed;                                                             \
+                                                                                             \
+		HOST_ASM("1: ldaxr" s " %" r "[old], %[m]\n"                                 \
+			 "   cmp %[old], %[e]\n"                                             \
+			 "   csel %[stored], %[v], %[old], eq\n"                             \
+			 "2: stlxr" s " %w[failed], %" r "[stored], %[m]\n"                  \
+			 "   cbnz %w[failed], 1b\n" HOST_ROW("1b") HOST_ROW("2b")            \
+			 : [old] "=&r"(old), [stored] "=&r"(stored), [failed] "=&r"(failed), \
+			   [m] "+Q"(*p)                                                      \
+			 : [e] "r"(e), [v] "r"((uint64_t)value)                              \
+			 : "memory", "cc"                                                    \
+			 : gone);                                                            \
+		*expect = (type)old;                                                         \
+		*done = old == e;                                                            \
+		return true;                                                                 \
+	gone:                                                                                \
+		return false;                                                                \
+	}                                                                                    \
+	HOST_INLINE bool host_swap##bits(void *host, type v, type *old)                      \
+	{                                                                                    \
+		bool done;                                                                   \
+                                                                                             \
+		*old = 0;                                                                    \
+		do {                                                                         \
+			if (!host_cas##bits(host, old, v, &done))                            \
+				return false;                                                \
+		} while (!done);                                                             \
+		return true;                                                                 \
+	}                                                                                    \
+	HOST_INLINE bool host_add##bits(void *host, type v, type *old)                       \
+	{                                                                                    \
+		bool done;                                                                   \
+                                                                                             \
+		*old = 0;                                                                    \
+		do {                                                                         \
+			if (!host_cas##bits(host, old, (type)(*old + v), &done))             \
+				return false;                                                \
+		} while (!done);                                                             \
+		return true;                                                                 \
 	}
 HOST_ATOMIC(8, uint8_t, "b", "w")
 HOST_ATOMIC(16, uint16_t, "h", "w")

@@ -616,6 +616,9 @@ static void handlers_at_once(void **state)
 	struct rig *r = *state;
 	pthread_t t;
 
+	/* QEMU's emulation of sigaction(2) does not read and replace in one step. */
+	if (getenv("MESON_EXE_WRAPPER"))
+		skip();
 	assert_int_equal(sigaction(SIGSEGV, NULL, &old), 0);
 	atomic_store(&exchanges, 0);
 	atomic_store(&exchanged, 0);
