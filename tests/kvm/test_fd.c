@@ -236,7 +236,7 @@ static void child_of_many_threads(void **state)
 	int status, i;
 
 #ifdef __SANITIZE_ADDRESS__
-	/* gcc's runtime does not take its allocator's locks for a fork: the child may wait for ever. */
+	/* gcc's runtime does not take its allocator's locks for a fork: the child may hang. */
 	skip();
 #endif
 	for (i = 0; i < CALLERS; i++) {
