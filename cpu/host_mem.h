@@ -212,8 +212,8 @@ HOST_STORE(64, uint64_t, "str %x[v], %[m]", "r")
 HOST_STORE(128, host_u128, "str %q[v], %[m]", "w")
 
 /*
- * Without FEAT_LSE, which not every host has: the exclusives of ARMv8.0. As on x86-64 otherwise: what
- * differs is stored back, so that memory that cannot be written faults in any case.
+ * Without FEAT_LSE, which not every host has: the exclusives of ARMv8.0. As on x86-64 otherwise:
+ * what differs is stored back, so that memory that cannot be written faults in any case.
  */
 #define HOST_ATOMIC(bits, type, s, r)                                                        \
 	HOST_INLINE bool host_cas##bits(void *host, type *expect, type value, bool *done)    \
