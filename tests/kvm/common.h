@@ -14,6 +14,14 @@
 #include <armature/armature.h>
 #include <armature/kvm_arm64.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN 1
+#elif defined(__has_feature)
+#define UNDER_TSAN __has_feature(thread_sanitizer)
+#else
+#define UNDER_TSAN 0
+#endif
+
 #define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
 #define RAM          0x40000000ull
 #define RAM_BYTES    0x100000ull
