@@ -133,7 +133,7 @@ def apt(folder, one_line='', deb822=''):
     write(os.path.join(etc, 'sources.list'), one_line)
     write(os.path.join(etc, 'parts', 'test.sources'), deb822)
     write(os.path.join(etc, 'apt.conf'), 'Dir::Etc::sourcelist "%s/sources.list";\n'
-          'Dir::Etc::sourceparts "%s/parts/";\n' % (etc, etc))
+          'Dir::Etc::sourceparts "%s/parts/";\nAcquire::Retries::Delay "false";\n' % (etc, etc))
     return {'APT_CONFIG': os.path.join(etc, 'apt.conf'), 'ARMATURE_DEBIAN_MIRROR': '',
             'ARMATURE_CACHE': os.path.join(folder, 'cache')}
 
@@ -162,6 +162,14 @@ def mirror_without_arm64(folder):
     demand_line(get(folder, **apt(folder, one_line=line)), uri + ' has no arm64', NAME_ONE)
 
 
+def mirror_out_of_reach(folder):
+    """A mirror that cannot be reached is not taken for one without arm64"""
+    env = apt(folder, one_line='deb [trusted=yes] http://127.0.0.1:9/x %s main\n' % release())
+    status, lines = get(folder, **env)
+    if status == 0 or 'cannot be read' not in lines[-1] or '127.0.0.1:9' not in lines[0]:
+        raise Failed('status %d, said: %s' % (status, ' / '.join(lines)))
+
+
 def mirror_with_arm64(folder):
     """A mirror that has arm64, and no backports, is read"""
     uri = repository(folder, ['amd64', 'arm64'])
@@ -180,7 +188,7 @@ def other_release(folder):
 
 
 OTHERS = (everything_is_there, something_is_missing, make_says_so, nothing_is_installed)
-MIRRORS = (no_mirror, mirror_without_arm64, mirror_with_arm64, other_release)
+MIRRORS = (no_mirror, mirror_without_arm64, mirror_out_of_reach, mirror_with_arm64, other_release)
 
 
 def main():
