@@ -85,7 +85,7 @@ static void access_without_syndrome(void **state)
 {
 	GUEST(NULL, GUEST_PAIR);
 	assert_int_equal(r.status, 1);
-	has(r.err, "the instruction 0xa9400c22 at PC 0x40080004");
+	has(r.err, "the instruction 0xa9400c22 at PC 0x40080004 reads 0x9000000 (pl011)");
 	has(r.err, "stopped by an error");
 }
 
@@ -327,6 +327,25 @@ static void ends_while_output_is_stuck(void **state)
 	}
 }
 
+/* A guest's power-off does not wait for the reader either. */
+static void powers_off_while_output_is_stuck(void **state)
+{
+	static char text[65536];
+	int out[2], err[2];
+	pid_t pid;
+
+	make_full_pipe(out);
+	assert_int_equal(pipe(err), 0);
+	pid = start_with(GUEST_POWEROFF, -1, out[1], err[1], NULL, NULL);
+	close(err[1]);
+	assert_int_equal(wait_status(pid), 0);
+	read_all(err[0], text, sizeof(text));
+	has(text, "powered off after");
+	has(text, "standard output: nobody reads it; 2 bytes that the guest sent are lost");
+	close(out[0]);
+	close(out[1]);
+}
+
 /* Also a guest's own reset is done while one of its vCPUs waits for the reader. */
 static void resets_while_output_is_stuck(void **state)
 {
@@ -361,6 +380,37 @@ static void a_late_reader_gets_all(void **state)
 	assert_int_equal(strlen(text), COUNT_BYTES);
 	for (unsigned int i = 0; i < COUNT_BYTES; i++)
 		assert_int_equal(text[i], COUNT_BYTE(i));
+}
+
+/* That of a trace, too: a line for each byte that the guest sends. */
+static void a_late_reader_gets_all_of_the_trace(void **state)
+{
+	unsigned int bytes = 0;
+	char line[256];
+	FILE *fifo;
+	pid_t pid;
+	int fd;
+
+	assert_int_equal(mkfifo(file_path("late"), 0600), 0);
+	fd = open(file_path("late"), O_RDWR);
+	pid = start_with(GUEST_COUNT, -1, -1, -1, "--trace", file_path("late"));
+	wait_full(fd);
+	fifo = fopen(file_path("late"), "re");
+	assert_non_null(fifo);
+	close(fd);
+	while (fgets(line, sizeof(line), fifo)) {
+		unsigned int value;
+		const char *write = strstr(line, "exit mmio write pl011 0x9000000 1 ");
+
+		if (!write)
+			continue;
+		assert_int_equal(sscanf(write, "exit mmio write pl011 0x9000000 1 %x", &value), 1);
+		assert_int_equal(value, COUNT_BYTE(bytes));
+		bytes++;
+	}
+	fclose(fifo);
+	assert_int_equal(bytes, COUNT_BYTES);
+	assert_int_equal(wait_status(pid), 0);
 }
 
 /* Messages and the summary have nowhere to go: nobody is told, and nothing hangs. */
@@ -534,8 +584,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ends_by_signals),
 		cmocka_unit_test(output_whose_reader_is_gone),
 		cmocka_unit_test(ends_while_output_is_stuck),
+		cmocka_unit_test(powers_off_while_output_is_stuck),
 		cmocka_unit_test(resets_while_output_is_stuck),
 		cmocka_unit_test(a_late_reader_gets_all),
+		cmocka_unit_test(a_late_reader_gets_all_of_the_trace),
 		cmocka_unit_test(ends_while_messages_are_stuck),
 		cmocka_unit_test(ends_while_the_trace_is_stuck),
 		cmocka_unit_test(ends_while_the_tree_is_stuck),
