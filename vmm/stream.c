@@ -225,7 +225,7 @@ static bool wait_change(struct vmm_stream *stream, uint64_t ns)
 	return pthread_cond_timedwait(&stream->change, &stream->lock, &until) == ETIMEDOUT;
 }
 
-void vmm_stream_close(struct vmm_stream *stream, struct vmm_stream_end *end)
+void vmm_stream_finish(struct vmm_stream *stream)
 {
 	pthread_mutex_lock(&stream->lock);
 	stream->flushing = true;
@@ -242,6 +242,11 @@ void vmm_stream_close(struct vmm_stream *stream, struct vmm_stream_end *end)
 	}
 	pthread_mutex_unlock(&stream->lock);
 	pthread_join(stream->thread, NULL);
+}
+
+void vmm_stream_close(struct vmm_stream *stream, struct vmm_stream_end *end)
+{
+	vmm_stream_finish(stream);
 	stream->end.lost += stream->count;
 	if (end)
 		*end = stream->end;

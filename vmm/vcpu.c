@@ -455,6 +455,7 @@ static void *vcpu_thread(void *opaque)
 			vmm_vm_wait(vcpu->vm, vmm_trace_has_room, vcpu->vm->trace);
 		vmm_vcpu_step(vcpu); /* when it fails, the VM has been told, and pauses */
 	}
+	vmm_vm_thread_ends(vcpu->vm);
 	return NULL;
 }
 

@@ -2,6 +2,7 @@
 /* The virtio-mmio transport, version 2. */
 #include "vmm/virtio.h"
 #include "vmm/fdt.h"
+#include "vmm/loop.h"
 #include "vmm/report.h"
 
 #include <errno.h>
@@ -138,6 +139,8 @@ static void serve_queue(struct virtio *virtio)
 				raise_interrupt(virtio, INTERRUPT_USED);
 		}
 		pthread_cond_broadcast(&virtio->idle);
+		if (!(virtio->status & STATUS_DRIVER_OK) && virtio->device.loop)
+			vmm_loop_wake(virtio->device.loop); /* see virtio_quiesce() */
 	}
 }
 
@@ -364,6 +367,18 @@ static void virtio_write(void *opaque, unsigned int cpu, uint64_t offset, unsign
 	pthread_mutex_unlock(&virtio->lock);
 }
 
+static bool virtio_quiesce(struct vmm_device *device)
+{
+	struct virtio *virtio = vmm_container_of(device, struct virtio, device);
+	bool quiet;
+
+	pthread_mutex_lock(&virtio->lock);
+	virtio->status = 0; /* no vCPU runs that could see it */
+	quiet = !virtio->busy;
+	pthread_mutex_unlock(&virtio->lock);
+	return quiet;
+}
+
 static void virtio_reset(struct vmm_device *device)
 {
 	struct virtio *virtio = vmm_container_of(device, struct virtio, device);
@@ -425,6 +440,7 @@ int virtio_start(struct virtio *virtio, struct vmm_bus *bus)
 {
 	int err;
 
+	virtio->device.quiesce = virtio_quiesce;
 	virtio->device.reset = virtio_reset;
 	virtio->device.fdt = virtio_fdt;
 	virtio->device.destroy = virtio_destroy;
