@@ -298,10 +298,10 @@ static uint64_t pl011_read(void *opaque, unsigned int cpu, uint64_t offset, unsi
 	uint64_t value;
 
 	pthread_mutex_lock(&uart->lock);
-	value = read_register(uart, offset & ~UINT64_C(3)) >> 8 * (offset & 3);
+	value = read_register(uart, offset & ~3ull) >> 8 * (offset & 3);
 	pl011_update(uart);
 	pthread_mutex_unlock(&uart->lock);
-	return size < 4 ? value & ((UINT64_C(1) << 8 * size) - 1) : value;
+	return size < 4 ? value & ((1ull << 8 * size) - 1) : value;
 }
 
 static void pl011_write(void *opaque, unsigned int cpu, uint64_t offset, unsigned int size,

@@ -196,7 +196,7 @@ static void write_driver_features(struct virtio *virtio, uint32_t value)
 
 	if (virtio->driver_features_sel > 1 || (virtio->status & STATUS_FEATURES_OK))
 		return;
-	virtio->driver_features &= ~(UINT64_C(0xffffffff) << shift);
+	virtio->driver_features &= ~(0xffffffffull << shift);
 	virtio->driver_features |= (uint64_t)value << shift;
 }
 
@@ -219,12 +219,12 @@ static void write_queue_ready(struct virtio *virtio, uint32_t value)
 
 static void set_low(uint64_t *value, uint32_t low)
 {
-	*value = (*value & ~UINT64_C(0xffffffff)) | low;
+	*value = (*value & ~0xffffffffull) | low;
 }
 
 static void set_high(uint64_t *value, uint32_t high)
 {
-	*value = (*value & UINT64_C(0xffffffff)) | (uint64_t)high << 32;
+	*value = (*value & 0xffffffffull) | (uint64_t)high << 32;
 }
 
 /* The registers of the selected queue. Only queue 0 exists, and it is not changed while ready. */
