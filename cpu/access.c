@@ -138,11 +138,6 @@ int access_no_syndrome(struct cpu *cpu, uint64_t va, uint64_t pa, bool write)
 	return CPU_EXIT_NOSYNDROME;
 }
 
-static uint64_t swap(uint64_t v, unsigned int size_log2)
-{
-	return __builtin_bswap64(v) >> (64 - (8u << size_log2));
-}
-
 /* A load or store of one general-purpose register that met no memory (KVM's io_mem_abort()). */
 static int mmio(struct cpu *cpu, uint64_t va, uint64_t pa, const struct mem_desc *d, bool write,
 		uint64_t data)

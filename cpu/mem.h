@@ -14,14 +14,6 @@
 #define MEM_PAGE_SHIFT 12
 #define MEM_PAGE_SIZE  (1ull << MEM_PAGE_SHIFT)
 
-/*
- * A function that reads or writes guest memory as the guest's own accesses do: other vCPUs and the
- * VMM may be at the same bytes. That is the guest's affair, no race of ours, so ThreadSanitizer
- * does not look. Accesses in it are single loads and stores: library functions are looked at
- * always.
- */
-#define GUEST_MEMORY __attribute__((noinline, no_sanitize("thread")))
-
 struct mem_slot {
 	uint64_t gpa, size; /* bytes, page-aligned */
 	uint8_t *host;

@@ -384,15 +384,8 @@ static int virtio_fdt(const struct vmm_device *device, void *fdt)
 	return fdt_end_node(fdt);
 }
 
-static void virtio_destroy(struct vmm_device *device)
-{
-	struct virtio *virtio = vmm_container_of(device, struct virtio, device);
-
-	virtio_stop(virtio);
-	virtio->class->destroy(virtio);
-}
-
-void virtio_stop(struct virtio *virtio)
+/* Stops the thread and destroys what virtio_start() made. */
+static void virtio_stop(struct virtio *virtio)
 {
 	if (virtio->has_thread) {
 		pthread_mutex_lock(&virtio->lock);
@@ -405,6 +398,14 @@ void virtio_stop(struct virtio *virtio)
 	pthread_cond_destroy(&virtio->idle);
 	pthread_cond_destroy(&virtio->work);
 	pthread_mutex_destroy(&virtio->lock);
+}
+
+static void virtio_destroy(struct vmm_device *device)
+{
+	struct virtio *virtio = vmm_container_of(device, struct virtio, device);
+
+	virtio_stop(virtio);
+	virtio->class->destroy(virtio);
 }
 
 /* Signals are the main thread's and the vCPUs'. */

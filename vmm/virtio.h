@@ -70,7 +70,4 @@ struct virtio {
  */
 int virtio_start(struct virtio *virtio, struct vmm_bus *bus);
 
-/* Stops the thread and destroys what virtio_start() made. */
-void virtio_stop(struct virtio *virtio);
-
 #endif

@@ -8,8 +8,6 @@
 #include <string.h>
 #include "tests/gic/gic_test.h"
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
 static void no_pin(void *opaque, unsigned int cpu, enum armature_gic_pin pin, bool level)
 {
 }

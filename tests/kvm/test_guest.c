@@ -15,7 +15,6 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define X(n)             CORE_ID(regs.regs[n])
 #define TRNG_VERSION     0x84000050
 #define TRNG_FEATURES    0x84000051
 #define TRNG_RND32       0x84000053
