@@ -473,7 +473,8 @@ int access_cache(struct cpu *cpu, uint64_t va, enum cache_op op)
 	uint8_t byte;
 	int err;
 
-	/* At EL0 a read must be allowed; invalidation destroys data, so a write must be (D4.4.8).
+	/*
+	 * At EL0 a read must be allowed; invalidation destroys data, so a write must be (D4.4.8).
 	 */
 	if (op == CACHE_DC_INVALIDATE)
 		q.write = true;

@@ -49,7 +49,8 @@ static inline uint64_t mem_slot_end(const struct mem_slot *s)
 	return s->gpa + s->size;
 }
 
-/* Host address of @pa, or NULL. The page is contiguous on the host; beyond its end is not promised.
+/*
+ * Host address of @pa, or NULL. The page is contiguous on the host; beyond its end is not promised.
  */
 static inline uint8_t *mem_slot_host(const struct mem_slot *s, uint64_t pa)
 {

@@ -30,8 +30,10 @@ struct pmu {
 	bool initialised;      /* KVM_ARM_VCPU_PMU_V3_INIT was done */
 };
 
-/* Bring counters up to date; call before EL, PSTATE or a PMU register changes. Cheap when nothing
- * is enabled. */
+/*
+ * Bring counters up to date; call before EL, PSTATE or a PMU register changes. Cheap when nothing
+ * is enabled.
+ */
 void pmu_sync(struct cpu *cpu);
 /* Does an enabled counter count events that only generated code can count (CPU_MODE_PMU_BR)? */
 bool pmu_counts_blocks(const struct cpu *cpu);
@@ -43,11 +45,15 @@ bool pmu_counts_blocks(const struct cpu *cpu);
 void pmu_update_limit(struct cpu *cpu);
 /* PMCR.E and (PMOVSSET & PMINTENSET) != 0. */
 bool pmu_level(struct cpu *cpu);
-/* Instructions until the next enabled counter may overflow with its interrupt, UINT64_MAX: none;
- * the engine stops by then. */
+/*
+ * Instructions until the next enabled counter may overflow with its interrupt, UINT64_MAX: none;
+ * the engine stops by then.
+ */
 uint64_t pmu_horizon(struct cpu *cpu);
-/* CLOCK_MONOTONIC ns when a counter of cycles will overflow with its interrupt enabled, if the EL
- * stays as it is; UINT64_MAX: never. */
+/*
+ * CLOCK_MONOTONIC ns when a counter of cycles will overflow with its interrupt enabled, if the EL
+ * stays as it is; UINT64_MAX: never.
+ */
 uint64_t pmu_deadline(struct cpu *cpu);
 void pmu_reset(struct cpu *cpu);
 
@@ -77,8 +83,7 @@ enum pmu_event {
 	PMU_MEM_ACCESS = 0x13,
 	PMU_CHAIN = 0x1e,
 	PMU_BR_RETIRED = 0x21,
-	/* PMUv3 of Armv8.1 must have these two. This CPU has no pipeline that stalls: they stay at
-	   0. */
+	/* PMUv3 of Armv8.1 must have these two; no pipeline stalls here, so they stay at 0. */
 	PMU_STALL_FRONTEND = 0x23,
 	PMU_STALL_BACKEND = 0x24,
 };

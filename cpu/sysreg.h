@@ -127,8 +127,10 @@ const struct sysreg *machine_sysreg(const struct machine *m, uint16_t enc);
 int sysreg_mrs(struct cpu *cpu, uint16_t enc, uint64_t *value);
 int sysreg_msr(struct cpu *cpu, uint16_t enc, uint64_t value);
 
-/* MRS and MSR at the present EL: does all access checks itself (EL, RO/WO, traps). CPU_EXIT_NONE or
- * CPU_FAULT. */
+/*
+ * MRS and MSR at the present EL: does all access checks itself (EL, RO/WO, traps). CPU_EXIT_NONE or
+ * CPU_FAULT.
+ */
 int sysreg_read(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
 int sysreg_write(struct cpu *cpu, const struct sysreg *r, uint64_t value);
 
@@ -158,9 +160,11 @@ bool sysreg_imm_exists(unsigned int op1, unsigned int op2, bool el0);
  */
 int sysreg_ccsidr(unsigned int csselr, uint64_t *value);
 
-/* SYS instructions that are not registers (op0 == 1: TLBI, DC, IC, AT): sysinsn.c. CPU_EXIT_NONE,
+/*
+ * SYS instructions that are not registers (op0 == 1: TLBI, DC, IC, AT): sysinsn.c. CPU_EXIT_NONE,
  * CPU_FAULT…; false from sysinsn_exists() means UNDEFINED. @el0: is it there at EL0 (traps are
- * checked when executed). */
+ * checked when executed).
+ */
 bool sysinsn_exists(uint16_t enc, bool el0);
 int sysinsn_execute(struct cpu *cpu, uint16_t enc, uint64_t value);
 

@@ -48,8 +48,10 @@ void timer_rebase(struct machine *m, uint64_t offset);
 uint64_t timer_now(const struct cpu *cpu, enum timer_id id);
 /* Output level: ENABLE and not IMASK and count >= CVAL. */
 bool timer_level(const struct cpu *cpu, enum timer_id id);
-/* Nanoseconds of CLOCK_MONOTONIC when the level will next rise; UINT64_MAX: never without a
- * register write (or it is high now). */
+/*
+ * Nanoseconds of CLOCK_MONOTONIC when the level will next rise; UINT64_MAX: never without a
+ * register write (or it is high now).
+ */
 uint64_t timer_deadline(const struct cpu *cpu, enum timer_id id);
 /* Next instant (as above) of the event stream (CNTKCTL_EL1.EVNTEN), UINT64_MAX: off. */
 uint64_t timer_event_deadline(const struct cpu *cpu);

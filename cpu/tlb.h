@@ -45,8 +45,8 @@ struct tlb_entry {
 	uint64_t read_tag;
 	uint64_t write_tag;
 	uintptr_t addend;
-	uint64_t info; /* private to tlb.c/access.c: physical page, nG, level, contiguous size,
-			  attributes */
+	/* Private to tlb.c and access.c: physical page, log2 of the mapping's size, nG. */
+	uint64_t info;
 };
 
 /* A page of code that may be fetched: tag -> the engine's object for the physical page. */
@@ -67,19 +67,27 @@ struct tlb_bank_key {
 struct tlb_bank {
 	struct tlb_entry e[TLB_SIZE];
 	struct xtlb_entry x[XTLB_SIZE];
-	/* Private to tlb.c: the key (EL, PAN, ASID, TTBRs, TCR…), LRU stamp, maps of non-global
-	 * lines. */
+	/*
+	 * All below is private to tlb.c. The registers that the lines are for, and when the bank
+	 * was used last; the least recently used one is taken for others.
+	 */
 	struct tlb_bank_key key;
 	uint64_t used;
-	/* Lines that hold a non-global or lower-half translation: they go when ASID or TTBR0
-	 * change. */
+	/*
+	 * Lines that hold a non-global or lower-half translation: they go when ASID or TTBR0
+	 * change.
+	 */
 	uint64_t ng[TLB_SIZE / 64];
 	uint64_t xng[XTLB_SIZE / 64];
-	/* Sizes (bit n: 2^n bytes) above 4 KiB of the mappings behind the lines, for each half of
-	 * the VA space. */
+	/*
+	 * Sizes (bit n: 2^n bytes) above 4 KiB of the mappings behind the lines, for each half of
+	 * the VA space.
+	 */
 	uint64_t large[2];
-	/* Which 2 MiB regions such lines lie in, by a hash: bits that are set too much only cost a
-	 * search. */
+	/*
+	 * Which 2 MiB regions such lines lie in, by a hash: bits that are set too much only cost a
+	 * search.
+	 */
 	uint64_t large_map[TLB_REGIONS / 64];
 } __attribute__((aligned(64)));
 
@@ -151,8 +159,10 @@ void tlb_select(struct cpu *cpu);
  */
 struct tlb_bank *tlb_fill_bank(struct cpu *cpu, bool unpriv);
 
-/* Enter a translation. @va: canonical; @size_shift: log2 of the mapping's size; @read, @write: what
- * may match. */
+/*
+ * Enter a translation. @va: canonical; @size_shift: log2 of the mapping's size; @read, @write: what
+ * may match.
+ */
 void tlb_fill(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host,
 	      unsigned int size_shift, bool ng, bool read, bool write);
 struct xtlb_entry *tlb_fill_exec(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host,
@@ -179,7 +189,8 @@ void tlb_post(struct machine *m, const struct tlb_op *op);
 /* Serve the queue (at a kick with CPU_REQ_TLB, at guest entry, and while waiting). */
 void tlb_serve(struct cpu *cpu);
 
-/* DSB: wait until every vCPU has done what this one broadcast, serving one's own queue meanwhile.
+/*
+ * DSB: wait until every vCPU has done what this one broadcast, serving one's own queue meanwhile.
  */
 void tlb_sync(struct cpu *cpu);
 

@@ -258,8 +258,10 @@ static void mapped_over(void **state)
 #define ELSEWHERE      0x50000000ull
 #define HVA(g, offset) ((uintptr_t)(g)->m->ram + (offset))
 
-/* The function is in a slot of its own, which is taken away and made again: with other content, in
- * another place of the host's, moved to another address. */
+/*
+ * The function is in a slot of its own, which is taken away and made again: with other content, in
+ * another place of the host's, moved to another address.
+ */
 static void slot_again(void **state)
 {
 	struct guest *g = *state;

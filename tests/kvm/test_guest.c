@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What needs a running guest and is not the ABI's: services of the firmware, SError, and many
- * threads. */
+/*
+ * What needs a running guest and is not the ABI's: services of the firmware, SError, and many
+ * threads.
+ */
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
