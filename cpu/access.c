@@ -9,11 +9,11 @@
  *
  * What must hold:
  *  - Nothing of the guest's memory or registers changes before every page of the access is known to
- * be there.
+ *    be there.
  *  - A page enters the TLB for writing only when its descriptor is dirty, its slot is writable and
- * its dirty bit is set.
+ *    its dirty bit is set.
  *  - Device memory never enters the TLB while the MMU is on: alignment must be checked on each
- * access.
+ *    access.
  */
 #include <errno.h>
 

@@ -215,8 +215,8 @@ _Static_assert(CPU_STATE_SIZE <= CPU_SLOT_LIMIT, "slots have 16-bit names");
 #define CPU_SLOT_V(n)   ((uint16_t)(offsetof(struct cpu, v) + 16 * (n)))
 
 /*
- * What the layers above give to a machine (libarmature's KVM fills this in).
- * All are called on a vCPU's thread unless said otherwise.
+ * What the layers above give to a machine (libarmature's KVM fills this in). All are called on a
+ * vCPU's thread unless said otherwise.
  */
 struct machine_ops {
 	/*
