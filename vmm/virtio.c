@@ -199,7 +199,7 @@ static void write_driver_features(struct virtio *virtio, uint32_t value)
 
 	if (virtio->driver_features_sel > 1 || (virtio->status & STATUS_FEATURES_OK))
 		return;
-	virtio->driver_features &= ~(UINT64_C(0xffffffff) << shift);
+	virtio->driver_features &= ~(0xffffffffull << shift);
 	virtio->driver_features |= (uint64_t)value << shift;
 }
 
@@ -222,12 +222,12 @@ static void write_queue_ready(struct virtio *virtio, uint32_t value)
 
 static void set_low(uint64_t *value, uint32_t low)
 {
-	*value = (*value & ~UINT64_C(0xffffffff)) | low;
+	*value = (*value & ~0xffffffffull) | low;
 }
 
 static void set_high(uint64_t *value, uint32_t high)
 {
-	*value = (*value & UINT64_C(0xffffffff)) | (uint64_t)high << 32;
+	*value = (*value & 0xffffffffull) | (uint64_t)high << 32;
 }
 
 /* The registers of the selected queue. Only queue 0 exists, and it is not changed while ready. */
@@ -399,15 +399,8 @@ static int virtio_fdt(const struct vmm_device *device, void *fdt)
 	return fdt_end_node(fdt);
 }
 
-static void virtio_destroy(struct vmm_device *device)
-{
-	struct virtio *virtio = vmm_container_of(device, struct virtio, device);
-
-	virtio_stop(virtio);
-	virtio->class->destroy(virtio);
-}
-
-void virtio_stop(struct virtio *virtio)
+/* Stops the thread and destroys what virtio_start() made. */
+static void virtio_stop(struct virtio *virtio)
 {
 	if (virtio->has_thread) {
 		pthread_mutex_lock(&virtio->lock);
@@ -420,6 +413,14 @@ void virtio_stop(struct virtio *virtio)
 	pthread_cond_destroy(&virtio->idle);
 	pthread_cond_destroy(&virtio->work);
 	pthread_mutex_destroy(&virtio->lock);
+}
+
+static void virtio_destroy(struct vmm_device *device)
+{
+	struct virtio *virtio = vmm_container_of(device, struct virtio, device);
+
+	virtio_stop(virtio);
+	virtio->class->destroy(virtio);
 }
 
 /* Signals are the main thread's and the vCPUs'. */

@@ -32,7 +32,7 @@ static int create_vm(struct vmm_vm *vm)
 	const bool small = bits > 0 && bits < DEFAULT_IPA_BITS;
 	const uint64_t end = vm->memory->base + vm->memory->size;
 
-	if (small && end > UINT64_C(1) << bits) {
+	if (small && end > 1ull << bits) {
 		vmm_report("--mem: this KVM has guest physical addresses of %d bits only", bits);
 		return -E2BIG;
 	}

@@ -25,7 +25,7 @@ static int setup(void **state)
 	((uint64_t *)image)[2] = 0x100000;
 	make_named("Image", image, sizeof(image));
 	make_named("short", image, 20);
-	((uint64_t *)image)[2] = UINT64_C(1) << 32;
+	((uint64_t *)image)[2] = 1ull << 32;
 	make_named("large", image, sizeof(image));
 	make_named("text", TEXT, sizeof(TEXT) - 1);
 	make_named("empty", "", 0);

@@ -19,7 +19,6 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define PAGE       4096u
 #define DATA       0x80000000ull  /* a slot of its own, over a file */
 #define CODE       0xc0000000ull  /* the same, executable */
 #define TREE       0x100000000ull /* a table is entered here */
