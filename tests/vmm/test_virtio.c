@@ -660,7 +660,8 @@ static void malicious_heads(void **state)
 	expect_broken("index outside");
 	fresh_driver(0);
 	capture_begin();
-	*avail(1) = NUM + 1; /* more than there are entries */
+	/* More than there are entries. The device's thread may be reading it. */
+	__atomic_store_n(avail(1), NUM + 1, __ATOMIC_RELEASE);
 	wr(0x050, 0);
 	expect_broken("more requests");
 }
