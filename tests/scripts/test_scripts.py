@@ -14,6 +14,7 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DEBIAN_TOOLS = ('dpkg', 'dpkg-query', 'apt-get', 'apt-config', 'apt-cache')
+MAKE_VARIABLES = ('MAKEFLAGS', 'MAKELEVEL', 'MFLAGS', 'MAKE_TERMOUT', 'MAKE_TERMERR')
 HEADERS = ('libfdt.h', 'zlib.h')
 NAME_ONE = 'ARMATURE_DEBIAN_MIRROR="URI [RELEASE]"'
 
@@ -24,7 +25,8 @@ class Failed(Exception):
 
 def run(args, **env):
     """(status, lines of standard error without progress) of a command with this environment."""
-    env = {**os.environ, **env}
+    # What a make that runs the tests tells its children is not for theirs.
+    env = {**{k: v for k, v in os.environ.items() if k not in MAKE_VARIABLES}, **env}
     p = subprocess.run(args, cwd=TOP, env=env, capture_output=True, text=True,
                        stdin=subprocess.DEVNULL)
     lines = [line for line in p.stderr.splitlines() if '==>' not in line]
