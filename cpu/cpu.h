@@ -254,11 +254,11 @@ struct machine {
 	const struct machine_ops *ops;
 	/* Registers besides those that every CPU has, or NULL; see machine_add_sysregs(). */
 	const struct sysreg_rows *_Atomic sysregs;
-	_Atomic uint8_t csv2, csv3;   /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
-	_Atomic uint64_t cntvoff;     /* CNTVOFF_EL2: by how much the virtual counter is behind */
-	void *code;                   /* the engine's code cache */
-	void *owner;                  /* the KVM's VM */
-	struct monitor_word *monitor; /* 1 << MONITOR_BITS of them */
+	_Atomic uint8_t csv2, csv3; /* of ID_AA64PFR0_EL1: 1 at first, the VMM may lower them */
+	_Atomic uint64_t cntoff[NR_TIMERS]; /* by how much each counter is behind timer_count() */
+	void *code;                         /* the engine's code cache */
+	void *owner;                        /* the KVM's VM */
+	struct monitor_word *monitor;       /* 1 << MONITOR_BITS of them */
 };
 
 /* cpu.c */

@@ -2,9 +2,9 @@
 /*
  * The generic timers of one vCPU: EL1 virtual and physical timer and the counters (Arm ARM D11).
  *
- * The counter runs at TIMER_FREQ and is the host's CLOCK_MONOTONIC in nanoseconds; the virtual
- * counter is behind it by the machine's cntvoff, which stands there once for all vCPUs. Levels are
- * computed live from CTL, CVAL and the counter.
+ * The counter runs at TIMER_FREQ and is the host's CLOCK_MONOTONIC in nanoseconds; the guest's
+ * virtual and physical counters are behind it by the machine's cntoff (CNTVOFF_EL2, CNTPOFF_EL2),
+ * which stand there once for all vCPUs. Levels are computed live from CTL, CVAL and the counter.
  */
 #ifndef CPU_TIMER_H
 #define CPU_TIMER_H
@@ -34,16 +34,17 @@ struct timers {
 	uint64_t frq; /* CNTFRQ_EL0 as reset */
 };
 
-/* Physical counter now, ticks. Any thread. */
+/* The host's counter now, ticks. Any thread. */
 uint64_t timer_count(void);
 
 /**
- * timer_rebase() - Let the virtual counter of all vCPUs of @m be @offset ticks behind the physical.
+ * timer_rebase() - Let the counter of timer @id of all vCPUs of @m be @offset ticks behind the
+ * host's.
  *
  * Any thread, also while vCPUs run: each read of the counter sees the one offset or the other.
  * Levels and deadlines change with it; the caller makes running vCPUs look at theirs again.
  */
-void timer_rebase(struct machine *m, uint64_t offset);
+void timer_rebase(struct machine *m, enum timer_id id, uint64_t offset);
 /* Counter as timer @id of @cpu sees it. */
 uint64_t timer_now(const struct cpu *cpu, enum timer_id id);
 /* Output level: ENABLE and not IMASK and count >= CVAL. */

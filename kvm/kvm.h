@@ -95,7 +95,7 @@ int copy_out(uint64_t user, const void *from, size_t n);
 #define REQ_OUT  (1 << 1) /* … or written */
 #define REQ_INIT (1 << 2) /* -ENOEXEC before KVM_ARM_VCPU_INIT (vCPU only) */
 
-#define REQ_ARG_MAX 112 /* largest structure that the tables move */
+#define REQ_ARG_MAX 160 /* largest structure that the tables move */
 
 /* One row for each request of a kind of descriptor. */
 struct request {
@@ -270,12 +270,12 @@ void vm_stop(struct vm *vm);
 void vm_resume(struct vm *vm);
 
 /**
- * vm_rebase_counter() - Let the virtual counter of all vCPUs be @offset ticks behind the physical.
+ * vm_rebase_counter() - Let timer @id's counter of all vCPUs be @offset ticks behind the host's.
  *
  * Each vCPU looks at its timers again before it executes on: wherever it is, its level is as the
  * new counter says from the next guest entry on. The caller holds vm->lock.
  */
-void vm_rebase_counter(struct vm *vm, uint64_t offset);
+void vm_rebase_counter(struct vm *vm, enum timer_id id, uint64_t offset);
 
 /* memslot.c */
 int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *r);

@@ -137,9 +137,10 @@ static bool reserve_vcpu(struct vm *vm)
  * vcpu_create() - KVM_CREATE_VCPU.
  * @id: the VMM's name for it, below KVM_CAP_MAX_VCPU_ID
  *
- * As on Linux the virtual counter of the whole VM starts again from 0 (api.rst 4.7), also when the
- * vCPU cannot be published. Both happen under vm->lock: of vCPUs that are created at the same time,
- * the last to be seen is the last that the counter was rebased for.
+ * As on Linux the virtual counter of the whole VM starts again from 0 (api.rst 4.7) and the
+ * physical one is the host's again, also when the vCPU cannot be published. This happens under
+ * vm->lock with the publishing: of vCPUs that are created at the same time, the last to be seen is
+ * the last that the counters were rebased for.
  * Return: a vCPU descriptor, -EINVAL, -EEXIST, -ENOMEM, -EMFILE.
  */
 long vcpu_create(struct vm *vm, unsigned long id)
@@ -153,7 +154,8 @@ long vcpu_create(struct vm *vm, unsigned long id)
 	vcpu = vcpu_alloc(vm, id);
 	if (vcpu) {
 		pthread_mutex_lock(&vm->lock);
-		vm_rebase_counter(vm, timer_count());
+		vm_rebase_counter(vm, TIMER_VIRT, timer_count());
+		vm_rebase_counter(vm, TIMER_PHYS, 0);
 		fd = vcpu_publish(vm, vcpu);
 		pthread_mutex_unlock(&vm->lock);
 		if (fd < 0)
