@@ -170,6 +170,39 @@ EXPORT int armature_ioctl(int fd, unsigned long request, unsigned long arg)
 	return (int)ret;
 }
 
+EXPORT int armature_promise(unsigned int what)
+{
+	if (what & ~(ARMATURE_TELLS_SIGNALS | ARMATURE_TELLS_DESCRIPTORS)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return 0;
+}
+
+EXPORT int armature_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	return sigaction(sig, act, old);
+}
+
+EXPORT void armature_fds_begin(unsigned int first, unsigned int last)
+{
+}
+
+EXPORT void armature_fds_end(unsigned int first, unsigned int last)
+{
+}
+
+EXPORT bool armature_knows(int fd)
+{
+	int saved = errno;
+	struct object *o = object_get(fd);
+
+	if (o)
+		object_put(o);
+	errno = saved;
+	return o;
+}
+
 EXPORT int armature_close(int fd)
 {
 	int ret = close(fd);
