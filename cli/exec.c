@@ -24,6 +24,7 @@
 #include <armature/kvm_arm64.h>
 
 #define DOOR_FILE  "libarmature-door.so"
+#define FOREIGN    "/armature/aarch64" /* below the libraries' folder */
 #define DOOR_DIR   "ARMATURE_DOOR_DIR"
 #define EMULATOR   "qemu-aarch64"
 #define EXIT_NO_PROGRAM   126 /* as a shell has it */
@@ -122,12 +123,10 @@ static int options_end(int argc, char **argv)
 }
 
 /* Writes the path of the door in a folder. Return: whether it is there. */
-static bool door_in(char *path, const char *format, const char *folder)
+static bool door_in(char *path, const char *folder, const char *below)
 {
-	char base[PATH_MAX];
-
-	snprintf(base, sizeof(base), format, folder);
-	return snprintf(path, PATH_MAX, "%s/" DOOR_FILE, base) < PATH_MAX && !access(path, R_OK);
+	return snprintf(path, PATH_MAX, "%s%s/" DOOR_FILE, folder, below) < PATH_MAX &&
+	       !access(path, R_OK);
 }
 
 /*
@@ -142,24 +141,24 @@ static int find_door(const struct settings *s, bool foreign, char *path)
 	char real[PATH_MAX];
 
 	if (named) {
-		if (!realpath(named, real) || !door_in(path, "%s", real))
+		if (!realpath(named, real) || !door_in(path, real, ""))
 			return complain("'%s' has no " DOOR_FILE, named);
 		return 0;
 	}
 	folder[n < 0 ? 0 : n] = '\0';
-	for (int i = 0; i < 1 && strrchr(folder, '/'); i++)
+	if (strrchr(folder, '/'))
 		*strrchr(folder, '/') = '\0';
 	if (foreign) {
-		if (door_in(path, "%s/../../build-arm64", folder) ||
-		    door_in(path, "%s/" ARMATURE_BIN_TO_LIB "/armature/aarch64", folder) ||
-		    door_in(path, "%s/armature/aarch64", ARMATURE_LIBDIR))
+		if (door_in(path, folder, "/../../build-arm64") ||
+		    door_in(path, folder, "/" ARMATURE_BIN_TO_LIB FOREIGN) ||
+		    door_in(path, ARMATURE_LIBDIR, FOREIGN))
 			return 0;
 		return complain("the door of arm64 programs is missing: build armature for arm64 "
 				"('scripts/cross build'), and name the folder of its " DOOR_FILE
 				" by --door-dir");
 	}
-	if (door_in(path, "%s/..", folder) || door_in(path, "%s/" ARMATURE_BIN_TO_LIB, folder) ||
-	    door_in(path, "%s", ARMATURE_LIBDIR))
+	if (door_in(path, folder, "/..") || door_in(path, folder, "/" ARMATURE_BIN_TO_LIB) ||
+	    door_in(path, ARMATURE_LIBDIR, ""))
 		return 0;
 	return complain(DOOR_FILE " is missing: neither in %s/.. nor in " ARMATURE_LIBDIR
 			"; --door-dir says where it is",

@@ -21,7 +21,7 @@ int kvm_ioctl(int fd, unsigned long request, unsigned long arg)
 {
 	if (armature_knows(fd))
 		return armature_ioctl(fd, request, arg);
-	return ioctl(fd, request, arg);
+	return NEXT_AS(ioctl, int (*)(int, unsigned long, ...))(fd, request, arg);
 }
 
 DOOR(int, ioctl, int fd, unsigned long request, ...)

@@ -26,6 +26,29 @@
 
 #define DOOR_SYSTEM "/memfd:armature-system"
 
+/* The next object's, from a file that has its own by these names: they cannot be wrapped here. */
+
+static int next_stat(const char *path, struct stat *st)
+{
+	return NEXT_AS(stat, int (*)(const char *, struct stat *))(path, st);
+}
+
+static int next_fstatat(int dirfd, const char *path, struct stat *st, int flags)
+{
+	return NEXT_AS(fstatat, int (*)(int, const char *, struct stat *, int))(dirfd, path, st,
+										flags);
+}
+
+static ssize_t next_readlink(const char *path, char *buffer, size_t size)
+{
+	return NEXT_AS(readlink, ssize_t(*)(const char *, char *, size_t))(path, buffer, size);
+}
+
+static int next_open(const char *path, int flags)
+{
+	return NEXT_AS(open, int (*)(const char *, int, ...))(path, flags, 0);
+}
+
 /* The directory in which a path's last component lies, "" being @dirfd's own. */
 static bool is_dev(int dirfd, const char *path, size_t length)
 {
@@ -36,8 +59,8 @@ static bool is_dev(int dirfd, const char *path, size_t length)
 		return false;
 	memcpy(directory, path, length);
 	directory[length] = '\0';
-	return !stat("/dev", &dev) &&
-	       !fstatat(dirfd, length ? directory : ".", &given, 0) &&
+	return !next_stat("/dev", &dev) &&
+	       !next_fstatat(dirfd, length ? directory : ".", &given, 0) &&
 	       given.st_dev == dev.st_dev && given.st_ino == dev.st_ino;
 }
 
@@ -62,7 +85,7 @@ void kvm_stat(struct stat *st)
 	struct stat dev;
 
 	memset(st, 0, sizeof(*st));
-	if (!stat("/dev", &dev)) {
+	if (!next_stat("/dev", &dev)) {
 		st->st_dev = dev.st_dev;
 		st->st_atim = dev.st_atim;
 		st->st_mtim = dev.st_mtim;
@@ -84,7 +107,7 @@ bool is_kvm_descriptor(int fd)
 	if (!armature_knows(fd))
 		return false;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, name, sizeof(name) - 1);
+	n = next_readlink(path, name, sizeof(name) - 1);
 	errno = saved;
 	return n == (ssize_t)sizeof(name) - 1 && !memcmp(name, DOOR_SYSTEM, sizeof(name) - 1);
 }
@@ -109,12 +132,6 @@ int fresh(int fd)
 		armature_fds_end((unsigned int)fd, (unsigned int)fd);
 	}
 	return fd;
-}
-
-/* The file that --kvm names; the door's own open64() would note it as the library's. */
-static int next_open(const char *path, int flags)
-{
-	return NEXT_AS(open, int (*)(const char *, int, ...))(path, flags, 0);
 }
 
 /* As Linux opens a character device: any access mode is good, and most flags mean nothing to it. */
@@ -310,7 +327,7 @@ static int old_stat(int dirfd, const char *path, struct stat *st, int flags)
 {
 	if (names_kvm(dirfd, path, flags))
 		return show(st);
-	return fstatat(dirfd, path, st, flags);
+	return next_fstatat(dirfd, path, st, flags);
 }
 
 #define XSTAT(name, flags)                                                    \

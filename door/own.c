@@ -3,7 +3,9 @@
  * The way past the door: what libarmature and the door themselves call, and how the next object's
  * functions are found.
  *
- * The names here are those of door/meson.build's list, which the linker wraps.
+ * The names here are those of door/meson.build's list, which the linker wraps: references to them,
+ * but for those from the very file that defines the door's function of that name. There it is
+ * NEXT().
  */
 #include "door/door.h"
 
@@ -13,7 +15,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-#include <sys/types.h>
 
 #define WRAP(type, name, ...)               \
 	type __wrap_##name(__VA_ARGS__);    \
@@ -128,11 +129,6 @@ WRAP(int, signalfd, int fd, const sigset_t *set, int flags)
 	return fd < 0 ? keep(made) : made;
 }
 
-WRAP(int, openat64, int dirfd, const char *path, int flags, mode_t mode)
-{
-	return NEXT_AS(openat64, int (*)(int, const char *, int, ...))(dirfd, path, flags, mode);
-}
-
 WRAP(int, fcntl64, int fd, int command, long arg)
 {
 	return next_fcntl(fd, command, arg);
@@ -146,22 +142,6 @@ WRAP(int, ioctl, int fd, unsigned long request, unsigned long arg)
 WRAP(int, fstat64, int fd, struct stat *st)
 {
 	return NEXT_AS(fstat64, int (*)(int, struct stat *))(fd, st);
-}
-
-WRAP(int, stat64, const char *path, struct stat *st)
-{
-	return NEXT_AS(stat64, int (*)(const char *, struct stat *))(path, st);
-}
-
-WRAP(int, fstatat64, int dirfd, const char *path, struct stat *st, int flags)
-{
-	return NEXT_AS(fstatat64, int (*)(int, const char *, struct stat *, int))(dirfd, path, st,
-										  flags);
-}
-
-WRAP(ssize_t, readlink, const char *path, char *buffer, size_t size)
-{
-	return NEXT_AS(readlink, ssize_t(*)(const char *, char *, size_t))(path, buffer, size);
 }
 
 WRAP(int, sigaction, int sig, const struct sigaction *act, struct sigaction *old)
