@@ -8,6 +8,7 @@
 #ifndef VMM_KVM_H
 #define VMM_KVM_H
 
+#include <signal.h>
 #include <stdint.h>
 
 struct vmm_kvm {
@@ -33,6 +34,13 @@ static inline int vmm_kvm_ioctl_ptr(const struct vmm_kvm *kvm, int fd, unsigned 
 {
 	return vmm_kvm_ioctl(kvm, fd, request, (unsigned long)(uintptr_t)arg);
 }
+
+/**
+ * vmm_sigaction() - sigaction(2), which our KVM is told of.
+ *
+ * It was promised to it that there is no other call for that. For Linux's it is the system call.
+ */
+int vmm_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 
 /* Whether a KVM can run our guests, and if not, why. */
 enum vmm_kvm_verdict {
