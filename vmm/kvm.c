@@ -31,7 +31,7 @@ static int linux_ioctl(int fd, unsigned long request, unsigned long arg)
 	return ioctl(fd, request, arg);
 }
 
-const struct vmm_kvm vmm_kvm_linux = {linux_open, linux_ioctl, close};
+const struct vmm_kvm vmm_kvm_linux = {linux_open, linux_ioctl, close, .loses_pins = true};
 
 /* Descriptors of the KVM are closed by its close() alone, so there is nothing else to tell. */
 static int soft_open(const char *path)

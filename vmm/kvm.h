@@ -2,13 +2,14 @@
 /*
  * Which KVM: three system calls, or the three functions that stand for them.
  *
- * Nothing else differs between Linux's KVM and ours. What the VMM cannot say with these three and
+ * Nothing else differs between Linux's KVM and ours, but one fault of Linux's. What the VMM cannot say with these three and
  * mmap() does not exist.
  */
 #ifndef VMM_KVM_H
 #define VMM_KVM_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vmm_kvm {
@@ -16,6 +17,8 @@ struct vmm_kvm {
 	int (*open)(const char *path);
 	int (*ioctl)(int fd, unsigned long request, unsigned long arg);
 	int (*close)(int fd);
+	/* A pin that another thread drives may be lost: see "Pins and other threads", vcpu.h. */
+	bool loses_pins;
 };
 
 extern const struct vmm_kvm vmm_kvm_linux; /* the system calls */
