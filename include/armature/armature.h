@@ -102,8 +102,9 @@ int armature_close(int fd);
  * @what: ARMATURE_TELLS_SIGNALS: from now on every disposition of a signal is changed by
  *        armature_sigaction(), and by no other call. Handlers that are installed already are taken
  *        over. ARMATURE_TELLS_DESCRIPTORS: from now on every close(2), dup2(2), close_range(2) and
- *        whatever else takes a number from its open file, of any descriptor of the process, stands
- *        between armature_fds_begin() and armature_fds_end(). Both may be given.
+ *        whatever else takes a number from its open file stands between armature_fds_begin() and
+ *        armature_fds_end(); it need not for a file that no call of this header, but
+ *        armature_close(), has been given while it was open. Both may be given.
  *
  * A child process inherits the promise. What a program that it executes does, is not part of it.
  *
