@@ -8,8 +8,10 @@
  * of such a number must not outlive the next call that makes it.
  */
 #include "door/door.h"
+#include "door/log.h"
 
 #include <armature/armature.h>
+#include <armature/kvm_arm64.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +19,24 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 
-int kvm_ioctl(int fd, unsigned long request, unsigned long arg)
+static int pass_ioctl(int fd, unsigned long request, unsigned long arg)
 {
 	if (armature_knows(fd))
 		return armature_ioctl(fd, request, arg);
 	return NEXT_AS(ioctl, int (*)(int, unsigned long, ...))(fd, request, arg);
+}
+
+int kvm_ioctl(int fd, unsigned long request, unsigned long arg)
+{
+	unsigned long start;
+	int ret;
+
+	if (!log_on() || _IOC_TYPE(request) != KVMIO)
+		return pass_ioctl(fd, request, arg);
+	start = log_start();
+	ret = pass_ioctl(fd, request, arg);
+	log_request(fd, request, arg, start, ret);
+	return ret;
 }
 
 DOOR(int, ioctl, int fd, unsigned long request, ...)
