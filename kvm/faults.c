@@ -98,8 +98,8 @@ void __real_vcpu_set_pin(struct vcpu *vcpu, uint32_t pin, bool level);
 void __wrap_vcpu_set_pin(struct vcpu *vcpu, uint32_t pin, bool level);
 bool __real_pmu_level(struct cpu *cpu);
 bool __wrap_pmu_level(struct cpu *cpu);
-long __real_vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask);
-long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask);
+long __real_vcpu_run(struct vcpu *vcpu, unsigned long arg);
+long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg);
 long __real_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg);
 long __wrap_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg);
 
@@ -175,9 +175,9 @@ bool __wrap_pmu_level(struct cpu *cpu)
 	return __real_pmu_level(cpu);
 }
 
-long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
+long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg)
 {
-	long ret = __real_vcpu_run(vcpu, arg, mask);
+	long ret = __real_vcpu_run(vcpu, arg);
 
 	return fault == LEVEL_EXIT_IS_0 && ret == -EINTR ? 0 : ret;
 }

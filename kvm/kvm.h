@@ -51,11 +51,11 @@ enum object_kind { OBJECT_SYSTEM, OBJECT_VM, OBJECT_VCPU, OBJECT_DEVICE };
 /* What a descriptor stands for. Embedded in the thing itself. */
 struct object {
 	enum object_kind kind;
-	_Atomic unsigned int refs; /* one for its descriptors, one for each request under way */
-	void (*release)(struct object *o); /* when refs reach 0 */
+	void (*release)(struct object *o); /* when nobody has a reference any more */
 	void *page;                        /* the library's own mapping of the descriptor's page */
 
 	/* Private to fd.c. */
+	struct handle *handle; /* counts the references */
 	struct object *next;
 	int64_t cookie; /* file position of its descriptors */
 	dev_t dev;
@@ -82,6 +82,37 @@ bool object_foreign(const struct object *o);
 
 /** object_reap() - Let go of objects whose last descriptor was closed. */
 void object_reap(void);
+
+/* ---- numbers.c: what each number of a descriptor stands for, where the process tells ---- */
+
+#define NUMBER_OTHER ((uintptr_t)2) /* an open file, but none of the library's */
+
+/** numbers_promise() - ARMATURE_TELLS_DESCRIPTORS holds from now on. */
+void numbers_promise(void);
+bool numbers_told(void);
+
+/** number_entry() - The entry of @fd: a handle, NUMBER_OTHER, or 0 or odd when it is not known. */
+uintptr_t number_entry(int fd);
+
+/**
+ * number_ask() - The kernel is going to be asked what @fd is.
+ *
+ * Return: what number_answer() wants, or 0: the answer cannot be kept.
+ */
+uintptr_t number_ask(int fd);
+
+/** number_answer() - It is @entry: kept, unless @fd may have changed since number_ask(). */
+void number_answer(int fd, uintptr_t ticket, uintptr_t entry);
+
+/** numbers_forget() - Nothing is known of the numbers @first to @last. */
+void numbers_forget(unsigned int first, unsigned int last);
+
+/** numbers_begin() / numbers_end() - armature_fds_begin(), armature_fds_end(). */
+void numbers_begin(unsigned int first, unsigned int last);
+void numbers_end(unsigned int first, unsigned int last);
+
+/** number_close() - close(2) of a descriptor of the library's own: told as a caller's are. */
+int number_close(int fd);
 
 /* ---- uaccess.c: pointers that a VMM gave ---- */
 
@@ -289,6 +320,9 @@ void clock_stop(struct vm *vm);
 /** clock_watch() - @vcpu wants attention at its deadline, and for signals while in the guest. */
 void clock_watch(struct vcpu *vcpu);
 uint64_t clock_now(void);
+/** futex_wait_until() - While *@word is @value, until @when (ns of CLOCK_MONOTONIC; NEVER). */
+void futex_wait_until(_Atomic uint32_t *word, uint32_t value, uint64_t when);
+void futex_wake(_Atomic uint32_t *word);
 
 /* ---- vcpu.c ---- */
 
@@ -317,6 +351,9 @@ struct stats_file;
 #define VCPU_REQ_SIGNAL (1u << 0) /* ask the host for pending signals */
 #define VCPU_REQ_RESET  (1u << 1) /* vcpu->reset */
 
+/* Whether a vCPU sleeps, or is about to, and what wakes it: signals.c. */
+enum sleep { AWAKE, SLEEP_FUTEX, SLEEP_POLL };
+
 struct vcpu {
 	struct object object;
 	struct vm *vm;
@@ -340,8 +377,9 @@ struct vcpu {
 	struct stats_file *stats_file; /* NULL: nobody has asked */
 	int stats_fd;
 
-	/* Signals: run.c. */
+	/* Signals: signals.c. */
 	bool has_sigmask;
+	_Atomic bool masked;   /* the KVM_RUN under way has blocked the thread's signals */
 	uint64_t sigmask;      /* of KVM_SET_SIGNAL_MASK */
 	uint64_t interrupting; /* the signals that interrupt the KVM_RUN under way */
 	uint64_t watched;      /* the signals that signalfd shows */
@@ -353,21 +391,22 @@ struct vcpu {
 	_Atomic uint32_t mp_state; /* written under vm->lock */
 	_Atomic uint32_t requests;
 	_Atomic uint32_t in_guest;
-	_Atomic uint32_t runs; /* counts KVM_RUNs */
-	_Atomic uint32_t sleeping;
+	_Atomic uint32_t runs;                    /* counts KVM_RUNs */
+	_Atomic uint32_t sleeping;                /* enum sleep */
 	_Atomic uint64_t deadline;                /* when the clock thread must kick */
 	_Atomic uint32_t edges[MAX_DEVICE_LINES]; /* not yet shown: user_irq.c */
 };
 
 long vcpu_create(struct vm *vm, unsigned long id);
 void vcpu_destroy(struct vcpu *vcpu);
-/* @mask: the caller's signal mask, for KVM_RUN. */
-long vcpu_request(struct vcpu *vcpu, unsigned int nr, unsigned long arg, uint64_t mask);
+long vcpu_request(struct vcpu *vcpu, unsigned int nr, unsigned long arg);
 
 /** vcpu_kick() - Make @vcpu leave the guest or wake up, and look. Any thread. */
 void vcpu_kick(struct vcpu *vcpu);
 /** vcpu_wake() - End a sleep of @vcpu. Any thread. */
 void vcpu_wake(struct vcpu *vcpu);
+/** vcpu_interrupt() - A signal is put off: let KVM_RUN see it. In a handler, on @vcpu's thread. */
+void vcpu_interrupt(struct vcpu *vcpu);
 /** vcpu_set_pin() - Drive CPU_PIN_IRQ or CPU_PIN_FIQ. Any thread. */
 void vcpu_set_pin(struct vcpu *vcpu, uint32_t pin, bool level);
 void vcpu_reset_state(struct vcpu *vcpu);
@@ -386,7 +425,7 @@ static inline bool vcpu_has_feature(const struct vcpu *vcpu, unsigned int bit)
 }
 
 /* run.c */
-long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask);
+long vcpu_run(struct vcpu *vcpu, unsigned long arg);
 /** vcpu_wfi() - Sleep until a pin is high, a level differs from the field, or a signal waits. */
 void vcpu_wfi(struct vcpu *vcpu);
 /** vcpu_update_deadline() - Tell the clock thread when this vCPU's levels change next. */
@@ -394,14 +433,75 @@ void vcpu_update_deadline(struct vcpu *vcpu);
 extern const struct machine_ops vcpu_machine_ops;
 
 /* signals.c */
-uint64_t signals_block(void);
-void signals_restore(uint64_t mask);
+
+#define SIGBIT(n)   (1ull << ((n)-1))
+#define SIGSET_SIZE 8 /* of the kernel's set */
+
+#define HOST_FAULTS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS))
+/* Synchronous; and glibc's own (cancellation, setuid in all threads). */
+#define KEPT_SIGNALS                                                                        \
+	(HOST_FAULTS | SIGBIT(SIGFPE) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGSYS) | \
+	 SIGBIT(SIGABRT) | SIGBIT(32) | SIGBIT(33))
+#define ASYNCHRONOUS (~KEPT_SIGNALS)
+
+/** signals_begin() - A request begins: for KVM_RUN (@run) and any other. */
+void signals_begin(bool run);
+/** signals_end() - It is over: the caller's handlers run. */
+void signals_end(void);
+/** signals_enter() / signals_leave() - @vcpu is in KVM_RUN in between; under vcpu->lock. */
+void signals_enter(struct vcpu *vcpu);
+void signals_leave(struct vcpu *vcpu);
 /** signals_pending() - One that interrupts KVM_RUN waits; ignored ones are thrown away. */
 bool signals_pending(struct vcpu *vcpu);
+/** signals_lie_down() - Before the last look at what would end a sleep. */
+void signals_lie_down(struct vcpu *vcpu);
 /** signals_sleep() - Until an event, a signal or @deadline (ns of CLOCK_MONOTONIC). */
 void signals_sleep(struct vcpu *vcpu, uint64_t deadline);
-/** signals_enter() - KVM_RUN begins; the caller's mask is @mask. */
-void signals_enter(struct vcpu *vcpu, uint64_t mask);
+
+/* handlers.c: signals of a process that tells of its handlers */
+
+#define MAX_LATE 2
+
+/* What a thread knows of its call into the library; for its signal handlers, too. */
+struct calls {
+	volatile uint32_t inside; /* calls under way: more than one in a handler of a fault */
+	/* Signals are blocked until the call is over; they were as mask says. */
+	volatile sig_atomic_t put_off;
+	uint64_t mask;
+	struct vcpu *volatile running; /* interrupted by a signal that is put off */
+	bool faults_open;              /* SIGSEGV and SIGBUS have been unblocked */
+	unsigned int nr_late;
+	siginfo_t late[MAX_LATE]; /* real-time signals that wait, behind others of their number */
+};
+
+/* In the static block of each thread: a handler may not allocate. */
+extern __thread struct calls calls __attribute__((tls_model("initial-exec")));
+
+void handlers_promise(void);
+bool handlers_told(void);
+/** handlers_sigaction() - armature_sigaction(). */
+int handlers_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+/** calls_block() - Block the thread's signals, until the call is over. Return: none was yet. */
+void calls_block(void);
+/** calls_deliver() - The mask is as it was: handlers run, and may not come back. */
+void calls_deliver(void);
+/** calls_open_faults() - A fault in guest memory that met a blocked signal would end the process. */
+void calls_open_faults(void);
+
+/* Between these two no handler of the caller's runs on the thread, if the process tells of them. */
+static inline void calls_begin(void)
+{
+	calls.inside++;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void calls_end(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	calls.inside--;
+	if (calls.put_off && !calls.inside)
+		calls_deliver();
+}
 
 /* stats.c */
 /** vcpu_stats_open() / vm_stats_open() - KVM_GET_STATS_FD: a descriptor or -errno. */

@@ -168,6 +168,8 @@ static void complete_mmio(struct vcpu *vcpu)
 /* A signal waits that interrupts; ignored ones do not end a sleep. */
 static bool signal_waits(struct vcpu *vcpu)
 {
+	if (!atomic_load(&vcpu->masked))
+		return signals_pending(vcpu);
 	if (!(atomic_load(&vcpu->requests) & VCPU_REQ_SIGNAL))
 		return false;
 	if (signals_pending(vcpu))
@@ -192,13 +194,13 @@ static bool is_runnable(struct vcpu *vcpu)
 void vcpu_wfi(struct vcpu *vcpu)
 {
 	for (;;) {
-		atomic_store(&vcpu->sleeping, 1);
+		signals_lie_down(vcpu);
 		vcpu_update_deadline(vcpu);
 		if (is_runnable(vcpu) || has_request(vcpu))
 			break;
 		signals_sleep(vcpu, atomic_load(&vcpu->deadline));
 	}
-	atomic_store(&vcpu->sleeping, 0);
+	atomic_store(&vcpu->sleeping, AWAKE);
 }
 
 /* WFE: wait for an event, the event stream, an interrupt; but never long. */
@@ -211,26 +213,26 @@ static void wait_for_event(struct vcpu *vcpu)
 		sched_yield();
 		return;
 	}
-	atomic_store(&vcpu->sleeping, 1);
+	signals_lie_down(vcpu);
 	vcpu_update_deadline(vcpu);
 	deadline = min64(atomic_load(&vcpu->deadline), clock_now() + WFE_SLEEP_NS);
 	deadline = min64(deadline, timer_event_deadline(cpu));
 	if (!atomic_load(&cpu->remote.event) && !is_runnable(vcpu) && !has_request(vcpu))
 		signals_sleep(vcpu, deadline);
 	atomic_store(&cpu->remote.event, 0);
-	atomic_store(&vcpu->sleeping, 0);
+	atomic_store(&vcpu->sleeping, AWAKE);
 }
 
 /* Stopped by PSCI or by the VMM: until it is started, or a signal comes. */
 static void sleep_while_stopped(struct vcpu *vcpu)
 {
 	for (;;) {
-		atomic_store(&vcpu->sleeping, 1);
+		signals_lie_down(vcpu);
 		if (!vcpu_stopped(vcpu) || signal_waits(vcpu))
 			break;
 		signals_sleep(vcpu, NEVER);
 	}
-	atomic_store(&vcpu->sleeping, 0);
+	atomic_store(&vcpu->sleeping, AWAKE);
 }
 
 /* ---- Exits ---- */
@@ -430,7 +432,7 @@ static int check_first_run(struct vcpu *vcpu)
 	return 0;
 }
 
-static int run_checked(struct vcpu *vcpu, uint64_t mask)
+static int run_checked(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	int ret;
@@ -447,23 +449,24 @@ static int run_checked(struct vcpu *vcpu, uint64_t mask)
 	take_pending_abort(vcpu);
 	engine_user_wrote(vcpu->cpu);
 	atomic_fetch_add(&vcpu->runs, 1);
-	signals_enter(vcpu, mask);
+	signals_enter(vcpu);
 	run->exit_reason = KVM_EXIT_UNKNOWN;
 	run->flags = 0;
-	return run_loop(vcpu);
+	ret = run_loop(vcpu);
+	signals_leave(vcpu);
+	return ret;
 }
 
 /**
  * vcpu_run() - KVM_RUN.
- * @arg:  must be 0
- * @mask: the signal mask of the calling thread, which has blocked signals since
+ * @arg: must be 0
  *
  * Return: 0 with an exit reason for the VMM, or -EINTR, -ENOEXEC, -EINVAL, -ENOSYS (an access
  * outside memory that has no syndrome, and KVM_CAP_ARM_NISV_TO_USER is not enabled), -EFAULT (a
  * memslot's memory is not there, or not writable, in the VMM's address space; PC is at the
  * instruction), -ENOMEM. Source: api.rst 4.10, 8.5.
  */
-long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
+long vcpu_run(struct vcpu *vcpu, unsigned long arg)
 {
 	int ret;
 
@@ -472,7 +475,7 @@ long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
 	else
 		ret = check_first_run(vcpu);
 	if (!ret)
-		ret = run_checked(vcpu, mask);
+		ret = run_checked(vcpu);
 	device_lines_update_run(vcpu);
 	vcpu_stats_update(vcpu);
 	return ret;

@@ -46,7 +46,7 @@ static int vcpu_make_fds(struct vcpu *vcpu)
 		return -errno;
 	vcpu->signalfd = signalfd(-1, &none, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (vcpu->signalfd < 0) {
-		close(vcpu->eventfd);
+		number_close(vcpu->eventfd);
 		return -errno;
 	}
 	return 0;
@@ -77,8 +77,8 @@ static struct vcpu *vcpu_alloc(struct vm *vm, unsigned int id)
 destroy_cpu:
 	cpu_destroy(vcpu->cpu);
 close_fds:
-	close(vcpu->eventfd);
-	close(vcpu->signalfd);
+	number_close(vcpu->eventfd);
+	number_close(vcpu->signalfd);
 free_vcpu:
 	free(vcpu->cpu);
 	free(vcpu);
@@ -91,8 +91,8 @@ void vcpu_destroy(struct vcpu *vcpu)
 	engine_vcpu_destroy(vcpu->cpu);
 	cpu_destroy(vcpu->cpu);
 	free(vcpu->cpu);
-	close(vcpu->eventfd);
-	close(vcpu->signalfd);
+	number_close(vcpu->eventfd);
+	number_close(vcpu->signalfd);
 	pthread_mutex_destroy(&vcpu->lock);
 	free(vcpu);
 }
@@ -177,10 +177,22 @@ long vcpu_create(struct vm *vm, unsigned long id)
 void vcpu_wake(struct vcpu *vcpu)
 {
 	static const uint64_t one = 1;
+	uint32_t sleep;
 
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load(&vcpu->sleeping) && write(vcpu->eventfd, &one, sizeof(one)) < 0)
+	sleep = atomic_load(&vcpu->sleeping);
+	if (sleep == SLEEP_FUTEX && atomic_compare_exchange_strong(&vcpu->sleeping, &sleep, AWAKE))
+		futex_wake(&vcpu->sleeping);
+	else if (sleep == SLEEP_POLL && write(vcpu->eventfd, &one, sizeof(one)) < 0)
 		return; /* the counter is full: it is awake already */
+}
+
+void vcpu_interrupt(struct vcpu *vcpu)
+{
+	atomic_fetch_or(&vcpu->requests, VCPU_REQ_SIGNAL);
+	cpu_request(vcpu->cpu, CPU_REQ_EXIT);
+	/* It does not sleep, or the kernel will find that the word has changed. */
+	atomic_store(&vcpu->sleeping, AWAKE);
 }
 
 void vcpu_kick(struct vcpu *vcpu)
@@ -436,13 +448,13 @@ static bool refused_before_init(struct vcpu *vcpu, unsigned int nr)
 	return false;
 }
 
-long vcpu_request(struct vcpu *vcpu, unsigned int nr, unsigned long arg, uint64_t mask)
+long vcpu_request(struct vcpu *vcpu, unsigned int nr, unsigned long arg)
 {
 	long ret;
 
 	pthread_mutex_lock(&vcpu->lock);
 	if (nr == KVM_RUN)
-		ret = vcpu_run(vcpu, arg, mask);
+		ret = vcpu_run(vcpu, arg);
 	else if (refused_before_init(vcpu, nr))
 		ret = -ENOEXEC;
 	else

@@ -31,10 +31,12 @@ static int linux_ioctl(int fd, unsigned long request, unsigned long arg)
 	return ioctl(fd, request, arg);
 }
 
-const struct vmm_kvm vmm_kvm_linux = {linux_open, linux_ioctl, close};
+const struct vmm_kvm vmm_kvm_linux = {linux_open, linux_ioctl, close, .loses_pins = true};
 
+/* Descriptors of the KVM are closed by its close() alone, so there is nothing else to tell. */
 static int soft_open(const char *path)
 {
+	armature_promise(ARMATURE_TELLS_SIGNALS | ARMATURE_TELLS_DESCRIPTORS);
 	return armature_open();
 }
 
@@ -45,6 +47,11 @@ int vmm_kvm_ioctl(const struct vmm_kvm *kvm, int fd, unsigned long request, unsi
 	const int ret = kvm->ioctl(fd, request, arg);
 
 	return ret < 0 ? -errno : ret;
+}
+
+int vmm_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	return armature_sigaction(sig, act, old);
 }
 
 static enum vmm_kvm_verdict open_verdict(int err)
