@@ -398,6 +398,8 @@ static bool passing_access(struct bus_range *r, struct vcpu *vcpu, uint64_t offs
 
 	assert_int_equal(p->alive, ALIVE);
 	atomic_fetch_add_explicit(&p->asked, 1, memory_order_relaxed);
+	sched_yield();
+	assert_int_equal(p->alive, ALIVE);
 	return true;
 }
 
