@@ -16,6 +16,7 @@
  *       vm->slots_lock      memslots and the dirty log
  *         vm->lock          vCPU list, devices, the sink, PSCI power states, firmware registers
  *           machine.lock    stop protocol (vm.c); conditions machine.passed, vm->resumed
+ *           bus.lock        what is on the bus (bus.c)
  *             fd table      fd.c, a leaf
  *
  * What must hold:
@@ -39,6 +40,7 @@
 
 #include <armature/kvm_arm64.h>
 #include "cpu/cpu.h"
+#include "kvm/bus.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define KVM_PAGE_SIZE 4096u
@@ -252,6 +254,8 @@ struct vm {
 	const struct device_type *const *device_types; /* what KVM_CREATE_DEVICE makes; NULL ends */
 	struct device *devices;                        /* under lock */
 
+	struct bus bus; /* what the KVM answers for outside memory */
+
 	const struct irq_sink *_Atomic sink; /* written under lock, before a vCPU has run */
 };
 
@@ -306,6 +310,7 @@ enum vcpu_stat {
 	VCPU_STAT_WFE,
 	VCPU_STAT_WFI,
 	VCPU_STAT_MMIO_USER,
+	VCPU_STAT_MMIO_KERNEL,
 	VCPU_STAT_SIGNAL, /* returns to user space because of one */
 	VCPU_STAT_INSTRUCTIONS,
 	NR_VCPU_STATS
@@ -353,7 +358,8 @@ struct vcpu {
 	_Atomic uint32_t mp_state; /* written under vm->lock */
 	_Atomic uint32_t requests;
 	_Atomic uint32_t in_guest;
-	_Atomic uint32_t runs; /* counts KVM_RUNs */
+	_Atomic uint32_t on_bus; /* counts entries and departures: odd inside bus_access() */
+	_Atomic uint32_t runs;   /* counts KVM_RUNs */
 	_Atomic uint32_t sleeping;
 	_Atomic uint64_t deadline;                /* when the clock thread must kick */
 	_Atomic uint32_t edges[MAX_DEVICE_LINES]; /* not yet shown: user_irq.c */

@@ -87,6 +87,7 @@ static void vm_destroy(struct vm *vm)
 	engine_vm_destroy(&vm->machine);
 	machine_destroy(&vm->machine);
 	memslot_destroy(vm);
+	bus_destroy(vm);
 	pthread_cond_destroy(&vm->resumed);
 	pthread_mutex_destroy(&vm->slots_lock);
 	pthread_mutex_destroy(&vm->lock);
@@ -122,6 +123,7 @@ static struct vm *vm_alloc(unsigned int ipa_bits)
 	pthread_mutex_init(&vm->slots_lock, NULL);
 	pthread_cond_init(&vm->resumed, NULL);
 	firmware_init(&vm->fw);
+	bus_init(vm);
 	device_lines_init(vm);
 	devices_init(vm);
 	atomic_store(&vm->refs, 1);
