@@ -16,6 +16,7 @@
  *       vm->slots_lock      memslots and the dirty log
  *         vm->lock          vCPU list, devices, the sink, PSCI power states, firmware registers
  *           machine.lock    stop protocol (vm.c); conditions machine.passed, vm->resumed
+ *           bus.lock        what is on the bus (bus.c)
  *             fd table      fd.c, a leaf
  *
  * What must hold:
@@ -39,6 +40,8 @@
 
 #include <armature/kvm_arm64.h>
 #include "cpu/cpu.h"
+#include "kvm/bus.h"
+#include "kvm/vgic.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define KVM_PAGE_SIZE 4096u
@@ -169,6 +172,9 @@ struct device_line {
 
 #define MAX_DEVICE_LINES 8
 
+/* The lines that every vCPU has, by their place in vm->lines. */
+enum { LINE_VTIMER, LINE_PTIMER, LINE_PMU };
+
 /**
  * struct irq_sink - Where the lines of a VM's devices go: one for each kind of irqchip.
  * @level:      the level of @line of @vcpu is another than was last told (at first: low). Whenever
@@ -189,7 +195,7 @@ void device_lines_init(struct vm *vm);
 
 /**
  * vm_set_irqchip() - An interrupt controller was made inside the KVM.
- * @vm:   the VM
+ * @vm:   the VM, whose lock the caller holds
  * @sink: what takes its devices' lines from now on
  * @rows: the system registers that it brings along, or NULL
  *
@@ -283,6 +289,12 @@ struct vm {
 	const struct device_type *const *device_types; /* what KVM_CREATE_DEVICE makes; NULL ends */
 	struct device *devices;                        /* under lock */
 
+	struct bus bus; /* what the KVM answers for outside memory */
+
+	struct vgic *_Atomic vgic; /* the interrupt controller inside the KVM, or NULL */
+	uint32_t timer_ppi[2];     /* of the virtual and the physical timer; under lock */
+	_Atomic bool dead;         /* all requests are -EIO */
+
 	const struct irq_sink *_Atomic sink; /* written under lock, before a vCPU has run */
 };
 
@@ -340,6 +352,7 @@ enum vcpu_stat {
 	VCPU_STAT_WFE,
 	VCPU_STAT_WFI,
 	VCPU_STAT_MMIO_USER,
+	VCPU_STAT_MMIO_KERNEL,
 	VCPU_STAT_SIGNAL, /* returns to user space because of one */
 	VCPU_STAT_INSTRUCTIONS,
 	NR_VCPU_STATS
@@ -371,6 +384,9 @@ struct vcpu {
 	bool abort_pending; /* an external abort, which takes the place of that MMIO's completion */
 	uint64_t spsr_abt, spsr_und, spsr_irq, spsr_fiq; /* AArch32's; only ONE_REG sees them */
 	unsigned int spins;                              /* WFE in a row */
+	uint32_t pmu_irq; /* INTID that the PMU is wired to, or 0; under vm->lock */
+	uint32_t line_intid[MAX_DEVICE_LINES]; /* where the vgic has each line */
+	uint32_t ended_spi;   /* an SPI whose end the vgic's notifier is to hear of, or 0 */
 	uint32_t told_levels; /* bit n: line n was high when the sink was last told (lines.c) */
 
 	uint64_t stats[NR_VCPU_STATS];
@@ -391,9 +407,10 @@ struct vcpu {
 	_Atomic uint32_t mp_state; /* written under vm->lock */
 	_Atomic uint32_t requests;
 	_Atomic uint32_t in_guest;
-	_Atomic uint32_t runs;                    /* counts KVM_RUNs */
-	_Atomic uint32_t sleeping;                /* enum sleep */
-	_Atomic uint64_t deadline;                /* when the clock thread must kick */
+	_Atomic uint32_t on_bus;   /* counts entries and departures: odd inside bus_access() */
+	_Atomic uint32_t runs;     /* counts KVM_RUNs */
+	_Atomic uint32_t sleeping; /* enum sleep */
+	_Atomic uint64_t deadline; /* when the clock thread must kick */
 	_Atomic uint32_t edges[MAX_DEVICE_LINES]; /* not yet shown: user_irq.c */
 };
 
@@ -567,6 +584,10 @@ long attrs_get(const struct attr *table, void *owner, const struct kvm_device_at
 long attrs_has(const struct attr *table, void *owner, const struct kvm_device_attr *a);
 
 long attr_is_there(void *owner, const struct kvm_device_attr *a);
+
+/* The PPIs of the timers, until they are told otherwise. */
+#define DEFAULT_VTIMER_PPI 27
+#define DEFAULT_PTIMER_PPI 30
 
 extern const struct attr vcpu_attrs[];
 

@@ -22,6 +22,7 @@ static const char *const vcpu_stat_names[NR_VCPU_STATS] = {
 	[VCPU_STAT_WFE] = "wfe_exit_stat",
 	[VCPU_STAT_WFI] = "wfi_exit_stat",
 	[VCPU_STAT_MMIO_USER] = "mmio_exit_user",
+	[VCPU_STAT_MMIO_KERNEL] = "mmio_exit_kernel",
 	[VCPU_STAT_SIGNAL] = "signal_exits",
 	[VCPU_STAT_INSTRUCTIONS] = "instructions",
 };
