@@ -16,7 +16,9 @@
  *       vm->slots_lock      memslots and the dirty log
  *         vm->lock          vCPU list, devices, the sink, PSCI power states, firmware registers
  *           machine.lock    stop protocol (vm.c); conditions machine.passed, vm->resumed
- *           bus.lock        what is on the bus (bus.c)
+ *           irqfds.lock     irqfds, GSI routing (irqfd.c)
+ *           ioeventfds.lock their list (ioeventfd.c)
+ *             bus.lock      what is on the bus (bus.c)
  *             fd table      fd.c, a leaf
  *
  * What must hold:
@@ -41,6 +43,7 @@
 #include <armature/kvm_arm64.h>
 #include "cpu/cpu.h"
 #include "kvm/bus.h"
+#include "kvm/eventfd.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define KVM_PAGE_SIZE 4096u
@@ -255,6 +258,8 @@ struct vm {
 	struct device *devices;                        /* under lock */
 
 	struct bus bus; /* what the KVM answers for outside memory */
+	struct ioeventfds ioeventfds;
+	struct irqfds irqfds;
 
 	const struct irq_sink *_Atomic sink; /* written under lock, before a vCPU has run */
 };
@@ -293,6 +298,10 @@ void clock_stop(struct vm *vm);
 /** clock_watch() - @vcpu wants attention at its deadline, and for signals while in the guest. */
 void clock_watch(struct vcpu *vcpu);
 uint64_t clock_now(void);
+/** thread_start() - A thread of the library's, to which no signal of the VMM's is ever delivered. */
+int thread_start(pthread_t *thread, void *(*body)(void *arg), void *arg);
+/** thread_be_prompt() - Of the calling thread: it runs for microseconds, but at its time. */
+void thread_be_prompt(void);
 
 /* ---- vcpu.c ---- */
 
