@@ -44,6 +44,7 @@
 #include "cpu/cpu.h"
 #include "kvm/bus.h"
 #include "kvm/eventfd.h"
+#include "kvm/vgic.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define KVM_PAGE_SIZE 4096u
@@ -143,6 +144,9 @@ struct device_line {
 
 #define MAX_DEVICE_LINES 8
 
+/* The lines that every vCPU has, by their place in vm->lines. */
+enum { LINE_VTIMER, LINE_PTIMER, LINE_PMU };
+
 /**
  * struct irq_sink - Where the lines of a VM's devices go: one for each kind of irqchip.
  * @level:      the level of @line of @vcpu is another than was last told (at first: low). Whenever
@@ -163,7 +167,7 @@ void device_lines_init(struct vm *vm);
 
 /**
  * vm_set_irqchip() - An interrupt controller was made inside the KVM.
- * @vm:   the VM
+ * @vm:   the VM, whose lock the caller holds
  * @sink: what takes its devices' lines from now on
  * @rows: the system registers that it brings along, or NULL
  *
@@ -261,6 +265,10 @@ struct vm {
 	struct ioeventfds ioeventfds;
 	struct irqfds irqfds;
 
+	struct vgic *_Atomic vgic; /* the interrupt controller inside the KVM, or NULL */
+	uint32_t timer_ppi[2];     /* of the virtual and the physical timer; under lock */
+	_Atomic bool dead;         /* all requests are -EIO */
+
 	const struct irq_sink *_Atomic sink; /* written under lock, before a vCPU has run */
 };
 
@@ -348,6 +356,9 @@ struct vcpu {
 	bool abort_pending; /* an external abort, which takes the place of that MMIO's completion */
 	uint64_t spsr_abt, spsr_und, spsr_irq, spsr_fiq; /* AArch32's; only ONE_REG sees them */
 	unsigned int spins;                              /* WFE in a row */
+	uint32_t pmu_irq; /* INTID that the PMU is wired to, or 0; under vm->lock */
+	uint32_t line_intid[MAX_DEVICE_LINES]; /* where the vgic has each line */
+	uint32_t ended_spi;   /* an SPI whose end the vgic's notifier is to hear of, or 0 */
 	uint32_t told_levels; /* bit n: line n was high when the sink was last told (lines.c) */
 
 	uint64_t stats[NR_VCPU_STATS];
@@ -482,6 +493,10 @@ long attrs_get(const struct attr *table, void *owner, const struct kvm_device_at
 long attrs_has(const struct attr *table, void *owner, const struct kvm_device_attr *a);
 
 long attr_is_there(void *owner, const struct kvm_device_attr *a);
+
+/* The PPIs of the timers, until they are told otherwise. */
+#define DEFAULT_VTIMER_PPI 27
+#define DEFAULT_PTIMER_PPI 30
 
 extern const struct attr vcpu_attrs[];
 

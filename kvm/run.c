@@ -422,24 +422,38 @@ static int run_loop(struct vcpu *vcpu)
 	return ret;
 }
 
+/* A PMU is set up, and has an interrupt if the VM has a vgic. */
+static int check_pmu(const struct vcpu *vcpu)
+{
+	if (!vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3))
+		return 0;
+	return !vcpu->pmu_created || (vgic_exists(vcpu->vm) && !vcpu->pmu_irq) ? -EINVAL : 0;
+}
+
 /* The checks of the first run. */
 static int check_first_run(struct vcpu *vcpu)
 {
+	int ret;
+
 	if (!vcpu->initialised)
 		return -ENOEXEC;
 	if (vcpu->has_run)
 		return 0;
-	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3) && !vcpu->pmu_created)
-		return -EINVAL;
-	vcpu->has_run = true;
 	/*
 	 * Under the lock: whoever sets a firmware register or makes an interrupt controller
 	 * (vm_set_irqchip()) is done, or is refused.
 	 */
 	pthread_mutex_lock(&vcpu->vm->lock);
-	vcpu->vm->has_run = true;
+	ret = vgic_first_run(vcpu);
+	if (!ret)
+		ret = check_pmu(vcpu);
+	if (!ret) {
+		vgic_wire(vcpu);
+		vcpu->has_run = true;
+		vcpu->vm->has_run = true;
+	}
 	pthread_mutex_unlock(&vcpu->vm->lock);
-	return 0;
+	return ret;
 }
 
 static int run_checked(struct vcpu *vcpu, uint64_t mask)

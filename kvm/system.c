@@ -111,10 +111,25 @@ EXPORT int armature_open(void)
 	return armature_open_flags(O_RDWR | O_CLOEXEC);
 }
 
+static bool is_dead(struct object *o)
+{
+	const struct vm *vm = NULL;
+
+	if (o->kind == OBJECT_VM)
+		vm = (struct vm *)((char *)o - offsetof(struct vm, object));
+	else if (o->kind == OBJECT_VCPU)
+		vm = ((struct vcpu *)((char *)o - offsetof(struct vcpu, object)))->vm;
+	else if (o->kind == OBJECT_DEVICE)
+		vm = ((struct device *)((char *)o - offsetof(struct device, object)))->vm;
+	return vm && atomic_load_explicit(&vm->dead, memory_order_relaxed);
+}
+
 static long serve(struct object *o, unsigned int nr, unsigned long arg, uint64_t mask)
 {
 	/* Linux: a VM belongs to the memory that made it. */
 	if (o->kind != OBJECT_SYSTEM && object_foreign(o))
+		return -EIO;
+	if (is_dead(o))
 		return -EIO;
 	switch (o->kind) {
 	case OBJECT_SYSTEM:

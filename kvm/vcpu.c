@@ -122,15 +122,19 @@ static int vcpu_publish(struct vm *vm, struct vcpu *vcpu)
 	return fd;
 }
 
-static bool reserve_vcpu(struct vm *vm)
+/* As many as there may be, with a vgic fewer; and none any more when it has counted them. */
+static int reserve_vcpu(struct vm *vm, unsigned long id)
 {
-	bool ok;
+	unsigned int max = vgic_exists(vm) ? VGIC_MAX_VCPUS : KVM_MAX_VCPUS;
 
-	pthread_mutex_lock(&vm->lock);
-	ok = vm->nr_creating < KVM_MAX_VCPUS;
-	vm->nr_creating += ok;
-	pthread_mutex_unlock(&vm->lock);
-	return ok;
+	if (vm->nr_creating >= max)
+		return -EINVAL;
+	if (vgic_ready(vm))
+		return -EBUSY;
+	if (id >= max)
+		return -EINVAL;
+	vm->nr_creating++;
+	return 0;
 }
 
 /**
@@ -140,16 +144,21 @@ static bool reserve_vcpu(struct vm *vm)
  * As on Linux the virtual counter of the whole VM starts again from 0 (api.rst 4.7), also when the
  * vCPU cannot be published. Both happen under vm->lock: of vCPUs that are created at the same time,
  * the last to be seen is the last that the counter was rebased for.
- * Return: a vCPU descriptor, -EINVAL, -EEXIST, -ENOMEM, -EMFILE.
+ * Return: a vCPU descriptor; -EBUSY when the vgic is initialised; -EINVAL, -EEXIST, -ENOMEM, -EMFILE.
  */
 long vcpu_create(struct vm *vm, unsigned long id)
 {
 	struct vcpu *vcpu;
-	int fd = -ENOMEM;
+	int ret, fd = -ENOMEM;
 
 	id = (uint32_t)id;
-	if (id >= KVM_MAX_VCPUS || !reserve_vcpu(vm))
+	if (id >= KVM_MAX_VCPUS)
 		return -EINVAL;
+	pthread_mutex_lock(&vm->lock);
+	ret = reserve_vcpu(vm, id);
+	pthread_mutex_unlock(&vm->lock);
+	if (ret)
+		return ret;
 	vcpu = vcpu_alloc(vm, id);
 	if (vcpu) {
 		pthread_mutex_lock(&vm->lock);
@@ -274,8 +283,12 @@ static long vcpu_init(void *owner, void *arg, unsigned long raw)
 	vcpu->features = init->features[0];
 	vcpu->initialised = true;
 	vcpu_reset_state(vcpu);
-	/* Both pins are low after reset, and no SError waits; the VMM drives the pins again. */
-	atomic_store(&vcpu->cpu->remote.pins, 0);
+	/*
+	 * No SError waits after a reset. Both pins are low, and the VMM drives them again; but those
+	 * of a vgic are as it says.
+	 */
+	atomic_fetch_and(&vcpu->cpu->remote.pins,
+			 vgic_exists(vcpu->vm) ? CPU_PIN_IRQ | CPU_PIN_FIQ : 0);
 	pthread_mutex_lock(&vcpu->vm->lock);
 	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_POWER_OFF))
 		vcpu_power_off(vcpu);
