@@ -144,7 +144,7 @@ struct sched_attributes {
  * threads that compute, as those of vCPUs do (Linux 6.12; what is older takes no notice). Nothing
  * depends on it.
  */
-static void be_prompt(void)
+void thread_be_prompt(void)
 {
 	struct sched_attributes a = {.size = sizeof(a)};
 
@@ -162,7 +162,7 @@ static void *clock_thread(void *arg)
 	uint32_t seq;
 	uint64_t next;
 
-	be_prompt();
+	thread_be_prompt();
 	prctl(PR_SET_NAME, "armature-clock");
 	while (!atomic_load(&c->stop)) {
 		seq = atomic_load(&c->seq);
@@ -174,22 +174,29 @@ static void *clock_thread(void *arg)
 	return NULL;
 }
 
+int thread_start(pthread_t *thread, void *(*body)(void *arg), void *arg)
+{
+	sigset_t all, old;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = -pthread_create(thread, NULL, body, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return ret;
+}
+
 /** clock_start() - Start the thread of @vm unless it runs. Return: 0 or -errno. */
 int clock_start(struct vm *vm)
 {
-	sigset_t all, old;
 	int ret = 0;
 
 	if (atomic_load_explicit(&vm->clock.running, memory_order_acquire))
 		return 0;
 	pthread_mutex_lock(&vm->lock);
 	if (!vm->clock.running) {
-		/* No signal of the VMM's is ever delivered to this thread. */
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &old);
 		atomic_store(&vm->clock.armed, NEVER);
-		ret = -pthread_create(&vm->clock.thread, NULL, clock_thread, vm);
-		pthread_sigmask(SIG_SETMASK, &old, NULL);
+		ret = thread_start(&vm->clock.thread, clock_thread, vm);
 		vm->clock.running = !ret;
 	}
 	pthread_mutex_unlock(&vm->lock);

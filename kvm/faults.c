@@ -13,7 +13,7 @@
 #include "kvm/faults.h"
 #include "kvm/kvm.h"
 
-/* One in so many rises is lost by LOST_RISE. */
+/* One in so many rises is lost by LOST_RISE, and one in so many signals by LOST_IRQFD. */
 #define LOST_ONE_IN 1000
 
 enum fault {
@@ -33,6 +33,8 @@ enum fault {
 	LEVEL_EXIT_IS_0,
 	TIMER_NOT_SWAPPED,
 	LOST_RISE,
+	LOST_IRQFD,
+	IOEVENTFD_EXITS,
 };
 
 const struct fault_row faults[] = {
@@ -60,6 +62,9 @@ const struct fault_row faults[] = {
 			       "TIMER_CVAL and TIMER_CNT mean what their encodings say",
 			       "timer-swap"},
 	[LOST_RISE] = {"lost-rise", "now and then a rise is lost", "none-lost"},
+	[LOST_IRQFD] = {"lost-irqfd", "now and then an irqfd's signal is lost", "irqfd/signal"},
+	[IOEVENTFD_EXITS] = {"ioeventfd-exits", "a store that signals an ioeventfd exits as well",
+			     "ioeventfd/match"},
 };
 const unsigned int nr_faults = sizeof(faults) / sizeof(faults[0]);
 
@@ -102,6 +107,12 @@ long __real_vcpu_run(struct vcpu *vcpu, unsigned long arg);
 long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg);
 long __real_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg);
 long __wrap_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg);
+bool __real_bus_access(struct vcpu *vcpu, uint64_t pa, unsigned int size, bool write,
+		       uint64_t *data);
+bool __wrap_bus_access(struct vcpu *vcpu, uint64_t pa, unsigned int size, bool write,
+		       uint64_t *data);
+bool __real_event_drain(const struct event *e);
+bool __wrap_event_drain(const struct event *e);
 
 void __wrap_user_irq_update_run(struct vcpu *vcpu)
 {
@@ -191,4 +202,17 @@ long __wrap_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg)
 	else if (fault == TIMER_NOT_SWAPPED && reg->id == KVM_REG_ARM_TIMER_CNT)
 		other.id = KVM_REG_ARM_TIMER_CVAL;
 	return __real_one_reg_set(vcpu, &other);
+}
+
+bool __wrap_bus_access(struct vcpu *vcpu, uint64_t pa, unsigned int size, bool write,
+		       uint64_t *data)
+{
+	return __real_bus_access(vcpu, pa, size, write, data) && fault != IOEVENTFD_EXITS;
+}
+
+bool __wrap_event_drain(const struct event *e)
+{
+	static _Atomic unsigned int drained;
+
+	return __real_event_drain(e) && (fault != LOST_IRQFD || ++drained % LOST_ONE_IN);
 }

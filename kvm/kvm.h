@@ -16,7 +16,9 @@
  *       vm->slots_lock      memslots and the dirty log
  *         vm->lock          vCPU list, devices, the sink, PSCI power states, firmware registers
  *           machine.lock    stop protocol (vm.c); conditions machine.passed, vm->resumed
- *           bus.lock        what is on the bus (bus.c)
+ *           irqfds.lock     irqfds, GSI routing (irqfd.c)
+ *           ioeventfds.lock their list (ioeventfd.c)
+ *             bus.lock      what is on the bus (bus.c)
  *             fd table      fd.c, a leaf
  *
  * What must hold:
@@ -41,6 +43,7 @@
 #include <armature/kvm_arm64.h>
 #include "cpu/cpu.h"
 #include "kvm/bus.h"
+#include "kvm/eventfd.h"
 #include "kvm/vgic.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -290,6 +293,8 @@ struct vm {
 	struct device *devices;                        /* under lock */
 
 	struct bus bus; /* what the KVM answers for outside memory */
+	struct ioeventfds ioeventfds;
+	struct irqfds irqfds;
 
 	struct vgic *_Atomic vgic; /* the interrupt controller inside the KVM, or NULL */
 	uint32_t timer_ppi[2];     /* of the virtual and the physical timer; under lock */
@@ -335,6 +340,10 @@ uint64_t clock_now(void);
 /** futex_wait_until() - While *@word is @value, until @when (ns of CLOCK_MONOTONIC; NEVER). */
 void futex_wait_until(_Atomic uint32_t *word, uint32_t value, uint64_t when);
 void futex_wake(_Atomic uint32_t *word);
+/** thread_start() - A thread of the library's, to which no signal of the VMM's is ever delivered. */
+int thread_start(pthread_t *thread, void *(*body)(void *arg), void *arg);
+/** thread_be_prompt() - Of the calling thread: it runs for microseconds, but at its time. */
+void thread_be_prompt(void);
 
 /* ---- vcpu.c ---- */
 

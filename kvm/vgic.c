@@ -128,6 +128,8 @@ static void line_edge(struct vcpu *vcpu, unsigned int line)
 	line_level(vcpu, line, false);
 }
 
+static const struct irqchip irqchip = {vgic_ready, vgic_set_irq, vgic_set_eoi_notifier};
+
 static const struct irq_sink sink = {.level = line_level, .edge = line_edge};
 
 /* ---- Life ---- */
@@ -147,11 +149,13 @@ int vgic_create(struct vm *vm)
 	vgic->vm = vm;
 	vgic->base[VGIC_DIST] = vgic->base[VGIC_CPU] = VGIC_UNSET;
 	ret = vm_set_irqchip(vm, &sink, NULL);
-	if (ret)
+	if (ret) {
 		free(vgic);
-	else
-		atomic_store(&vm->vgic, vgic);
-	return ret;
+		return ret;
+	}
+	atomic_store(&vm->vgic, vgic);
+	irqfds_set_irqchip(vm, &irqchip);
+	return 0;
 }
 
 void vgic_destroy(struct vm *vm)
@@ -178,7 +182,9 @@ int vgic_init(struct vm *vm)
 	if (!vm->nr_vcpus)
 		return -ENODEV;
 	config.nr_irqs = vgic->nr_irqs ? vgic->nr_irqs : DEFAULT_NR_IRQS;
-	ret = armature_gic_create(&config, &gic);
+	ret = routing_set_default(vgic->vm, config.nr_irqs - VGIC_NR_PRIVATE);
+	if (!ret)
+		ret = armature_gic_create(&config, &gic);
 	if (ret)
 		return ret;
 	vgic->nr_irqs = config.nr_irqs;

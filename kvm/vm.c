@@ -29,6 +29,12 @@ static const struct capability capabilities[] = {
 	{KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1},
 	{KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1},
 	{KVM_CAP_SYNC_MMU, 1},
+	{KVM_CAP_IOEVENTFD, 1},
+	{KVM_CAP_IOEVENTFD_ANY_LENGTH, 1},
+	{KVM_CAP_IRQFD, 1},
+	{KVM_CAP_IRQFD_RESAMPLE, 1},
+	{KVM_CAP_IRQ_ROUTING, ROUTING_MAX},
+	{KVM_CAP_SIGNAL_MSI, 1},
 	{KVM_CAP_READONLY_MEM, 1},
 	{KVM_CAP_NR_MEMSLOTS, KVM_NR_SLOTS},
 	{KVM_CAP_MAX_VCPUS, KVM_MAX_VCPUS},
@@ -85,6 +91,7 @@ static void vm_destroy(struct vm *vm)
 	unsigned int i;
 
 	clock_stop(vm);
+	irqfds_destroy(vm);
 	devices_destroy(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(vm->vcpus[i]);
@@ -92,6 +99,7 @@ static void vm_destroy(struct vm *vm)
 	engine_vm_destroy(&vm->machine);
 	machine_destroy(&vm->machine);
 	memslot_destroy(vm);
+	ioeventfds_destroy(vm);
 	bus_destroy(vm);
 	pthread_cond_destroy(&vm->resumed);
 	pthread_mutex_destroy(&vm->slots_lock);
@@ -129,6 +137,8 @@ static struct vm *vm_alloc(unsigned int ipa_bits)
 	pthread_cond_init(&vm->resumed, NULL);
 	firmware_init(&vm->fw);
 	bus_init(vm);
+	ioeventfds_init(vm);
+	irqfds_init(vm);
 	device_lines_init(vm);
 	vm->timer_ppi[0] = DEFAULT_VTIMER_PPI;
 	vm->timer_ppi[1] = DEFAULT_PTIMER_PPI;
@@ -386,6 +396,26 @@ static long vm_get_stats_fd(void *owner, void *arg, unsigned long raw)
 	return vm_stats_open(owner);
 }
 
+static long vm_ioeventfd(void *owner, void *arg, unsigned long raw)
+{
+	return ioeventfd_request(owner, arg);
+}
+
+static long vm_irqfd(void *owner, void *arg, unsigned long raw)
+{
+	return irqfd_request(owner, arg);
+}
+
+static long vm_set_routing(void *owner, void *arg, unsigned long raw)
+{
+	return routing_request(owner, arg, raw + offsetof(struct kvm_irq_routing, entries));
+}
+
+static long vm_signal_msi(void *owner, void *arg, unsigned long raw)
+{
+	return msi_request(owner, arg);
+}
+
 static const struct request vm_requests[] = {
 	{KVM_IRQ_LINE, REQ_IN, vm_irq_line},
 	{KVM_IRQ_LINE_STATUS, REQ_IN | REQ_OUT, vm_irq_line},
@@ -397,6 +427,10 @@ static const struct request vm_requests[] = {
 	{KVM_GET_DIRTY_LOG, REQ_IN, vm_get_dirty_log},
 	{KVM_ARM_PREFERRED_TARGET, REQ_OUT, vm_preferred_target},
 	{KVM_CREATE_IRQCHIP, 0, vm_create_irqchip},
+	{KVM_IOEVENTFD, REQ_IN, vm_ioeventfd},
+	{KVM_IRQFD, REQ_IN, vm_irqfd},
+	{KVM_SET_GSI_ROUTING, REQ_IN, vm_set_routing},
+	{KVM_SIGNAL_MSI, REQ_IN, vm_signal_msi},
 	{KVM_CREATE_DEVICE, REQ_IN | REQ_OUT, vm_create_device},
 	{KVM_GET_STATS_FD, 0, vm_get_stats_fd},
 	{KVM_ARM_SET_DEVICE_ADDR, REQ_IN, vm_set_device_addr},
