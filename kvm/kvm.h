@@ -486,7 +486,8 @@ void signals_sleep(struct vcpu *vcpu, uint64_t deadline);
 
 /* handlers.c: signals of a process that tells of its handlers */
 
-#define MAX_LATE 2
+/* Real-time signals that were put off, and are not with their handlers yet: handlers.c. */
+struct late;
 
 /* What a thread knows of its call into the library; for its signal handlers, too. */
 struct calls {
@@ -495,9 +496,9 @@ struct calls {
 	volatile sig_atomic_t put_off;
 	uint64_t mask;
 	struct vcpu *volatile running; /* interrupted by a signal that is put off */
-	bool faults_open;              /* SIGSEGV and SIGBUS have been unblocked */
-	unsigned int nr_late;
-	siginfo_t late[MAX_LATE]; /* real-time signals that wait, behind others of their number */
+	bool prepared;                 /* calls_prepare() */
+	volatile uint32_t nr_late;
+	struct late *volatile late; /* so many in it; NULL: the host had no memory */
 };
 
 /* In the static block of each thread: a handler may not allocate. */
@@ -511,8 +512,15 @@ int handlers_sigaction(int sig, const struct sigaction *act, struct sigaction *o
 void calls_block(void);
 /** calls_deliver() - The mask is as it was: handlers run, and may not come back. */
 void calls_deliver(void);
-/** calls_open_faults() - A fault in guest memory that met a blocked signal would end the process. */
-void calls_open_faults(void);
+/**
+ * calls_prepare() - What a thread needs once, before its first call is under way.
+ *
+ * SIGSEGV and SIGBUS are unblocked: a fault in guest memory that met a blocked signal would end the
+ * process.
+ */
+void calls_prepare(void);
+/** calls_forget_late() - Drop signals that the handlers of calls that never came back left. */
+void calls_forget_late(void);
 
 /* Between these two no handler of the caller's runs on the thread, if the process tells of them. */
 static inline void calls_begin(void)

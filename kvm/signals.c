@@ -43,7 +43,7 @@ static void begin_untold(void)
 {
 	calls_block();
 	if (calls.mask & HOST_FAULTS)
-		calls_open_faults();
+		calls_prepare();
 	host_fault_arm();
 }
 
@@ -53,8 +53,11 @@ void signals_begin(bool run)
 	if (!handlers_told()) {
 		if (run)
 			begin_untold();
-	} else if (!calls.faults_open) {
-		calls_open_faults();
+	} else {
+		if (!calls.prepared)
+			calls_prepare();
+		if (calls.nr_late)
+			calls_forget_late();
 	}
 }
 
