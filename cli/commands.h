@@ -10,5 +10,6 @@
 /* @argv: the arguments after the command's name. Return: the exit status. */
 int command_run(int argc, char **argv);
 int command_conform(int argc, char **argv);
+int command_exec(int argc, char **argv);
 
 #endif

@@ -14,6 +14,7 @@ static const struct command {
 	const char *help;
 } commands[] = {
 	{"run", command_run, "boot an arm64 guest, its interrupt controller in user space"},
+	{"exec", command_exec, "run a program whose /dev/kvm is armature's"},
 	{"conform", command_conform,
 	 "test a KVM against the user-space interrupt ABI, sentence by sentence"},
 };

@@ -178,14 +178,20 @@ static void counter_rebase(unsigned int arg)
 	CHECK(get_reg(g, 1, KVM_REG_ARM_TIMER_CNT) < f * 10);
 }
 
-static void ptimer_hidden(unsigned int arg)
+#define CTL_IMASK 2 /* CNTP_CTL_EL0 */
+
+static void ptimer(unsigned int arg)
 {
 	struct guest *g = guest_new(1, 0);
 	uint64_t value;
 
-	CHECK_EQ(try_get_reg(g, 0, KVM_REG_ARM_PTIMER_CTL, &value), -ENOENT);
-	CHECK_EQ(try_get_reg(g, 0, KVM_REG_ARM_PTIMER_CVAL, &value), -ENOENT);
-	CHECK_EQ(try_set_reg(g, 0, KVM_REG_ARM_PTIMER_CTL, 0), -ENOENT);
+	CHECK_EQ(try_set_reg(g, 0, KVM_REG_ARM_PTIMER_CVAL, ~0ull), 0);
+	CHECK_EQ(try_set_reg(g, 0, KVM_REG_ARM_PTIMER_CTL, CTL_IMASK), 0);
+	CHECK_EQ(try_get_reg(g, 0, KVM_REG_ARM_PTIMER_CVAL, &value), 0);
+	CHECK_EQ(value, ~0ull);
+	CHECK_EQ(try_get_reg(g, 0, KVM_REG_ARM_PTIMER_CTL, &value), 0);
+	CHECK_EQ(value, CTL_IMASK);
+	CHECK_EQ(try_get_reg(g, 0, KVM_REG_ARM_PTIMER_CNT, &value), 0);
 }
 
 static const struct conform_test tests[] = {
@@ -209,8 +215,8 @@ static const struct conform_test tests[] = {
 	 NULL},
 	{"counter-rebase", "setting TIMER_CNT, and each CREATE_VCPU, rebases all vCPUs' counters",
 	 counter_rebase, 0, 0, NULL},
-	{"ptimer-hidden", "CNTP_CTL and CNTP_CVAL are not in ONE_REG (6.1)", ptimer_hidden, 0, 0,
-	 "later kernels have them"},
+	{"ptimer", "CNTP_CTL, CNTP_CVAL and CNTPCT are in ONE_REG (6.4)", ptimer, 0, 0,
+	 "6.1 does not have them yet"},
 };
 
 const struct conform_group group_api = {tests, ARRAY_SIZE(tests)};

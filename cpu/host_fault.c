@@ -40,6 +40,11 @@ void host_fault_arm(void)
 {
 }
 
+int host_fault_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	return sigaction(sig, act, old);
+}
+
 #else
 
 struct row {
@@ -154,12 +159,19 @@ static void (*const instances[INSTANCES])(int, siginfo_t *, void *) = {
 #undef ADDRESS
 };
 
+/* The instance that @sa is, or INSTANCES. */
+static unsigned int instance_of(const struct sigaction *sa)
+{
+	unsigned int n = 0;
+
+	while (n < INSTANCES && !((sa->sa_flags & SA_SIGINFO) && sa->sa_sigaction == instances[n]))
+		n++;
+	return n;
+}
+
 static bool is_ours(const struct sigaction *sa)
 {
-	for (unsigned int n = 0; n < INSTANCES; n++)
-		if ((sa->sa_flags & SA_SIGINFO) && sa->sa_sigaction == instances[n])
-			return true;
-	return false;
+	return instance_of(sa) < INSTANCES;
 }
 
 /* The kernel has 64 signals: what glibc's larger set has behind them is what was on the stack. */
@@ -269,6 +281,38 @@ void host_fault_arm(void)
 		pthread_once(&fork_once, watch_forks);
 		install((enum which)w);
 	}
+}
+
+/* What the caller means by @was, which the kernel had. */
+static struct sigaction as_told(enum which w, struct sigaction was)
+{
+	unsigned int n = instance_of(&was);
+	struct sigaction told = n < INSTANCES ? displaced[w][n] : was;
+
+	if (n < INSTANCES && (told.sa_flags & (int)SA_RESETHAND) && atomic_load(&spent[w][n]))
+		told.sa_handler = SIG_DFL;
+	return told;
+}
+
+int host_fault_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	enum which w = sig == SIGBUS ? BUS : SEGV;
+	unsigned int n = INSTANCES;
+	struct sigaction was;
+	int ret = 0;
+
+	pthread_mutex_lock(&lock);
+	/* One of ours can be known to a caller that had called sigaction(2) before. */
+	if (act && !is_ours(act))
+		n = instance_for(w, act);
+	if (n < INSTANCES)
+		put_instance(w, n, act, &was);
+	else
+		ret = sigaction(sig, act, &was);
+	if (!ret && old)
+		*old = as_told(w, was);
+	pthread_mutex_unlock(&lock);
+	return ret;
 }
 
 #endif

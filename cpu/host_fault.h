@@ -6,6 +6,8 @@
 #ifndef CPU_HOST_FAULT_H
 #define CPU_HOST_FAULT_H
 
+#include <signal.h>
+
 /**
  * host_fault_arm() - See to it that ours is the first handler of SIGSEGV and SIGBUS.
  *
@@ -13,5 +15,13 @@
  * own since the last one: that becomes the one which ours hands on to. Any thread.
  */
 void host_fault_arm(void);
+
+/**
+ * host_fault_sigaction() - sigaction(2) of SIGSEGV and SIGBUS, for a caller that tells of it.
+ *
+ * Ours stays the first handler, before what the caller has told: *@old, too, is what it told. All
+ * signals are blocked meanwhile. Return: 0, or -1 with errno set. Any thread.
+ */
+int host_fault_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 
 #endif

@@ -24,16 +24,14 @@ uint64_t timer_count(void)
 	return (uint64_t)ts.tv_sec * TIMER_FREQ + (uint64_t)ts.tv_nsec;
 }
 
-void timer_rebase(struct machine *m, uint64_t offset)
+void timer_rebase(struct machine *m, enum timer_id id, uint64_t offset)
 {
-	atomic_store(&m->cntvoff, offset);
+	atomic_store(&m->cntoff[id], offset);
 }
 
 static uint64_t offset_of(const struct cpu *cpu, enum timer_id id)
 {
-	if (id != TIMER_VIRT)
-		return 0;
-	return atomic_load_explicit(&cpu->machine->cntvoff, memory_order_relaxed);
+	return atomic_load_explicit(&cpu->machine->cntoff[id], memory_order_relaxed);
 }
 
 uint64_t timer_now(const struct cpu *cpu, enum timer_id id)

@@ -2,9 +2,9 @@
 /*
  * The generic timers of one vCPU: EL1 virtual and physical timer and the counters (Arm ARM D11).
  *
- * The counter runs at TIMER_FREQ and is the host's CLOCK_MONOTONIC in nanoseconds; the virtual
- * counter is behind it by the machine's cntvoff, which stands there once for all vCPUs. Levels are
- * computed live from CTL, CVAL and the counter.
+ * The counter runs at TIMER_FREQ and is the host's CLOCK_MONOTONIC in nanoseconds; the guest's
+ * virtual and physical counters are behind it by the machine's cntoff (CNTVOFF_EL2, CNTPOFF_EL2),
+ * which stand there once for all vCPUs. Levels are computed live from CTL, CVAL and the counter.
  */
 #ifndef CPU_TIMER_H
 #define CPU_TIMER_H
@@ -38,14 +38,15 @@ struct timers {
 uint64_t timer_count(void);
 
 /**
- * timer_rebase() - Let the virtual counter of all vCPUs be behind the physical one.
+ * timer_rebase() - Let a timer's counter, of all vCPUs, be behind the host's.
  * @m:      their machine
+ * @id:     the timer
  * @offset: by how many ticks, modulo 2^64
  *
  * Any thread, also while vCPUs run: each read of the counter sees the one offset or the other.
  * Levels and deadlines change with it; the caller makes running vCPUs look at theirs again.
  */
-void timer_rebase(struct machine *m, uint64_t offset);
+void timer_rebase(struct machine *m, enum timer_id id, uint64_t offset);
 
 /** timer_now() - The counter as timer @id sees it, in ticks. Any thread. */
 uint64_t timer_now(const struct cpu *cpu, enum timer_id id);

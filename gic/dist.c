@@ -8,6 +8,7 @@
  * takes. What no row takes is RAZ/WI.
  */
 #include <stddef.h>
+#include "gic/for_kvm.h"
 #include "gic/internal.h"
 
 #define GICD_IIDR_VALUE 0x4100043bu /* product 0x41, variant 0, revision 0, implementer Arm */
@@ -34,6 +35,7 @@
  * @bits:   width of the field of an interrupt, or 0 for a row with @read and @write
  * @get:    read an interrupt's field
  * @set:    write an interrupt's field; NULL if read-only
+ * @restore: write the field of a saved state (for_kvm.h), where that is something else
  * @read:   read the word at a byte offset from the start of the row; NULL if write-only
  * @write:  write the first word; NULL if read-only
  */
@@ -44,6 +46,7 @@ struct dist_reg {
 	unsigned int bits;
 	uint32_t (*get)(const struct armature_gic *gic, const struct irq *irq);
 	void (*set)(struct armature_gic *gic, struct irq *irq, uint32_t value);
+	void (*restore)(struct armature_gic *gic, struct irq *irq, uint32_t value);
 	uint32_t (*read)(struct armature_gic *gic, unsigned int at);
 	void (*write)(struct armature_gic *gic, unsigned int cpu, uint32_t value);
 };
@@ -138,6 +141,26 @@ static void clear_pending(struct armature_gic *gic, struct irq *irq, uint32_t va
 	irq->latch &= !value;
 }
 
+/*
+ * A saved state of GICD_ISPENDR does not say who sent an SGI: its own CPU, until GICD_SPENDSGIR is
+ * restored, is taken for the sender, as Linux does.
+ */
+static void restore_pending(struct armature_gic *gic, struct irq *irq, uint32_t value)
+{
+	if (irq->intid >= AGIC_NR_SGIS)
+		irq->latch |= value;
+	else if (value)
+		irq->sources |= irq->targets;
+}
+
+static void restore_not_pending(struct armature_gic *gic, struct irq *irq, uint32_t value)
+{
+	if (!value)
+		return;
+	irq->latch = false;
+	irq->sources = 0;
+}
+
 static uint32_t get_active(const struct armature_gic *gic, const struct irq *irq)
 {
 	return irq->active;
@@ -202,23 +225,23 @@ static void clear_sources(struct armature_gic *gic, struct irq *irq, uint32_t va
 
 /* Section 4.1.2, by offset. */
 static const struct dist_reg dist_regs[] = {
-	{0x000, 0x004, WORD, .read = ctlr_read, .write = ctlr_write}, /* GICD_CTLR */
-	{0x004, 0x004, WORD, .read = typer_read},                     /* GICD_TYPER */
-	{0x008, 0x004, WORD, .read = iidr_read},                      /* GICD_IIDR */
-	{0x080, 0x080, WORD, 1, get_group, set_group},                /* GICD_IGROUPR */
-	{0x100, 0x080, WORD, 1, get_enabled, set_enabled},            /* GICD_ISENABLER */
-	{0x180, 0x080, WORD, 1, get_enabled, clear_enabled},          /* GICD_ICENABLER */
-	{0x200, 0x080, WORD, 1, get_pending, set_pending},            /* GICD_ISPENDR */
-	{0x280, 0x080, WORD, 1, get_pending, clear_pending},          /* GICD_ICPENDR */
-	{0x300, 0x080, WORD, 1, get_active, set_active},              /* GICD_ISACTIVER */
-	{0x380, 0x080, WORD, 1, get_active, clear_active},            /* GICD_ICACTIVER */
-	{0x400, 0x400, WORD | BYTE, 8, get_priority, set_priority},   /* GICD_IPRIORITYR */
-	{0x800, 0x400, WORD | BYTE, 8, get_targets, set_targets},     /* GICD_ITARGETSR */
-	{0xc00, 0x100, WORD, 2, get_config, set_config},              /* GICD_ICFGR */
-	{0xf00, 0x004, WORD, .write = sgir_write},                    /* GICD_SGIR */
-	{0xf10, 0x010, WORD | BYTE, 8, get_sources, clear_sources},   /* GICD_CPENDSGIR */
-	{0xf20, 0x010, WORD | BYTE, 8, get_sources, set_sources},     /* GICD_SPENDSGIR */
-	{0xfd0, 0x030, WORD, .read = id_read},                        /* GICD_ICPIDR, ICCIDR */
+	{0x000, 0x004, WORD, .read = ctlr_read, .write = ctlr_write},       /* GICD_CTLR */
+	{0x004, 0x004, WORD, .read = typer_read},                           /* GICD_TYPER */
+	{0x008, 0x004, WORD, .read = iidr_read},                            /* GICD_IIDR */
+	{0x080, 0x080, WORD, 1, get_group, set_group},                      /* GICD_IGROUPR */
+	{0x100, 0x080, WORD, 1, get_enabled, set_enabled},                  /* GICD_ISENABLER */
+	{0x180, 0x080, WORD, 1, get_enabled, clear_enabled},                /* GICD_ICENABLER */
+	{0x200, 0x080, WORD, 1, get_pending, set_pending, restore_pending}, /* GICD_ISPENDR */
+	{0x280, 0x080, WORD, 1, get_pending, clear_pending, restore_not_pending}, /* GICD_ICPENDR */
+	{0x300, 0x080, WORD, 1, get_active, set_active},            /* GICD_ISACTIVER */
+	{0x380, 0x080, WORD, 1, get_active, clear_active},          /* GICD_ICACTIVER */
+	{0x400, 0x400, WORD | BYTE, 8, get_priority, set_priority}, /* GICD_IPRIORITYR */
+	{0x800, 0x400, WORD | BYTE, 8, get_targets, set_targets},   /* GICD_ITARGETSR */
+	{0xc00, 0x100, WORD, 2, get_config, set_config},            /* GICD_ICFGR */
+	{0xf00, 0x004, WORD, .write = sgir_write},                  /* GICD_SGIR */
+	{0xf10, 0x010, WORD | BYTE, 8, get_sources, clear_sources}, /* GICD_CPENDSGIR */
+	{0xf20, 0x010, WORD | BYTE, 8, get_sources, set_sources},   /* GICD_SPENDSGIR */
+	{0xfd0, 0x030, WORD, .read = id_read},                      /* GICD_ICPIDR, ICCIDR */
 };
 
 static const struct dist_reg *find(uint64_t offset, unsigned int size)
@@ -265,8 +288,10 @@ static uint32_t read_fields(struct armature_gic *gic, unsigned int cpu, const st
 }
 
 static void write_fields(struct armature_gic *gic, unsigned int cpu, const struct dist_reg *reg,
-			 uint64_t offset, unsigned int size, uint32_t value)
+			 uint64_t offset, unsigned int size, uint32_t value, bool restore)
 {
+	void (*set)(struct armature_gic * gic, struct irq * irq, uint32_t value) =
+		restore && reg->restore ? reg->restore : reg->set;
 	unsigned int first, i;
 	unsigned int count = covered(gic, reg, offset, size, &first);
 	uint32_t mask = (1u << reg->bits) - 1;
@@ -274,7 +299,7 @@ static void write_fields(struct armature_gic *gic, unsigned int cpu, const struc
 	for (i = 0; i < count; i++) {
 		struct irq *irq = agic_irq(gic, cpu, first + i);
 
-		reg->set(gic, irq, value >> i * reg->bits & mask);
+		set(gic, irq, value >> i * reg->bits & mask);
 		agic_irq_changed(gic, irq);
 	}
 }
@@ -296,8 +321,14 @@ uint64_t armature_gic_dist_read(struct armature_gic *gic, unsigned int cpu, uint
 	return value;
 }
 
-void armature_gic_dist_write(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
-			     unsigned int size, uint64_t value)
+/**
+ * agic_dist_write() - Write to the Distributor's frame.
+ * @restore: as who restores a saved state (for_kvm.h), not as a CPU
+ *
+ * The rest is as for armature_gic_dist_write(). Takes the lock.
+ */
+void agic_dist_write(struct armature_gic *gic, unsigned int cpu, uint64_t offset, unsigned int size,
+		     uint64_t value, bool restore)
 {
 	const struct dist_reg *reg = find(offset, size);
 
@@ -305,9 +336,22 @@ void armature_gic_dist_write(struct armature_gic *gic, unsigned int cpu, uint64_
 		return;
 	pthread_mutex_lock(&gic->lock);
 	if (reg->set)
-		write_fields(gic, cpu, reg, offset, size, value);
+		write_fields(gic, cpu, reg, offset, size, value, restore);
 	else if (reg->write)
 		reg->write(gic, cpu, value);
 	agic_update_pins(gic);
 	pthread_mutex_unlock(&gic->lock);
+}
+
+void armature_gic_dist_write(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
+			     unsigned int size, uint64_t value)
+{
+	agic_dist_write(gic, cpu, offset, size, value, false);
+}
+
+bool agic_dist_exists(unsigned int nr_irqs, uint64_t offset)
+{
+	const struct dist_reg *reg = find(offset, WORD);
+
+	return reg && (!reg->bits || (offset - reg->offset) * 8 / reg->bits < nr_irqs);
 }

@@ -30,6 +30,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "gic/for_kvm.h"
 #include "gic/internal.h"
 
 _Static_assert(ARMATURE_GIC_MAX_CPUS <= AGIC_MAX_CPUS, "a CPU has a bit in a set of CPUs");
@@ -153,11 +154,14 @@ void armature_gic_reset(struct armature_gic *gic)
 	pthread_mutex_unlock(&gic->lock);
 }
 
-/* A rise is latched only while the interrupt is edge-triggered, enabled or not (section 3.2.4). */
-static void set_line(struct armature_gic *gic, struct irq *irq, bool level)
+/*
+ * A rise is latched only while the interrupt is edge-triggered, enabled or not (section 3.2.4).
+ * @again: a line that is driven high is a rise, also if it was high.
+ */
+static void set_line(struct armature_gic *gic, struct irq *irq, bool level, bool again)
 {
 	pthread_mutex_lock(&gic->lock);
-	if (level != irq->line) {
+	if (level != irq->line || (again && level && irq->edge)) {
 		irq->line = level;
 		if (level && irq->edge)
 			irq->latch = true;
@@ -171,7 +175,7 @@ int armature_gic_set_spi(struct armature_gic *gic, unsigned int intid, bool leve
 {
 	if (intid < AGIC_NR_PRIVATE || intid >= gic->config.nr_irqs)
 		return -EINVAL;
-	set_line(gic, agic_irq(gic, 0, intid), level);
+	set_line(gic, agic_irq(gic, 0, intid), level, false);
 	return 0;
 }
 
@@ -179,7 +183,16 @@ int armature_gic_set_ppi(struct armature_gic *gic, unsigned int cpu, unsigned in
 {
 	if (cpu >= gic->config.nr_cpus || intid < AGIC_NR_SGIS || intid >= AGIC_NR_PRIVATE)
 		return -EINVAL;
-	set_line(gic, agic_irq(gic, cpu, intid), level);
+	set_line(gic, agic_irq(gic, cpu, intid), level, false);
+	return 0;
+}
+
+int agic_drive(struct armature_gic *gic, unsigned int cpu, unsigned int intid, bool level)
+{
+	if (intid < AGIC_NR_SGIS || intid >= gic->config.nr_irqs ||
+	    (intid < AGIC_NR_PRIVATE && cpu >= gic->config.nr_cpus))
+		return -EINVAL;
+	set_line(gic, agic_irq(gic, cpu, intid), level, true);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
  *	dist.c		the Distributor's registers
  *	cpu_if.c	the CPU interfaces' registers
  *	state.c		save and restore
+ *	for_kvm.c	what a KVM needs besides
  *
  * Everything here is guarded by struct armature_gic's lock, and every function here wants it held.
  */
@@ -171,6 +172,10 @@ bool agic_priority_suffices(const struct cpu_if *c, const struct irq *irq);
 uint8_t agic_group_mask(const struct cpu_if *c, const struct irq *irq);
 uint8_t agic_running_priority(const struct cpu_if *c);
 void agic_update_pins(struct armature_gic *gic);
+
+/* dist.c */
+void agic_dist_write(struct armature_gic *gic, unsigned int cpu, uint64_t offset, unsigned int size,
+		     uint64_t value, bool restore);
 
 /* gic.c */
 int agic_create(const struct armature_gic_config *config, struct armature_gic **gic);

@@ -3,8 +3,8 @@
  * The clock thread of a VM: what happens while a vCPU is inside the guest and does not look itself.
  *
  *  - A deadline: the level of a timer or of the PMU changes. The vCPU is asked to leave and look.
- *  - A signal to the vCPU's thread, which nobody else can see: the vCPU is asked to look for one,
- *    when it has been in the same KVM_RUN for a whole period.
+ *  - A signal to the vCPU's thread that is blocked there and that nobody else can see: the vCPU is
+ *    asked to look for one, when it has been in the same KVM_RUN for a whole period.
  *
  * A vCPU that sleeps keeps its own time; when none has run for two periods the thread sleeps
  * without end. Publishing costs a vCPU a store and a load: it wakes the thread only if the thread's
@@ -39,7 +39,7 @@ uint64_t clock_now(void)
 	return (uint64_t)ts.tv_sec * NSEC + (uint64_t)ts.tv_nsec;
 }
 
-static void futex_wait_until(_Atomic uint32_t *word, uint32_t value, uint64_t when)
+void futex_wait_until(_Atomic uint32_t *word, uint32_t value, uint64_t when)
 {
 	struct timespec ts = {(time_t)(when / NSEC), (long)(when % NSEC)};
 
@@ -47,10 +47,15 @@ static void futex_wait_until(_Atomic uint32_t *word, uint32_t value, uint64_t wh
 		FUTEX_BITSET_MATCH_ANY);
 }
 
+void futex_wake(_Atomic uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
 static void clock_poke(struct clock *c)
 {
 	atomic_fetch_add(&c->seq, 1);
-	syscall(SYS_futex, &c->seq, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	futex_wake(&c->seq);
 }
 
 void clock_watch(struct vcpu *vcpu)
@@ -60,7 +65,7 @@ void clock_watch(struct vcpu *vcpu)
 
 	atomic_thread_fence(memory_order_seq_cst);
 	armed = atomic_load(&c->armed);
-	if (armed == NEVER || atomic_load(&vcpu->deadline) < armed)
+	if (atomic_load(&vcpu->deadline) < armed || (armed == NEVER && atomic_load(&vcpu->masked)))
 		clock_poke(c);
 }
 
@@ -87,6 +92,8 @@ static void look_for_signals(struct clock_state *s, uint64_t now)
 		struct vcpu *vcpu = s->vm->vcpus[i];
 		uint32_t runs = atomic_load(&vcpu->runs);
 
+		if (!atomic_load(&vcpu->masked))
+			continue;
 		ran |= runs != s->runs[i] || atomic_load(&vcpu->in_guest);
 		if (runs == s->runs[i] && atomic_load(&vcpu->in_guest)) {
 			atomic_fetch_or(&vcpu->requests, VCPU_REQ_SIGNAL);
@@ -112,7 +119,8 @@ static uint64_t look(struct clock_state *s)
 		deadline = look_at_deadline(vcpu, now);
 		if (deadline < next)
 			next = deadline;
-		s->idle = 0;
+		if (atomic_load(&vcpu->masked))
+			s->idle = 0;
 	}
 	if (now >= s->next_look)
 		look_for_signals(s, now);
@@ -135,7 +143,7 @@ struct sched_attributes {
  * threads that compute, as those of vCPUs do (Linux 6.12; what is older takes no notice). Nothing
  * depends on it.
  */
-static void be_prompt(void)
+void thread_be_prompt(void)
 {
 	struct sched_attributes a = {.size = sizeof(a)};
 
@@ -153,7 +161,7 @@ static void *clock_thread(void *arg)
 	uint32_t seq;
 	uint64_t next;
 
-	be_prompt();
+	thread_be_prompt();
 	prctl(PR_SET_NAME, "armature-clock");
 	while (!atomic_load(&c->stop)) {
 		seq = atomic_load(&c->seq);
@@ -165,22 +173,29 @@ static void *clock_thread(void *arg)
 	return NULL;
 }
 
+int thread_start(pthread_t *thread, void *(*body)(void *arg), void *arg)
+{
+	sigset_t all, old;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = -pthread_create(thread, NULL, body, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return ret;
+}
+
 /** clock_start() - Start the thread of @vm unless it runs. Return: 0 or -errno. */
 int clock_start(struct vm *vm)
 {
-	sigset_t all, old;
 	int ret = 0;
 
 	if (atomic_load_explicit(&vm->clock.running, memory_order_acquire))
 		return 0;
 	pthread_mutex_lock(&vm->lock);
 	if (!vm->clock.running) {
-		/* No signal of the VMM's is ever delivered to this thread. */
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &old);
 		atomic_store(&vm->clock.armed, NEVER);
-		ret = -pthread_create(&vm->clock.thread, NULL, clock_thread, vm);
-		pthread_sigmask(SIG_SETMASK, &old, NULL);
+		ret = thread_start(&vm->clock.thread, clock_thread, vm);
 		vm->clock.running = !ret;
 	}
 	pthread_mutex_unlock(&vm->lock);

@@ -4,7 +4,7 @@
  * that it returns.
  *
  * A device is of a type, and a type is a table of attributes with two functions. vm->device_types
- * lists the types that there are; the product's own list is empty today.
+ * lists the types that there are.
  *
  * As on Linux a device belongs to its VM: closing its descriptor lets go of the VM but does not end
  * the device. All devices end with the VM, before its vCPUs do.
@@ -14,6 +14,7 @@
 #include "kvm/kvm.h"
 
 static const struct device_type *const device_types[] = {
+	&vgic_v2_type,
 	NULL,
 };
 

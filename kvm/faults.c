@@ -8,12 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "cpu/pmu.h"
 #include "kvm/faults.h"
 #include "kvm/kvm.h"
 
-/* One in so many rises is lost by LOST_RISE. */
+/* One in so many rises is lost by LOST_RISE, and one in so many signals by LOST_IRQFD. */
 #define LOST_ONE_IN 1000
 
 enum fault {
@@ -33,6 +36,9 @@ enum fault {
 	LEVEL_EXIT_IS_0,
 	TIMER_NOT_SWAPPED,
 	LOST_RISE,
+	LOST_IRQFD,
+	IOEVENTFD_EXITS,
+	LOST_SIGNAL,
 };
 
 const struct fault_row faults[] = {
@@ -60,6 +66,11 @@ const struct fault_row faults[] = {
 			       "TIMER_CVAL and TIMER_CNT mean what their encodings say",
 			       "timer-swap"},
 	[LOST_RISE] = {"lost-rise", "now and then a rise is lost", "none-lost"},
+	[LOST_IRQFD] = {"lost-irqfd", "now and then an irqfd's signal is lost", "irqfd/signal"},
+	[IOEVENTFD_EXITS] = {"ioeventfd-exits", "a store that signals an ioeventfd exits as well",
+			     "ioeventfd/match"},
+	[LOST_SIGNAL] = {"lost-signal", "a signal ends KVM_RUN, and its handler does not run",
+			 "signal/spinning"},
 };
 const unsigned int nr_faults = sizeof(faults) / sizeof(faults[0]);
 
@@ -98,10 +109,18 @@ void __real_vcpu_set_pin(struct vcpu *vcpu, uint32_t pin, bool level);
 void __wrap_vcpu_set_pin(struct vcpu *vcpu, uint32_t pin, bool level);
 bool __real_pmu_level(struct cpu *cpu);
 bool __wrap_pmu_level(struct cpu *cpu);
-long __real_vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask);
-long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask);
+long __real_vcpu_run(struct vcpu *vcpu, unsigned long arg);
+long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg);
+bool __real_signals_pending(struct vcpu *vcpu);
+bool __wrap_signals_pending(struct vcpu *vcpu);
 long __real_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg);
 long __wrap_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg);
+bool __real_bus_access(struct vcpu *vcpu, uint64_t pa, unsigned int size, bool write,
+		       uint64_t *data);
+bool __wrap_bus_access(struct vcpu *vcpu, uint64_t pa, unsigned int size, bool write,
+		       uint64_t *data);
+bool __real_event_drain(const struct event *e);
+bool __wrap_event_drain(const struct event *e);
 
 void __wrap_user_irq_update_run(struct vcpu *vcpu)
 {
@@ -175,11 +194,22 @@ bool __wrap_pmu_level(struct cpu *cpu)
 	return __real_pmu_level(cpu);
 }
 
-long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
+long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg)
 {
-	long ret = __real_vcpu_run(vcpu, arg, mask);
+	long ret = __real_vcpu_run(vcpu, arg);
 
 	return fault == LEVEL_EXIT_IS_0 && ret == -EINTR ? 0 : ret;
+}
+
+bool __wrap_signals_pending(struct vcpu *vcpu)
+{
+	static const struct timespec at_once;
+	uint64_t set = vcpu->interrupting;
+	bool pending = __real_signals_pending(vcpu);
+
+	if (fault == LOST_SIGNAL && pending)
+		syscall(SYS_rt_sigtimedwait, &set, NULL, &at_once, SIGSET_SIZE);
+	return pending;
 }
 
 long __wrap_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg)
@@ -191,4 +221,17 @@ long __wrap_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg)
 	else if (fault == TIMER_NOT_SWAPPED && reg->id == KVM_REG_ARM_TIMER_CNT)
 		other.id = KVM_REG_ARM_TIMER_CVAL;
 	return __real_one_reg_set(vcpu, &other);
+}
+
+bool __wrap_bus_access(struct vcpu *vcpu, uint64_t pa, unsigned int size, bool write,
+		       uint64_t *data)
+{
+	return __real_bus_access(vcpu, pa, size, write, data) && fault != IOEVENTFD_EXITS;
+}
+
+bool __wrap_event_drain(const struct event *e)
+{
+	static _Atomic unsigned int drained;
+
+	return __real_event_drain(e) && (fault != LOST_IRQFD || ++drained % LOST_ONE_IN);
 }

@@ -10,7 +10,8 @@
  * Finding the object of a descriptor. All duplicates of a descriptor share one file position, which
  * nothing else uses; it is set to a random cookie of 62 bits. One lseek() reads it, cheaper than
  * fstat(), and a number that was closed and used again for another file does not show the cookie.
- * If the VMM moved the position, the inode tells.
+ * If the VMM moved the position, the inode tells. A process that tells of its closes is spared the
+ * question: numbers.c remembers the answer.
  *
  * Letting go. As in the kernel, an object goes when its last descriptor goes, duplicates, copies in
  * children, descriptors on their way through a socket, and mappings included. The kernel drops the
@@ -19,8 +20,11 @@
  * armature_close() gets that check at once; after a plain close(2) it is made by the next call that
  * makes or closes a descriptor.
  *
- * What must hold: an object in the table keeps its inode alive (through its probe), so that
- * (device, inode) names one object only.
+ * What must hold:
+ *  - An object in the table keeps its inode alive (through its probe), so that (device, inode)
+ *    names one object only.
+ *  - A handle is never freed, only used again for another object: who has found one in numbers.c
+ *    may try to take a reference, and looks again whether it was the right one.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -37,6 +41,13 @@
 #define COOKIE_MASK 0x3fffffffffffffff
 #define COOKIE_BIT  0x2000000000000000 /* no ordinary file is read that far out */
 
+struct handle {
+	/* One for the object's descriptors, one for each request under way; 0: not in use. */
+	_Atomic unsigned int refs;
+	struct object *object;
+	struct handle *next; /* free */
+};
+
 /*
  * The lock is a mutex, which a child may go on using after fork(): a rwlock would still count the
  * parent's threads that were waiting for it, and could be neither released nor made anew.
@@ -44,6 +55,7 @@
 static struct {
 	pthread_mutex_t lock;
 	struct object *bucket[BUCKETS]; /* by cookie */
+	struct handle *handles;         /* that are free */
 	uint64_t process;               /* changes in a child: what it inherits is not its own */
 } table = {.lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP};
 
@@ -105,7 +117,7 @@ static int make_memfd(const char *name)
 	if (ftruncate(fd, KVM_PAGE_SIZE) ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)) {
 		ret = -errno;
-		close(fd);
+		number_close(fd);
 		return ret;
 	}
 	return fd;
@@ -122,6 +134,55 @@ static int reopen(int fd)
 	return again < 0 ? -errno : again;
 }
 
+/* A handle of @o with one reference. */
+static int make_handle(struct object *o)
+{
+	struct handle *h;
+
+	pthread_mutex_lock(&table.lock);
+	h = table.handles;
+	if (h)
+		table.handles = h->next;
+	pthread_mutex_unlock(&table.lock);
+	if (!h)
+		h = calloc(1, sizeof(*h));
+	if (!h)
+		return -ENOMEM;
+	h->object = o;
+	o->handle = h;
+	atomic_store(&h->refs, 1);
+	return 0;
+}
+
+static bool handle_take(struct handle *h)
+{
+	unsigned int refs = atomic_load_explicit(&h->refs, memory_order_relaxed);
+
+	while (refs)
+		if (atomic_compare_exchange_weak(&h->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
+static void handle_put(struct handle *h)
+{
+	struct object *o = h->object;
+	void *page;
+	int probe;
+
+	if (atomic_fetch_sub(&h->refs, 1) != 1)
+		return;
+	page = o->page;
+	probe = o->probe;
+	o->release(o);
+	munmap(page, KVM_PAGE_SIZE);
+	number_close(probe);
+	pthread_mutex_lock(&table.lock);
+	h->next = table.handles;
+	table.handles = h;
+	pthread_mutex_unlock(&table.lock);
+}
+
 static int fill_object(struct object *o, int fd)
 {
 	struct stat st;
@@ -133,7 +194,7 @@ static int fill_object(struct object *o, int fd)
 	o->page = mmap(NULL, KVM_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, o->probe, 0);
 	if (o->page == MAP_FAILED) {
 		ret = -errno;
-		close(o->probe);
+		number_close(o->probe);
 		return ret;
 	}
 	if (getrandom(&o->cookie, sizeof(o->cookie), 0) != sizeof(o->cookie))
@@ -147,10 +208,12 @@ static int fill_object(struct object *o, int fd)
 	o->ino = st.st_ino;
 	ret = lock_description(fd);
 	if (!ret)
+		ret = make_handle(o);
+	if (!ret)
 		return 0;
 unmap:
 	munmap(o->page, KVM_PAGE_SIZE);
-	close(o->probe);
+	number_close(o->probe);
 	return ret;
 }
 
@@ -165,15 +228,16 @@ int object_publish(struct object *o, const char *name)
 		return fd;
 	ret = fill_object(o, fd);
 	if (ret) {
-		close(fd);
+		number_close(fd);
 		return ret;
 	}
-	atomic_store(&o->refs, 1);
 	pthread_mutex_lock(&table.lock);
 	o->process = table.process;
 	o->next = *bucket_of(o->cookie);
 	*bucket_of(o->cookie) = o;
 	pthread_mutex_unlock(&table.lock);
+	/* Somebody may have asked for the number since memfd_create(). */
+	numbers_forget((unsigned int)fd, (unsigned int)fd);
 	return fd;
 }
 
@@ -199,33 +263,65 @@ static struct object *find_inode(dev_t dev, ino_t ino)
 	return NULL;
 }
 
-struct object *object_get(int fd)
+/* The handle of @fd, with a reference, as the kernel says; NUMBER_OTHER; 0: it is not open. */
+static uintptr_t search(int fd)
 {
 	int64_t cookie = lseek(fd, 0, SEEK_CUR);
 	struct object *o = NULL;
 	struct stat st;
 
+	if (cookie < 0)
+		return errno == EBADF ? 0 : NUMBER_OTHER;
 	pthread_mutex_lock(&table.lock);
-	if (cookie & COOKIE_BIT && cookie > 0)
+	if (cookie & COOKIE_BIT)
 		o = find_cookie(cookie);
-	if (!o && cookie >= 0 && !fstat(fd, &st))
+	if (!o && !fstat(fd, &st))
 		o = find_inode(st.st_dev, st.st_ino);
 	if (o)
-		atomic_fetch_add(&o->refs, 1);
+		atomic_fetch_add(&o->handle->refs, 1);
 	pthread_mutex_unlock(&table.lock);
-	return o;
+	return o ? (uintptr_t)o->handle : NUMBER_OTHER;
+}
+
+static uintptr_t search_and_keep(int fd)
+{
+	uintptr_t ticket = number_ask(fd), found = search(fd);
+
+	if (found)
+		number_answer(fd, ticket, found);
+	return found;
+}
+
+/* The handle of @fd, with a reference, as numbers.c has it; 0: it does not know. */
+static uintptr_t look_up(int fd)
+{
+	uintptr_t entry = number_entry(fd);
+	struct handle *h = (struct handle *)entry;
+
+	if (entry == NUMBER_OTHER)
+		return entry;
+	if (!entry || entry & 1 || !handle_take(h))
+		return 0;
+	if (number_entry(fd) == entry)
+		return entry;
+	handle_put(h);
+	return 0;
+}
+
+struct object *object_get(int fd)
+{
+	uintptr_t found;
+
+	if (!numbers_told())
+		found = search(fd);
+	else if (!(found = look_up(fd)))
+		found = search_and_keep(fd);
+	return found && found != NUMBER_OTHER ? ((struct handle *)found)->object : NULL;
 }
 
 void object_put(struct object *o)
 {
-	void *page = o->page;
-	int probe = o->probe;
-
-	if (atomic_fetch_sub(&o->refs, 1) != 1)
-		return;
-	o->release(o);
-	munmap(page, KVM_PAGE_SIZE);
-	close(probe);
+	handle_put(o->handle);
 }
 
 bool object_foreign(const struct object *o)

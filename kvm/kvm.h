@@ -16,6 +16,9 @@
  *       vm->slots_lock      memslots and the dirty log
  *         vm->lock          vCPU list, devices, the sink, PSCI power states, firmware registers
  *           machine.lock    stop protocol (vm.c); conditions machine.passed, vm->resumed
+ *           irqfds.lock     irqfds, GSI routing (irqfd.c)
+ *           ioeventfds.lock their list (ioeventfd.c)
+ *             bus.lock      what is on the bus (bus.c)
  *             fd table      fd.c, a leaf
  *
  * What must hold:
@@ -39,6 +42,9 @@
 
 #include <armature/kvm_arm64.h>
 #include "cpu/cpu.h"
+#include "kvm/bus.h"
+#include "kvm/eventfd.h"
+#include "kvm/vgic.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define KVM_PAGE_SIZE 4096u
@@ -53,11 +59,11 @@ enum object_kind { OBJECT_SYSTEM, OBJECT_VM, OBJECT_VCPU, OBJECT_DEVICE };
 /* What a descriptor stands for. Embedded in the thing itself. */
 struct object {
 	enum object_kind kind;
-	_Atomic unsigned int refs; /* one for its descriptors, one for each request under way */
-	void (*release)(struct object *o); /* when refs reach 0 */
+	void (*release)(struct object *o); /* when nobody has a reference any more */
 	void *page;                        /* the library's own mapping of the descriptor's page */
 
 	/* Private to fd.c. */
+	struct handle *handle; /* counts the references */
 	struct object *next;
 	int64_t cookie; /* file position of its descriptors */
 	dev_t dev;
@@ -85,6 +91,37 @@ bool object_foreign(const struct object *o);
 /** object_reap() - Let go of objects whose last descriptor was closed. */
 void object_reap(void);
 
+/* ---- numbers.c: what each number of a descriptor stands for, where the process tells ---- */
+
+#define NUMBER_OTHER ((uintptr_t)2) /* an open file, but none of the library's */
+
+/** numbers_promise() - ARMATURE_TELLS_DESCRIPTORS holds from now on. */
+void numbers_promise(void);
+bool numbers_told(void);
+
+/** number_entry() - The entry of @fd: a handle, NUMBER_OTHER, or 0 or odd when it is not known. */
+uintptr_t number_entry(int fd);
+
+/**
+ * number_ask() - The kernel is going to be asked what @fd is.
+ *
+ * Return: what number_answer() wants, or 0: the answer cannot be kept.
+ */
+uintptr_t number_ask(int fd);
+
+/** number_answer() - It is @entry: kept, unless @fd may have changed since number_ask(). */
+void number_answer(int fd, uintptr_t ticket, uintptr_t entry);
+
+/** numbers_forget() - Nothing is known of the numbers @first to @last. */
+void numbers_forget(unsigned int first, unsigned int last);
+
+/** numbers_begin() / numbers_end() - armature_fds_begin(), armature_fds_end(). */
+void numbers_begin(unsigned int first, unsigned int last);
+void numbers_end(unsigned int first, unsigned int last);
+
+/** number_close() - close(2) of a descriptor of the library's own: told as a caller's are. */
+int number_close(int fd);
+
 /* ---- uaccess.c: pointers that a VMM gave ---- */
 
 /** copy_in() / copy_out() - Copy from and to the VMM's memory: 0, or -EFAULT if it is not there. */
@@ -97,7 +134,7 @@ int copy_out(uint64_t user, const void *from, size_t n);
 #define REQ_OUT  (1 << 1) /* … or written */
 #define REQ_INIT (1 << 2) /* -ENOEXEC before KVM_ARM_VCPU_INIT (vCPU only) */
 
-#define REQ_ARG_MAX 112 /* largest structure that the tables move */
+#define REQ_ARG_MAX 160 /* largest structure that the tables move */
 
 /* One row for each request of a kind of descriptor. */
 struct request {
@@ -140,6 +177,9 @@ struct device_line {
 
 #define MAX_DEVICE_LINES 8
 
+/* The lines that every vCPU has, by their place in vm->lines. */
+enum { LINE_VTIMER, LINE_PTIMER, LINE_PMU };
+
 /**
  * struct irq_sink - Where the lines of a VM's devices go: one for each kind of irqchip.
  * @level:      the level of @line of @vcpu is another than was last told (at first: low). Whenever
@@ -160,7 +200,7 @@ void device_lines_init(struct vm *vm);
 
 /**
  * vm_set_irqchip() - An interrupt controller was made inside the KVM.
- * @vm:   the VM
+ * @vm:   the VM, whose lock the caller holds
  * @sink: what takes its devices' lines from now on
  * @rows: the system registers that it brings along, or NULL
  *
@@ -254,6 +294,14 @@ struct vm {
 	const struct device_type *const *device_types; /* what KVM_CREATE_DEVICE makes; NULL ends */
 	struct device *devices;                        /* under lock */
 
+	struct bus bus; /* what the KVM answers for outside memory */
+	struct ioeventfds ioeventfds;
+	struct irqfds irqfds;
+
+	struct vgic *_Atomic vgic; /* the interrupt controller inside the KVM, or NULL */
+	uint32_t timer_ppi[2];     /* of the virtual and the physical timer; under lock */
+	_Atomic bool dead;         /* all requests are -EIO */
+
 	const struct irq_sink *_Atomic sink; /* written under lock, before a vCPU has run */
 };
 
@@ -272,12 +320,12 @@ void vm_stop(struct vm *vm);
 void vm_resume(struct vm *vm);
 
 /**
- * vm_rebase_counter() - Let the virtual counter of all vCPUs be @offset ticks behind the physical.
+ * vm_rebase_counter() - Let timer @id's counter of all vCPUs be @offset ticks behind the host's.
  *
  * Each vCPU looks at its timers again before it executes on: wherever it is, its level is as the
  * new counter says from the next guest entry on. The caller holds vm->lock.
  */
-void vm_rebase_counter(struct vm *vm, uint64_t offset);
+void vm_rebase_counter(struct vm *vm, enum timer_id id, uint64_t offset);
 
 /* memslot.c */
 int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *r);
@@ -291,6 +339,13 @@ void clock_stop(struct vm *vm);
 /** clock_watch() - @vcpu wants attention at its deadline, and for signals while in the guest. */
 void clock_watch(struct vcpu *vcpu);
 uint64_t clock_now(void);
+/** futex_wait_until() - While *@word is @value, until @when (ns of CLOCK_MONOTONIC; NEVER). */
+void futex_wait_until(_Atomic uint32_t *word, uint32_t value, uint64_t when);
+void futex_wake(_Atomic uint32_t *word);
+/** thread_start() - A thread of the library's, to which no signal of the VMM's is ever delivered. */
+int thread_start(pthread_t *thread, void *(*body)(void *arg), void *arg);
+/** thread_be_prompt() - Of the calling thread: it runs for microseconds, but at its time. */
+void thread_be_prompt(void);
 
 /* ---- vcpu.c ---- */
 
@@ -308,6 +363,7 @@ enum vcpu_stat {
 	VCPU_STAT_WFE,
 	VCPU_STAT_WFI,
 	VCPU_STAT_MMIO_USER,
+	VCPU_STAT_MMIO_KERNEL,
 	VCPU_STAT_SIGNAL, /* returns to user space because of one */
 	VCPU_STAT_INSTRUCTIONS,
 	NR_VCPU_STATS
@@ -318,6 +374,9 @@ struct stats_file;
 /* Why a vCPU's thread must look at something before the next guest entry. */
 #define VCPU_REQ_SIGNAL (1u << 0) /* ask the host for pending signals */
 #define VCPU_REQ_RESET  (1u << 1) /* vcpu->reset */
+
+/* Whether a vCPU sleeps, or is about to, and what wakes it: signals.c. */
+enum sleep { AWAKE, SLEEP_FUTEX, SLEEP_POLL };
 
 struct vcpu {
 	struct object object;
@@ -336,14 +395,18 @@ struct vcpu {
 	bool abort_pending; /* an external abort, which takes the place of that MMIO's completion */
 	uint64_t spsr_abt, spsr_und, spsr_irq, spsr_fiq; /* AArch32's; only ONE_REG sees them */
 	unsigned int spins;                              /* WFE in a row */
+	uint32_t pmu_irq; /* INTID that the PMU is wired to, or 0; under vm->lock */
+	uint32_t line_intid[MAX_DEVICE_LINES]; /* where the vgic has each line */
+	uint32_t ended_spi;   /* an SPI whose end the vgic's notifier is to hear of, or 0 */
 	uint32_t told_levels; /* bit n: line n was high when the sink was last told (lines.c) */
 
 	uint64_t stats[NR_VCPU_STATS];
 	struct stats_file *stats_file; /* NULL: nobody has asked */
 	int stats_fd;
 
-	/* Signals: run.c. */
+	/* Signals: signals.c. */
 	bool has_sigmask;
+	_Atomic bool masked;   /* the KVM_RUN under way has blocked the thread's signals */
 	uint64_t sigmask;      /* of KVM_SET_SIGNAL_MASK */
 	uint64_t interrupting; /* the signals that interrupt the KVM_RUN under way */
 	uint64_t watched;      /* the signals that signalfd shows */
@@ -355,21 +418,23 @@ struct vcpu {
 	_Atomic uint32_t mp_state; /* written under vm->lock */
 	_Atomic uint32_t requests;
 	_Atomic uint32_t in_guest;
-	_Atomic uint32_t runs; /* counts KVM_RUNs */
-	_Atomic uint32_t sleeping;
-	_Atomic uint64_t deadline;                /* when the clock thread must kick */
+	_Atomic uint32_t on_bus;   /* counts entries and departures: odd inside bus_access() */
+	_Atomic uint32_t runs;     /* counts KVM_RUNs */
+	_Atomic uint32_t sleeping; /* enum sleep */
+	_Atomic uint64_t deadline; /* when the clock thread must kick */
 	_Atomic uint32_t edges[MAX_DEVICE_LINES]; /* not yet shown: user_irq.c */
 };
 
 long vcpu_create(struct vm *vm, unsigned long id);
 void vcpu_destroy(struct vcpu *vcpu);
-/* @mask: the caller's signal mask, for KVM_RUN. */
-long vcpu_request(struct vcpu *vcpu, unsigned int nr, unsigned long arg, uint64_t mask);
+long vcpu_request(struct vcpu *vcpu, unsigned int nr, unsigned long arg);
 
 /** vcpu_kick() - Make @vcpu leave the guest or wake up, and look. Any thread. */
 void vcpu_kick(struct vcpu *vcpu);
 /** vcpu_wake() - End a sleep of @vcpu. Any thread. */
 void vcpu_wake(struct vcpu *vcpu);
+/** vcpu_interrupt() - A signal is put off: let KVM_RUN see it. In a handler, on @vcpu's thread. */
+void vcpu_interrupt(struct vcpu *vcpu);
 /** vcpu_set_pin() - Drive CPU_PIN_IRQ or CPU_PIN_FIQ. Any thread. */
 void vcpu_set_pin(struct vcpu *vcpu, uint32_t pin, bool level);
 /** vcpu_check_reset() - Serve a reset that PSCI CPU_ON asked for. */
@@ -387,20 +452,88 @@ static inline bool vcpu_has_feature(const struct vcpu *vcpu, unsigned int bit)
 }
 
 /* run.c */
-long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask);
+long vcpu_run(struct vcpu *vcpu, unsigned long arg);
 /** vcpu_wfi() - Sleep until a pin is high, a level differs from the field, or a signal waits. */
 void vcpu_wfi(struct vcpu *vcpu);
 extern const struct machine_ops vcpu_machine_ops;
 
 /* signals.c */
-uint64_t signals_block(void);
-void signals_restore(uint64_t mask);
+
+#define SIGBIT(n)   (1ull << ((n)-1))
+
+#define HOST_FAULTS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS))
+/* Synchronous; and glibc's own (cancellation, setuid in all threads). */
+#define KEPT_SIGNALS                                                                        \
+	(HOST_FAULTS | SIGBIT(SIGFPE) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGSYS) | \
+	 SIGBIT(SIGABRT) | SIGBIT(32) | SIGBIT(33))
+#define ASYNCHRONOUS (~KEPT_SIGNALS)
+
+/** signals_begin() - A request begins: for KVM_RUN (@run) and any other. */
+void signals_begin(bool run);
+/** signals_end() - It is over: the caller's handlers run. */
+void signals_end(void);
+/** signals_enter() / signals_leave() - @vcpu is in KVM_RUN in between; under vcpu->lock. */
+void signals_enter(struct vcpu *vcpu);
+void signals_leave(struct vcpu *vcpu);
 /** signals_pending() - One that interrupts KVM_RUN waits; ignored ones are thrown away. */
 bool signals_pending(struct vcpu *vcpu);
+/** signals_lie_down() - Before the last look at what would end a sleep. */
+void signals_lie_down(struct vcpu *vcpu);
 /** signals_sleep() - Until an event, a signal or @deadline (ns of CLOCK_MONOTONIC). */
 void signals_sleep(struct vcpu *vcpu, uint64_t deadline);
-/** signals_enter() - KVM_RUN begins; the caller's mask is @mask. */
-void signals_enter(struct vcpu *vcpu, uint64_t mask);
+
+/* handlers.c: signals of a process that tells of its handlers */
+
+/* Real-time signals that were put off, and are not with their handlers yet: handlers.c. */
+struct late;
+
+/* What a thread knows of its call into the library; for its signal handlers, too. */
+struct calls {
+	volatile uint32_t inside; /* calls under way: more than one in a handler of a fault */
+	/* Signals are blocked until the call is over; they were as mask says. */
+	volatile sig_atomic_t put_off;
+	uint64_t mask;
+	struct vcpu *volatile running; /* interrupted by a signal that is put off */
+	bool prepared;                 /* calls_prepare() */
+	volatile uint32_t nr_late;
+	struct late *volatile late; /* so many in it; NULL: the host had no memory */
+};
+
+/* In the static block of each thread: a handler may not allocate. */
+extern __thread struct calls calls __attribute__((tls_model("initial-exec")));
+
+void handlers_promise(void);
+bool handlers_told(void);
+/** handlers_sigaction() - armature_sigaction(). */
+int handlers_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+/** calls_block() - Block the thread's signals, until the call is over. Return: none was yet. */
+void calls_block(void);
+/** calls_deliver() - The mask is as it was: handlers run, and may not come back. */
+void calls_deliver(void);
+/**
+ * calls_prepare() - What a thread needs once, before its first call is under way.
+ *
+ * SIGSEGV and SIGBUS are unblocked: a fault in guest memory that met a blocked signal would end the
+ * process.
+ */
+void calls_prepare(void);
+/** calls_forget_late() - Drop signals that the handlers of calls that never came back left. */
+void calls_forget_late(void);
+
+/* Between these two no handler of the caller's runs on the thread, if the process tells of them. */
+static inline void calls_begin(void)
+{
+	calls.inside++;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void calls_end(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	calls.inside--;
+	if (calls.put_off && !calls.inside)
+		calls_deliver();
+}
 
 /* stats.c */
 /** vcpu_stats_open() / vm_stats_open() - KVM_GET_STATS_FD: a descriptor or -errno. */
@@ -466,6 +599,10 @@ long attrs_get(const struct attr *table, void *owner, const struct kvm_device_at
 long attrs_has(const struct attr *table, void *owner, const struct kvm_device_attr *a);
 
 long attr_is_there(void *owner, const struct kvm_device_attr *a);
+
+/* The PPIs of the timers, until they are told otherwise. */
+#define DEFAULT_VTIMER_PPI 27
+#define DEFAULT_PTIMER_PPI 30
 
 extern const struct attr vcpu_attrs[];
 

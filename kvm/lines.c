@@ -35,9 +35,9 @@ static bool pmu_line_level(struct vcpu *vcpu)
 
 /* The devices of version 1 of KVM_CAP_ARM_USER_IRQ. */
 static const struct device_line device_lines[] = {
-	{KVM_ARM_DEV_EL1_VTIMER, vtimer_level},
-	{KVM_ARM_DEV_EL1_PTIMER, ptimer_level},
-	{KVM_ARM_DEV_PMU, pmu_line_level},
+	[LINE_VTIMER] = {KVM_ARM_DEV_EL1_VTIMER, vtimer_level},
+	[LINE_PTIMER] = {KVM_ARM_DEV_EL1_PTIMER, ptimer_level},
+	[LINE_PMU] = {KVM_ARM_DEV_PMU, pmu_line_level},
 };
 
 static const struct irq_sink user_irq_sink = {
@@ -57,16 +57,14 @@ int vm_set_irqchip(struct vm *vm, const struct irq_sink *sink, const struct sysr
 {
 	int ret = 0;
 
-	pthread_mutex_lock(&vm->lock);
 	if (atomic_load(&vm->sink) != &user_irq_sink)
-		ret = -EEXIST;
-	else if (atomic_load(&vm->has_run))
-		ret = -EBUSY;
-	else if (rows)
+		return -EEXIST;
+	if (atomic_load(&vm->has_run))
+		return -EBUSY;
+	if (rows)
 		ret = machine_add_sysregs(&vm->machine, rows);
 	if (!ret)
 		atomic_store(&vm->sink, sink);
-	pthread_mutex_unlock(&vm->lock);
 	return ret;
 }
 

@@ -140,53 +140,63 @@ static long core_set(struct vcpu *vcpu, uint64_t id, const union value *value)
 	return 0;
 }
 
-/* ---- Timers: three ids, two with each other's encodings (see the header of the ABI) ---- */
+/* ---- Timers. Two ids have each other's encodings (see the header of the ABI). ---- */
 
-static const uint64_t timer_regs[] = {
-	KVM_REG_ARM_TIMER_CTL,
-	KVM_REG_ARM_TIMER_CNT,
-	KVM_REG_ARM_TIMER_CVAL,
+enum timer_part { PART_CTL, PART_CNT, PART_CVAL };
+
+/* The physical timer's are there from Linux 6.4 on, and without a capability. */
+static const struct timer_reg {
+	uint64_t id;
+	enum timer_id timer;
+	enum timer_part part;
+} timer_regs[] = {
+	{KVM_REG_ARM_TIMER_CTL, TIMER_VIRT, PART_CTL},
+	{KVM_REG_ARM_TIMER_CNT, TIMER_VIRT, PART_CNT},
+	{KVM_REG_ARM_TIMER_CVAL, TIMER_VIRT, PART_CVAL},
+	{KVM_REG_ARM_PTIMER_CTL, TIMER_PHYS, PART_CTL},
+	{KVM_REG_ARM_PTIMER_CNT, TIMER_PHYS, PART_CNT},
+	{KVM_REG_ARM_PTIMER_CVAL, TIMER_PHYS, PART_CVAL},
 };
 
-static bool is_timer(uint64_t id)
+static const struct timer_reg *timer_find(uint64_t id)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(timer_regs); i++)
-		if (timer_regs[i] == id)
-			return true;
-	return false;
+		if (timer_regs[i].id == id)
+			return &timer_regs[i];
+	return NULL;
 }
 
-static long timer_get(struct vcpu *vcpu, uint64_t id, union value *value)
+static long timer_get(struct vcpu *vcpu, const struct timer_reg *r, union value *value)
 {
-	const struct timer *t = &vcpu->cpu->timers.t[TIMER_VIRT];
-	uint64_t now = timer_now(vcpu->cpu, TIMER_VIRT);
+	const struct timer *t = &vcpu->cpu->timers.t[r->timer];
+	uint64_t now = timer_now(vcpu->cpu, r->timer);
 
-	if (id == KVM_REG_ARM_TIMER_CNT)
+	if (r->part == PART_CNT)
 		value->d = now;
-	else if (id == KVM_REG_ARM_TIMER_CVAL)
+	else if (r->part == PART_CVAL)
 		value->d = t->cval;
 	else
 		value->d = t->ctl | (now >= t->cval ? TIMER_ISTATUS : 0);
 	return 0;
 }
 
-/* The virtual counter of all vCPUs goes on from @value. */
-static void set_counter(struct vm *vm, uint64_t value)
+/* That counter of all vCPUs goes on from @value. */
+static void set_counter(struct vm *vm, enum timer_id id, uint64_t value)
 {
 	pthread_mutex_lock(&vm->lock);
-	vm_rebase_counter(vm, timer_count() - value);
+	vm_rebase_counter(vm, id, timer_count() - value);
 	pthread_mutex_unlock(&vm->lock);
 }
 
-static long timer_set(struct vcpu *vcpu, uint64_t id, const union value *value)
+static long timer_set(struct vcpu *vcpu, const struct timer_reg *r, const union value *value)
 {
-	struct timer *t = &vcpu->cpu->timers.t[TIMER_VIRT];
+	struct timer *t = &vcpu->cpu->timers.t[r->timer];
 
-	if (id == KVM_REG_ARM_TIMER_CNT)
-		set_counter(vcpu->vm, value->d);
-	else if (id == KVM_REG_ARM_TIMER_CVAL)
+	if (r->part == PART_CNT)
+		set_counter(vcpu->vm, r->timer, value->d);
+	else if (r->part == PART_CVAL)
 		t->cval = value->d;
 	else
 		t->ctl = value->d & (TIMER_ENABLE | TIMER_IMASK);
@@ -253,6 +263,8 @@ static bool is_arm64(uint64_t id)
 
 static long get_value(struct vcpu *vcpu, uint64_t id, union value *value)
 {
+	const struct timer_reg *timer = timer_find(id);
+
 	switch (id & KVM_REG_ARM_COPROC_MASK) {
 	case KVM_REG_ARM_CORE:
 		return core_get(vcpu, id, value);
@@ -264,7 +276,7 @@ static long get_value(struct vcpu *vcpu, uint64_t id, union value *value)
 	case KVM_REG_ARM_DEMUX:
 		return ccsidr_get(vcpu, id, value);
 	}
-	return is_timer(id) ? timer_get(vcpu, id, value) : system_get(vcpu, id, value);
+	return timer ? timer_get(vcpu, timer, value) : system_get(vcpu, id, value);
 }
 
 /** one_reg_get() - KVM_GET_ONE_REG: 0, -EINVAL, -ENOENT, -EFAULT. */
@@ -295,6 +307,7 @@ static long set_demux(struct vcpu *vcpu, uint64_t id, uint64_t addr)
 long one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg)
 {
 	uint64_t class = reg->id & KVM_REG_ARM_COPROC_MASK;
+	const struct timer_reg *timer = timer_find(reg->id);
 	size_t size = sizeof(uint64_t);
 	union value value = {0};
 	long ret;
@@ -320,8 +333,7 @@ long one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg)
 		return core_set(vcpu, reg->id, &value);
 	if (class == KVM_REG_ARM_FW || class == KVM_REG_ARM_FW_FEAT_BMAP)
 		return firmware_set(vcpu, reg->id, value.d);
-	return is_timer(reg->id) ? timer_set(vcpu, reg->id, &value)
-				 : system_set(vcpu, reg->id, &value);
+	return timer ? timer_set(vcpu, timer, &value) : system_set(vcpu, reg->id, &value);
 }
 
 /* ---- The list ---- */
@@ -358,7 +370,7 @@ static void list_system(struct vcpu *vcpu, struct list *l, const struct sysreg *
 	for (i = 0; i < n; i++) {
 		uint64_t id = KVM_REG_ARM64 | KVM_REG_ARM64_SYSREG | KVM_REG_SIZE_U64 | r[i].enc;
 
-		if (system_find(vcpu, id) && !is_timer(id))
+		if (system_find(vcpu, id) && !timer_find(id))
 			list_add(l, id);
 	}
 }
@@ -374,7 +386,7 @@ static void list_all(struct vcpu *vcpu, struct list *l)
 	for (i = 0; i < firmware_nr_regs; i++)
 		list_add(l, firmware_regs[i]);
 	for (i = 0; i < ARRAY_SIZE(timer_regs); i++)
-		list_add(l, timer_regs[i]);
+		list_add(l, timer_regs[i].id);
 	r = sysreg_table(&n);
 	list_system(vcpu, l, r, n);
 	if (more)

@@ -82,7 +82,19 @@ static void event_sent(struct cpu *cpu)
 	vcpu_wake(cpu->owner);
 }
 
+/* machine_ops: an access outside memory. What is not on the bus is the VMM's. */
+static bool serve_mmio(struct cpu *cpu, uint64_t pa, unsigned int size, bool write, uint64_t *data)
+{
+	struct vcpu *vcpu = cpu->owner;
+
+	if (!bus_access(vcpu, pa, size, write, data))
+		return false;
+	vcpu->stats[VCPU_STAT_MMIO_KERNEL]++;
+	return true;
+}
+
 const struct machine_ops vcpu_machine_ops = {
+	.mmio = serve_mmio,
 	.timers_changed = output_changed,
 	.pmu_changed = pmu_output_changed,
 	.event = event_sent,
@@ -169,6 +181,8 @@ static void complete_mmio(struct vcpu *vcpu)
 /* A signal waits that interrupts; ignored ones do not end a sleep. */
 static bool signal_waits(struct vcpu *vcpu)
 {
+	if (!atomic_load(&vcpu->masked))
+		return signals_pending(vcpu);
 	if (!(atomic_load(&vcpu->requests) & VCPU_REQ_SIGNAL))
 		return false;
 	if (signals_pending(vcpu))
@@ -193,13 +207,13 @@ static bool is_runnable(struct vcpu *vcpu)
 void vcpu_wfi(struct vcpu *vcpu)
 {
 	for (;;) {
-		atomic_store(&vcpu->sleeping, 1);
+		signals_lie_down(vcpu);
 		update_deadline(vcpu);
 		if (is_runnable(vcpu) || has_request(vcpu))
 			break;
 		signals_sleep(vcpu, atomic_load(&vcpu->deadline));
 	}
-	atomic_store(&vcpu->sleeping, 0);
+	atomic_store(&vcpu->sleeping, AWAKE);
 }
 
 /* WFE: wait for an event, the event stream, an interrupt; but never long. */
@@ -212,26 +226,26 @@ static void wait_for_event(struct vcpu *vcpu)
 		sched_yield();
 		return;
 	}
-	atomic_store(&vcpu->sleeping, 1);
+	signals_lie_down(vcpu);
 	update_deadline(vcpu);
 	deadline = min64(atomic_load(&vcpu->deadline), clock_now() + WFE_SLEEP_NS);
 	deadline = min64(deadline, timer_event_deadline(cpu));
 	if (!atomic_load(&cpu->remote.event) && !is_runnable(vcpu) && !has_request(vcpu))
 		signals_sleep(vcpu, deadline);
 	atomic_store(&cpu->remote.event, 0);
-	atomic_store(&vcpu->sleeping, 0);
+	atomic_store(&vcpu->sleeping, AWAKE);
 }
 
 /* Stopped by PSCI or by the VMM: until it is started, or a signal comes. */
 static void sleep_while_stopped(struct vcpu *vcpu)
 {
 	for (;;) {
-		atomic_store(&vcpu->sleeping, 1);
+		signals_lie_down(vcpu);
 		if (!vcpu_stopped(vcpu) || signal_waits(vcpu))
 			break;
 		signals_sleep(vcpu, NEVER);
 	}
-	atomic_store(&vcpu->sleeping, 0);
+	atomic_store(&vcpu->sleeping, AWAKE);
 }
 
 /* ---- Exits ---- */
@@ -411,27 +425,41 @@ static int run_loop(struct vcpu *vcpu)
 	return ret;
 }
 
+/* A PMU is set up, and has an interrupt if the VM has a vgic. */
+static int check_pmu(const struct vcpu *vcpu)
+{
+	if (!vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3))
+		return 0;
+	return !vcpu->pmu_created || (vgic_exists(vcpu->vm) && !vcpu->pmu_irq) ? -EINVAL : 0;
+}
+
 /* The checks of the first run. */
 static int check_first_run(struct vcpu *vcpu)
 {
+	int ret;
+
 	if (!vcpu->initialised)
 		return -ENOEXEC;
 	if (vcpu->has_run)
 		return 0;
-	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_PMU_V3) && !vcpu->pmu_created)
-		return -EINVAL;
-	vcpu->has_run = true;
 	/*
 	 * Under the lock: whoever sets a firmware register or makes an interrupt controller
 	 * (vm_set_irqchip()) is done, or is refused.
 	 */
 	pthread_mutex_lock(&vcpu->vm->lock);
-	vcpu->vm->has_run = true;
+	ret = vgic_first_run(vcpu);
+	if (!ret)
+		ret = check_pmu(vcpu);
+	if (!ret) {
+		vgic_wire(vcpu);
+		vcpu->has_run = true;
+		vcpu->vm->has_run = true;
+	}
 	pthread_mutex_unlock(&vcpu->vm->lock);
-	return 0;
+	return ret;
 }
 
-static int run_checked(struct vcpu *vcpu, uint64_t mask)
+static int run_checked(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	int ret;
@@ -448,23 +476,24 @@ static int run_checked(struct vcpu *vcpu, uint64_t mask)
 	take_pending_abort(vcpu);
 	engine_user_wrote(vcpu->cpu);
 	atomic_fetch_add(&vcpu->runs, 1);
-	signals_enter(vcpu, mask);
+	signals_enter(vcpu);
 	run->exit_reason = KVM_EXIT_UNKNOWN;
 	run->flags = 0;
-	return run_loop(vcpu);
+	ret = run_loop(vcpu);
+	signals_leave(vcpu);
+	return ret;
 }
 
 /**
  * vcpu_run() - KVM_RUN.
- * @arg:  must be 0
- * @mask: the signal mask of the calling thread, which has blocked signals since
+ * @arg: must be 0
  *
  * Return: 0 with an exit reason for the VMM, or -EINTR, -ENOEXEC, -EINVAL, -ENOSYS (an access
  * outside memory that has no syndrome, and KVM_CAP_ARM_NISV_TO_USER is not enabled), -EFAULT (a
  * memslot's memory is not there, or not writable, in the VMM's address space; PC is at the
  * instruction), -ENOMEM. Source: api.rst 4.10, 8.5.
  */
-long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
+long vcpu_run(struct vcpu *vcpu, unsigned long arg)
 {
 	int ret;
 
@@ -473,7 +502,7 @@ long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask)
 	else
 		ret = check_first_run(vcpu);
 	if (!ret)
-		ret = run_checked(vcpu, mask);
+		ret = run_checked(vcpu);
 	device_lines_update_run(vcpu);
 	vcpu_stats_update(vcpu);
 	return ret;

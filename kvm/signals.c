@@ -3,12 +3,21 @@
  * Signals and sleep.
  *
  * To the VMM a signal interrupts KVM_RUN as it interrupts ioctl(2) on Linux: -EINTR, with the
- * handler run on the way out, whatever the handler does and however it was installed. So during
- * KVM_RUN the thread blocks every asynchronous signal and looks for pending ones instead:
+ * handler run on the way out, whatever the handler does and however it was installed. There are two
+ * ways to that.
+ *
+ * A process that tells of its handlers (handlers.c) has them put off by themselves: the one that
+ * comes says so, and ends a sleep, which is on a futex. No system call is made but to sleep.
+ *
+ * Of any other process nothing is known, so the thread blocks every asynchronous signal during
+ * KVM_RUN, and looks for pending ones instead:
  *
  *  - at entry, when KVM_SET_SIGNAL_MASK lets through what the thread blocks;
  *  - asleep in WFI, by a signalfd in the same ppoll() as the event that ends the sleep: exact;
  *  - in the guest, when the clock thread asks for it, every CLOCK_SIGNAL_PERIOD_NS.
+ *
+ * That is also the way when KVM_SET_SIGNAL_MASK lets through other signals than the thread does,
+ * for these interrupt without being delivered.
  *
  * A signal that came just before it was blocked is found like one in the guest. What stays
  * unblocked are the synchronous ones (SIGSEGV and SIGBUS are how memory that is gone shows,
@@ -25,38 +34,59 @@
 #include "cpu/host_fault.h"
 #include "kvm/kvm.h"
 
-#define SIGBIT(n) (1ull << ((n)-1))
 
-#define HOST_FAULTS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS))
-/* Synchronous; and glibc's own (cancellation, setuid in all threads). */
-#define KEPT_SIGNALS                                                                        \
-	(HOST_FAULTS | SIGBIT(SIGFPE) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGSYS) | \
-	 SIGBIT(SIGABRT) | SIGBIT(32) | SIGBIT(33))
 #define IGNORED_BY_DEFAULT (SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | SIGBIT(SIGURG) | SIGBIT(SIGWINCH))
 
-uint64_t signals_block(void)
+/* Of a process that tells nothing: block signals, and let faults in guest memory come. */
+static void begin_untold(void)
 {
-	uint64_t set = ~KEPT_SIGNALS, old = 0;
-
-	syscall(SYS_rt_sigprocmask, SIG_BLOCK, &set, &old, SIGSET_SIZE);
-	/* A fault in guest memory that met a blocked signal would end the process. */
-	set = HOST_FAULTS;
-	if (old & set)
-		syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, SIGSET_SIZE);
+	calls_block();
+	if (calls.mask & HOST_FAULTS)
+		calls_prepare();
 	host_fault_arm();
-	return old;
 }
 
-void signals_restore(uint64_t mask)
+void signals_begin(bool run)
 {
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, SIGSET_SIZE);
+	calls_begin();
+	if (!handlers_told()) {
+		if (run)
+			begin_untold();
+	} else {
+		if (!calls.prepared)
+			calls_prepare();
+		if (calls.nr_late)
+			calls_forget_late();
+	}
 }
 
-void signals_enter(struct vcpu *vcpu, uint64_t mask)
+void signals_end(void)
 {
-	vcpu->interrupting = ~(vcpu->has_sigmask ? vcpu->sigmask : mask) & ~KEPT_SIGNALS;
+	calls_end();
+}
+
+void signals_enter(struct vcpu *vcpu)
+{
+	bool masked = !handlers_told() || vcpu->has_sigmask;
+
+	if (masked != atomic_load_explicit(&vcpu->masked, memory_order_relaxed))
+		atomic_store(&vcpu->masked, masked);
+	if (!masked) {
+		calls.running = vcpu;
+		atomic_signal_fence(memory_order_seq_cst);
+		if (calls.put_off)
+			atomic_fetch_or(&vcpu->requests, VCPU_REQ_SIGNAL);
+		return;
+	}
+	calls_block();
+	vcpu->interrupting = ~(vcpu->has_sigmask ? vcpu->sigmask : calls.mask) & ~KEPT_SIGNALS;
 	if (vcpu->has_sigmask)
 		atomic_fetch_or(&vcpu->requests, VCPU_REQ_SIGNAL);
+}
+
+void signals_leave(struct vcpu *vcpu)
+{
+	calls.running = NULL;
 }
 
 static bool is_ignored(int sig)
@@ -82,6 +112,8 @@ bool signals_pending(struct vcpu *vcpu)
 	uint64_t set = 0;
 	int sig;
 
+	if (!atomic_load_explicit(&vcpu->masked, memory_order_relaxed))
+		return calls.put_off;
 	if (syscall(SYS_rt_sigpending, &set, SIGSET_SIZE))
 		return false;
 	for (set &= vcpu->interrupting; set; set &= set - 1) {
@@ -102,7 +134,13 @@ static void watch_signals(struct vcpu *vcpu)
 		vcpu->watched = vcpu->interrupting;
 }
 
-void signals_sleep(struct vcpu *vcpu, uint64_t deadline)
+void signals_lie_down(struct vcpu *vcpu)
+{
+	atomic_store(&vcpu->sleeping, atomic_load(&vcpu->masked) ? SLEEP_POLL : SLEEP_FUTEX);
+}
+
+/* Of a vCPU whose signals are blocked. */
+static void sleep_masked(struct vcpu *vcpu, uint64_t deadline)
 {
 	struct pollfd p[] = {{vcpu->eventfd, POLLIN, 0}, {vcpu->signalfd, POLLIN, 0}};
 	uint64_t now = clock_now(), left = deadline > now ? deadline - now : 0, count;
@@ -115,4 +153,12 @@ void signals_sleep(struct vcpu *vcpu, uint64_t deadline)
 		return;
 	if (p[1].revents)
 		atomic_fetch_or(&vcpu->requests, VCPU_REQ_SIGNAL);
+}
+
+void signals_sleep(struct vcpu *vcpu, uint64_t deadline)
+{
+	if (atomic_load(&vcpu->masked))
+		sleep_masked(vcpu, deadline);
+	else
+		futex_wait_until(&vcpu->sleeping, SLEEP_FUTEX, deadline);
 }

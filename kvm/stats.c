@@ -22,6 +22,7 @@ static const char *const vcpu_stat_names[NR_VCPU_STATS] = {
 	[VCPU_STAT_WFE] = "wfe_exit_stat",
 	[VCPU_STAT_WFI] = "wfi_exit_stat",
 	[VCPU_STAT_MMIO_USER] = "mmio_exit_user",
+	[VCPU_STAT_MMIO_KERNEL] = "mmio_exit_kernel",
 	[VCPU_STAT_SIGNAL] = "signal_exits",
 	[VCPU_STAT_INSTRUCTIONS] = "instructions",
 };
@@ -81,7 +82,7 @@ static int make_file(const struct stats_file *f, struct stats_file **map)
 		return fd;
 failed:
 	*map = NULL;
-	close(fd);
+	number_close(fd);
 	return -ENOMEM;
 }
 
@@ -127,7 +128,7 @@ void vcpu_stats_destroy(struct vcpu *vcpu)
 	if (!vcpu->stats_file)
 		return;
 	munmap(vcpu->stats_file, sizeof(*vcpu->stats_file));
-	close(vcpu->stats_fd);
+	number_close(vcpu->stats_fd);
 }
 
 /* Of a VM as a whole nothing is counted: a list without entries. */
@@ -145,6 +146,6 @@ long vm_stats_open(struct vm *vm)
 		return fd;
 	munmap(map, sizeof(*map));
 	ro = read_only(fd);
-	close(fd);
+	number_close(fd);
 	return ro;
 }

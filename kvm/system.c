@@ -95,8 +95,10 @@ EXPORT int armature_open_flags(int flags)
 {
 	int fd = -EINVAL;
 
+	calls_begin();
 	if ((flags & ~O_CLOEXEC) == O_RDWR)
 		fd = system_open();
+	calls_end();
 	if (fd < 0) {
 		errno = -fd;
 		return -1;
@@ -111,10 +113,25 @@ EXPORT int armature_open(void)
 	return armature_open_flags(O_RDWR | O_CLOEXEC);
 }
 
-static long serve(struct object *o, unsigned int nr, unsigned long arg, uint64_t mask)
+static bool is_dead(struct object *o)
+{
+	const struct vm *vm = NULL;
+
+	if (o->kind == OBJECT_VM)
+		vm = (struct vm *)((char *)o - offsetof(struct vm, object));
+	else if (o->kind == OBJECT_VCPU)
+		vm = ((struct vcpu *)((char *)o - offsetof(struct vcpu, object)))->vm;
+	else if (o->kind == OBJECT_DEVICE)
+		vm = ((struct device *)((char *)o - offsetof(struct device, object)))->vm;
+	return vm && atomic_load_explicit(&vm->dead, memory_order_relaxed);
+}
+
+static long serve(struct object *o, unsigned int nr, unsigned long arg)
 {
 	/* Linux: a VM belongs to the memory that made it. */
 	if (o->kind != OBJECT_SYSTEM && object_foreign(o))
+		return -EIO;
+	if (is_dead(o))
 		return -EIO;
 	switch (o->kind) {
 	case OBJECT_SYSTEM:
@@ -124,7 +141,7 @@ static long serve(struct object *o, unsigned int nr, unsigned long arg, uint64_t
 		return vm_request((struct vm *)((char *)o - offsetof(struct vm, object)), nr, arg);
 	case OBJECT_VCPU:
 		return vcpu_request((struct vcpu *)((char *)o - offsetof(struct vcpu, object)), nr,
-				    arg, mask);
+				    arg);
 	case OBJECT_DEVICE:
 		return device_request(
 			(struct device *)((char *)o - offsetof(struct device, object)), nr, arg);
@@ -141,28 +158,25 @@ static bool any_file(unsigned int nr)
 EXPORT int armature_ioctl(int fd, unsigned long request, unsigned long arg)
 {
 	unsigned int nr = (unsigned int)request;
-	uint64_t mask = 0;
 	struct object *o;
 	long ret;
 
 	/*
-	 * Signals stay blocked from before the first lock is taken until the last one is free, so
-	 * that handlers run when KVM_RUN is over, and may even jump away.
+	 * From before the first lock is taken until the last one is free, so that handlers run when
+	 * KVM_RUN is over, and may even jump away.
 	 */
-	if (nr == KVM_RUN)
-		mask = signals_block();
+	signals_begin(nr == KVM_RUN);
 	o = object_get(fd);
 	if (!o) {
 		ret = lseek(fd, 0, SEEK_CUR) < 0 && errno == EBADF ? -EBADF : -ENOTTY;
 	} else if (any_file(nr)) {
 		ret = ioctl(fd, nr, arg) < 0 ? -errno : 0;
 	} else {
-		ret = serve(o, nr, arg, mask);
+		ret = serve(o, nr, arg);
 	}
 	if (o)
 		object_put(o);
-	if (nr == KVM_RUN)
-		signals_restore(mask);
+	signals_end();
 	if (ret < 0) {
 		errno = (int)-ret;
 		return -1;
@@ -170,12 +184,57 @@ EXPORT int armature_ioctl(int fd, unsigned long request, unsigned long arg)
 	return (int)ret;
 }
 
+EXPORT int armature_promise(unsigned int what)
+{
+	if (what & ~(ARMATURE_TELLS_SIGNALS | ARMATURE_TELLS_DESCRIPTORS)) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (what & ARMATURE_TELLS_SIGNALS)
+		handlers_promise();
+	if (what & ARMATURE_TELLS_DESCRIPTORS)
+		numbers_promise();
+	return 0;
+}
+
+EXPORT int armature_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	return handlers_sigaction(sig, act, old);
+}
+
+EXPORT void armature_fds_begin(unsigned int first, unsigned int last)
+{
+	numbers_begin(first, last);
+}
+
+EXPORT void armature_fds_end(unsigned int first, unsigned int last)
+{
+	numbers_end(first, last);
+}
+
+EXPORT bool armature_knows(int fd)
+{
+	int saved = errno;
+	struct object *o;
+
+	calls_begin();
+	o = object_get(fd);
+	if (o)
+		object_put(o);
+	calls_end();
+	errno = saved;
+	return o;
+}
+
 EXPORT int armature_close(int fd)
 {
-	int ret = close(fd);
-	int saved = errno;
+	int ret, saved;
 
+	calls_begin();
+	ret = number_close(fd);
+	saved = errno;
 	object_reap();
+	calls_end();
 	errno = saved;
 	return ret;
 }

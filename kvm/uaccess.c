@@ -8,12 +8,16 @@
  * present mask: the same for writing, where the shape fits. Otherwise futex(FUTEX_WAKE_OP) is
  * asked to add 0 to a word and to wake nobody. All of them are there in sandboxes and under
  * emulators of user mode.
+ *
+ * Where the library's handler of faults is always the first, as in a process that tells of its
+ * handlers, the copy is made by instructions that may fault.
  */
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cpu/host_mem.h"
 #include "kvm/kvm.h"
 
 #define NO_SUCH_HOW     99
@@ -59,8 +63,23 @@ static bool mask_writable(uint64_t addr)
 	return !syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, addr, SIGSET_SIZE);
 }
 
+/* Faults are caught, on this thread, too. */
+static bool may_fault(void)
+{
+#ifdef HOST_UNGUARDED
+	return false;
+#else
+	return handlers_told() && calls.prepared;
+#endif
+}
+
 int copy_in(void *to, uint64_t user, size_t n)
 {
+	if (may_fault())
+		return range_is_user(user, n) &&
+				       host_copy_from(to, (const void *)(uintptr_t)user, n)
+			       ? 0
+			       : -EFAULT;
 	if (!all_pages(user, n, word_readable))
 		return -EFAULT;
 	memcpy(to, (const void *)(uintptr_t)user, n);
@@ -71,6 +90,10 @@ int copy_out(uint64_t user, const void *from, size_t n)
 {
 	bool is_mask = user % SIGSET_SIZE == 0 && n == SIGSET_SIZE;
 
+	if (may_fault())
+		return range_is_user(user, n) && host_copy_to((void *)(uintptr_t)user, from, n)
+			       ? 0
+			       : -EFAULT;
 	if (!all_pages(user, n, is_mask ? mask_writable : word_writable))
 		return -EFAULT;
 	memcpy((void *)(uintptr_t)user, from, n);

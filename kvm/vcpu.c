@@ -46,7 +46,7 @@ static int vcpu_make_fds(struct vcpu *vcpu)
 		return -errno;
 	vcpu->signalfd = signalfd(-1, &none, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (vcpu->signalfd < 0) {
-		close(vcpu->eventfd);
+		number_close(vcpu->eventfd);
 		return -errno;
 	}
 	return 0;
@@ -77,8 +77,8 @@ static struct vcpu *vcpu_alloc(struct vm *vm, unsigned int id)
 destroy_cpu:
 	cpu_destroy(vcpu->cpu);
 close_fds:
-	close(vcpu->eventfd);
-	close(vcpu->signalfd);
+	number_close(vcpu->eventfd);
+	number_close(vcpu->signalfd);
 free_vcpu:
 	free(vcpu->cpu);
 	free(vcpu);
@@ -91,8 +91,8 @@ void vcpu_destroy(struct vcpu *vcpu)
 	engine_vcpu_destroy(vcpu->cpu);
 	cpu_destroy(vcpu->cpu);
 	free(vcpu->cpu);
-	close(vcpu->eventfd);
-	close(vcpu->signalfd);
+	number_close(vcpu->eventfd);
+	number_close(vcpu->signalfd);
 	pthread_mutex_destroy(&vcpu->lock);
 	free(vcpu);
 }
@@ -122,38 +122,50 @@ static int vcpu_publish(struct vm *vm, struct vcpu *vcpu)
 	return fd;
 }
 
-static bool reserve_vcpu(struct vm *vm)
+/* As many as there may be, with a vgic fewer; and none any more when it has counted them. */
+static int reserve_vcpu(struct vm *vm, unsigned long id)
 {
-	bool ok;
+	unsigned int max = vgic_exists(vm) ? VGIC_MAX_VCPUS : KVM_MAX_VCPUS;
 
-	pthread_mutex_lock(&vm->lock);
-	ok = vm->nr_creating < KVM_MAX_VCPUS;
-	vm->nr_creating += ok;
-	pthread_mutex_unlock(&vm->lock);
-	return ok;
+	if (vm->nr_creating >= max)
+		return -EINVAL;
+	if (vgic_ready(vm))
+		return -EBUSY;
+	if (id >= max)
+		return -EINVAL;
+	vm->nr_creating++;
+	return 0;
 }
 
 /**
  * vcpu_create() - KVM_CREATE_VCPU.
  * @id: the VMM's name for it, below KVM_CAP_MAX_VCPU_ID
  *
- * As on Linux the virtual counter of the whole VM starts again from 0 (api.rst 4.7), also when the
- * vCPU cannot be published. Both happen under vm->lock: of vCPUs that are created at the same time,
- * the last to be seen is the last that the counter was rebased for.
- * Return: a vCPU descriptor, -EINVAL, -EEXIST, -ENOMEM, -EMFILE.
+ * As on Linux the virtual counter of the whole VM starts again from 0 (api.rst 4.7) and the
+ * physical one is the host's again, also when the vCPU cannot be published. This happens under
+ * vm->lock with the publishing: of vCPUs that are created at the same time, the last to be seen is
+ * the last that the counters were rebased for.
+ * Return: a vCPU descriptor; -EBUSY when the vgic is initialised; -EINVAL, -EEXIST, -ENOMEM,
+ * -EMFILE.
  */
 long vcpu_create(struct vm *vm, unsigned long id)
 {
 	struct vcpu *vcpu;
-	int fd = -ENOMEM;
+	int ret, fd = -ENOMEM;
 
 	id = (uint32_t)id;
-	if (id >= KVM_MAX_VCPUS || !reserve_vcpu(vm))
+	if (id >= KVM_MAX_VCPUS)
 		return -EINVAL;
+	pthread_mutex_lock(&vm->lock);
+	ret = reserve_vcpu(vm, id);
+	pthread_mutex_unlock(&vm->lock);
+	if (ret)
+		return ret;
 	vcpu = vcpu_alloc(vm, id);
 	if (vcpu) {
 		pthread_mutex_lock(&vm->lock);
-		vm_rebase_counter(vm, timer_count());
+		vm_rebase_counter(vm, TIMER_VIRT, timer_count());
+		vm_rebase_counter(vm, TIMER_PHYS, 0);
 		fd = vcpu_publish(vm, vcpu);
 		pthread_mutex_unlock(&vm->lock);
 		if (fd < 0)
@@ -175,10 +187,22 @@ long vcpu_create(struct vm *vm, unsigned long id)
 void vcpu_wake(struct vcpu *vcpu)
 {
 	static const uint64_t one = 1;
+	uint32_t sleep;
 
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load(&vcpu->sleeping) && write(vcpu->eventfd, &one, sizeof(one)) < 0)
+	sleep = atomic_load(&vcpu->sleeping);
+	if (sleep == SLEEP_FUTEX && atomic_compare_exchange_strong(&vcpu->sleeping, &sleep, AWAKE))
+		futex_wake(&vcpu->sleeping);
+	else if (sleep == SLEEP_POLL && write(vcpu->eventfd, &one, sizeof(one)) < 0)
 		return; /* the counter is full: it is awake already */
+}
+
+void vcpu_interrupt(struct vcpu *vcpu)
+{
+	atomic_fetch_or(&vcpu->requests, VCPU_REQ_SIGNAL);
+	cpu_request(vcpu->cpu, CPU_REQ_EXIT);
+	/* It does not sleep, or the kernel will find that the word has changed. */
+	atomic_store(&vcpu->sleeping, AWAKE);
 }
 
 void vcpu_kick(struct vcpu *vcpu)
@@ -274,8 +298,12 @@ static long vcpu_init(void *owner, void *arg, unsigned long raw)
 	vcpu->features = init->features[0];
 	vcpu->initialised = true;
 	reset_state(vcpu);
-	/* Both pins are low after reset, and no SError waits; the VMM drives the pins again. */
-	atomic_store(&vcpu->cpu->remote.pins, 0);
+	/*
+	 * No SError waits after a reset. Both pins are low, and the VMM drives them again; but those
+	 * of a vgic are as it says.
+	 */
+	atomic_fetch_and(&vcpu->cpu->remote.pins,
+			 vgic_exists(vcpu->vm) ? CPU_PIN_IRQ | CPU_PIN_FIQ : 0);
 	pthread_mutex_lock(&vcpu->vm->lock);
 	if (vcpu_has_feature(vcpu, KVM_ARM_VCPU_POWER_OFF))
 		vcpu_power_off(vcpu);
@@ -434,13 +462,13 @@ static bool refused_before_init(struct vcpu *vcpu, unsigned int nr)
 	return false;
 }
 
-long vcpu_request(struct vcpu *vcpu, unsigned int nr, unsigned long arg, uint64_t mask)
+long vcpu_request(struct vcpu *vcpu, unsigned int nr, unsigned long arg)
 {
 	long ret;
 
 	pthread_mutex_lock(&vcpu->lock);
 	if (nr == KVM_RUN)
-		ret = vcpu_run(vcpu, arg, mask);
+		ret = vcpu_run(vcpu, arg);
 	else if (refused_before_init(vcpu, nr))
 		ret = -ENOEXEC;
 	else

@@ -24,10 +24,17 @@ struct capability {
 
 /* Whatever is not here is 0. docs/abi.md has Linux's answers beside these, and a test compares. */
 static const struct capability capabilities[] = {
+	{KVM_CAP_IRQCHIP, 1},
 	{KVM_CAP_USER_MEMORY, 1},
 	{KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1},
 	{KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1},
 	{KVM_CAP_SYNC_MMU, 1},
+	{KVM_CAP_IOEVENTFD, 1},
+	{KVM_CAP_IOEVENTFD_ANY_LENGTH, 1},
+	{KVM_CAP_IRQFD, 1},
+	{KVM_CAP_IRQFD_RESAMPLE, 1},
+	{KVM_CAP_IRQ_ROUTING, ROUTING_MAX},
+	{KVM_CAP_SIGNAL_MSI, 1},
 	{KVM_CAP_READONLY_MEM, 1},
 	{KVM_CAP_NR_MEMSLOTS, KVM_NR_SLOTS},
 	{KVM_CAP_MAX_VCPUS, KVM_MAX_VCPUS},
@@ -54,6 +61,7 @@ static const struct capability capabilities[] = {
 	{KVM_CAP_PTP_KVM, 1},
 	{KVM_CAP_SYSTEM_EVENT_DATA, 1},
 	{KVM_CAP_BINARY_STATS_FD, 1},
+	{KVM_CAP_USER_MEMORY2, 1},
 };
 
 long vm_check_extension(const struct vm *vm, unsigned long cap)
@@ -68,6 +76,8 @@ long vm_check_extension(const struct vm *vm, unsigned long cap)
 
 		return n < KVM_MAX_VCPUS ? n : KVM_MAX_VCPUS;
 	}
+	if (vm && vgic_exists(vm) && (cap == KVM_CAP_MAX_VCPUS || cap == KVM_CAP_MAX_VCPU_ID))
+		return VGIC_MAX_VCPUS;
 	for (i = 0; i < ARRAY_SIZE(capabilities); i++)
 		if (capabilities[i].nr == cap)
 			return capabilities[i].value;
@@ -81,12 +91,16 @@ static void vm_destroy(struct vm *vm)
 	unsigned int i;
 
 	clock_stop(vm);
+	irqfds_destroy(vm);
 	devices_destroy(vm);
 	for (i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(vm->vcpus[i]);
+	vgic_destroy(vm);
 	engine_vm_destroy(&vm->machine);
 	machine_destroy(&vm->machine);
 	memslot_destroy(vm);
+	ioeventfds_destroy(vm);
+	bus_destroy(vm);
 	pthread_cond_destroy(&vm->resumed);
 	pthread_mutex_destroy(&vm->slots_lock);
 	pthread_mutex_destroy(&vm->lock);
@@ -122,7 +136,12 @@ static struct vm *vm_alloc(unsigned int ipa_bits)
 	pthread_mutex_init(&vm->slots_lock, NULL);
 	pthread_cond_init(&vm->resumed, NULL);
 	firmware_init(&vm->fw);
+	bus_init(vm);
+	ioeventfds_init(vm);
+	irqfds_init(vm);
 	device_lines_init(vm);
+	vm->timer_ppi[0] = DEFAULT_VTIMER_PPI;
+	vm->timer_ppi[1] = DEFAULT_PTIMER_PPI;
 	devices_init(vm);
 	atomic_store(&vm->refs, 1);
 	vm->object.kind = OBJECT_VM;
@@ -202,11 +221,11 @@ void vm_resume(struct vm *vm)
 	pthread_mutex_unlock(&vm->machine.lock);
 }
 
-void vm_rebase_counter(struct vm *vm, uint64_t offset)
+void vm_rebase_counter(struct vm *vm, enum timer_id id, uint64_t offset)
 {
 	unsigned int i;
 
-	timer_rebase(&vm->machine, offset);
+	timer_rebase(&vm->machine, id, offset);
 	/*
 	 * A vCPU that sleeps has to sleep for another time now; one that runs, or is about to, has
 	 * compared levels and told its deadline with the old offset.
@@ -222,8 +241,15 @@ static long vm_create_vcpu(void *owner, void *arg, unsigned long raw)
 	return vcpu_create(owner, raw);
 }
 
+/*
+ * Both requests: the second's structure begins as the first's. What is behind that counts only with
+ * KVM_MEM_GUEST_MEMFD, which no VM of arm64 can have: -EINVAL like any other unknown flag.
+ */
 static long vm_set_memory(void *owner, void *arg, unsigned long raw)
 {
+	_Static_assert(offsetof(struct kvm_userspace_memory_region2, guest_memfd_offset) ==
+			       sizeof(struct kvm_userspace_memory_region),
+		       "the beginning is the same");
 	return memslot_set(owner, arg);
 }
 
@@ -251,15 +277,37 @@ static unsigned int irq_field(uint32_t irq, unsigned int shift, unsigned int mas
 }
 
 /*
- * KVM_IRQ_LINE: drive a pin of a vCPU, named by its creation index. Without an in-kernel irqchip
- * the other types have no one to go to (api.rst 4.25).
+ * KVM_IRQ_LINE (api.rst 4.25): without a vgic it drives a pin of a vCPU, named by its creation
+ * index; with one, the line of an interrupt.
  */
-static long vm_irq_line(void *owner, void *arg, unsigned long raw)
+static long drive_pin(struct vm *vm, unsigned int index, unsigned int number, bool level)
 {
 	static const uint32_t pins[] = {
 		[KVM_ARM_IRQ_CPU_IRQ] = CPU_PIN_IRQ,
 		[KVM_ARM_IRQ_CPU_FIQ] = CPU_PIN_FIQ,
 	};
+
+	if (vgic_exists(vm))
+		return -ENXIO;
+	if (index >= vm->nr_vcpus || number >= ARRAY_SIZE(pins))
+		return -EINVAL;
+	vcpu_set_pin(vm->vcpus[index], pins[number], level);
+	return 0;
+}
+
+static long drive_line(struct vm *vm, unsigned int type, unsigned int index, unsigned int number,
+		       bool level)
+{
+	if (!vgic_exists(vm))
+		return -ENXIO;
+	if (type == KVM_ARM_IRQ_TYPE_PPI ? !INTID_IS_PPI(number) || index >= vm->nr_vcpus
+					 : number < VGIC_NR_PRIVATE)
+		return -EINVAL;
+	return vgic_set_irq(vm, index, number, level);
+}
+
+static long vm_irq_line(void *owner, void *arg, unsigned long raw)
+{
 	const struct kvm_irq_level *l = arg;
 	struct vm *vm = owner;
 	unsigned int type = irq_field(l->irq, KVM_ARM_IRQ_TYPE_SHIFT, KVM_ARM_IRQ_TYPE_MASK);
@@ -268,12 +316,11 @@ static long vm_irq_line(void *owner, void *arg, unsigned long raw)
 
 	index += irq_field(l->irq, KVM_ARM_IRQ_VCPU2_SHIFT, KVM_ARM_IRQ_VCPU2_MASK) *
 		 (KVM_ARM_IRQ_VCPU_MASK + 1);
+	if (type == KVM_ARM_IRQ_TYPE_CPU)
+		return drive_pin(vm, index, number, l->level);
 	if (type == KVM_ARM_IRQ_TYPE_SPI || type == KVM_ARM_IRQ_TYPE_PPI)
-		return -ENXIO;
-	if (type != KVM_ARM_IRQ_TYPE_CPU || index >= vm->nr_vcpus || number >= ARRAY_SIZE(pins))
-		return -EINVAL;
-	vcpu_set_pin(vm->vcpus[index], pins[number], l->level);
-	return 0;
+		return drive_line(vm, type, index, number, l->level);
+	return -EINVAL;
 }
 
 /* KVM_ENABLE_CAP: what a VMM may switch on (api.rst 4.37). */
@@ -311,9 +358,15 @@ static long vm_enable_cap(void *owner, void *arg, unsigned long raw)
 	return -EINVAL;
 }
 
-static long vm_no_irqchip(void *owner, void *arg, unsigned long raw)
+static long vm_create_irqchip(void *owner, void *arg, unsigned long raw)
 {
-	return -ENXIO;
+	struct vm *vm = owner;
+	long ret;
+
+	pthread_mutex_lock(&vm->lock);
+	ret = vgic_create(vm);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
 }
 
 static long vm_create_device(void *owner, void *arg, unsigned long raw)
@@ -324,16 +377,43 @@ static long vm_create_device(void *owner, void *arg, unsigned long raw)
 static long vm_set_device_addr(void *owner, void *arg, unsigned long raw)
 {
 	const struct kvm_arm_device_addr *a = arg;
+	uint64_t device = (a->id & KVM_ARM_DEVICE_ID_MASK) >> KVM_ARM_DEVICE_ID_SHIFT;
+	uint64_t type = (a->id & KVM_ARM_DEVICE_TYPE_MASK) >> KVM_ARM_DEVICE_TYPE_SHIFT;
+	struct vm *vm = owner;
+	long ret;
 
-	/* The one device that has such an address is the in-kernel GICv2. */
-	if ((a->id & KVM_ARM_DEVICE_ID_MASK) >> KVM_ARM_DEVICE_ID_SHIFT == KVM_ARM_DEVICE_VGIC_V2)
-		return -ENXIO;
-	return -ENODEV;
+	/* The one device that has such addresses is the vgic. */
+	if (device != KVM_ARM_DEVICE_VGIC_V2 || type >= VGIC_NR_FRAMES || !vgic_exists(vm))
+		return -ENODEV;
+	pthread_mutex_lock(&vm->lock);
+	ret = vgic_set_addr(vm, (enum vgic_frame)type, a->addr);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
 }
 
 static long vm_get_stats_fd(void *owner, void *arg, unsigned long raw)
 {
 	return vm_stats_open(owner);
+}
+
+static long vm_ioeventfd(void *owner, void *arg, unsigned long raw)
+{
+	return ioeventfd_request(owner, arg);
+}
+
+static long vm_irqfd(void *owner, void *arg, unsigned long raw)
+{
+	return irqfd_request(owner, arg);
+}
+
+static long vm_set_routing(void *owner, void *arg, unsigned long raw)
+{
+	return routing_request(owner, arg, raw + offsetof(struct kvm_irq_routing, entries));
+}
+
+static long vm_signal_msi(void *owner, void *arg, unsigned long raw)
+{
+	return msi_request(owner, arg);
 }
 
 static const struct request vm_requests[] = {
@@ -343,9 +423,14 @@ static const struct request vm_requests[] = {
 	{KVM_ENABLE_CAP, REQ_IN, vm_enable_cap},
 	{KVM_CREATE_VCPU, 0, vm_create_vcpu},
 	{KVM_SET_USER_MEMORY_REGION, REQ_IN, vm_set_memory},
+	{KVM_SET_USER_MEMORY_REGION2, REQ_IN, vm_set_memory},
 	{KVM_GET_DIRTY_LOG, REQ_IN, vm_get_dirty_log},
 	{KVM_ARM_PREFERRED_TARGET, REQ_OUT, vm_preferred_target},
-	{KVM_CREATE_IRQCHIP, 0, vm_no_irqchip},
+	{KVM_CREATE_IRQCHIP, 0, vm_create_irqchip},
+	{KVM_IOEVENTFD, REQ_IN, vm_ioeventfd},
+	{KVM_IRQFD, REQ_IN, vm_irqfd},
+	{KVM_SET_GSI_ROUTING, REQ_IN, vm_set_routing},
+	{KVM_SIGNAL_MSI, REQ_IN, vm_signal_msi},
 	{KVM_CREATE_DEVICE, REQ_IN | REQ_OUT, vm_create_device},
 	{KVM_GET_STATS_FD, 0, vm_get_stats_fd},
 	{KVM_ARM_SET_DEVICE_ADDR, REQ_IN, vm_set_device_addr},

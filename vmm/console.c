@@ -6,6 +6,7 @@
  * state here that is not in a struct.
  */
 #include "vmm/console.h"
+#include "vmm/kvm.h"
 #include "vmm/pl011.h"
 #include "vmm/report.h"
 #include "vmm/stream.h"
@@ -49,8 +50,8 @@ static void catch_fatal_signals(void)
 
 	for (size_t i = 0; i < sizeof(fatal_signals) / sizeof(fatal_signals[0]); i++) {
 		/* A handler that somebody needs stays. */
-		if (!sigaction(fatal_signals[i], NULL, &old) && old.sa_handler == SIG_DFL)
-			sigaction(fatal_signals[i], &action, NULL);
+		if (!vmm_sigaction(fatal_signals[i], NULL, &old) && old.sa_handler == SIG_DFL)
+			vmm_sigaction(fatal_signals[i], &action, NULL);
 	}
 }
 

@@ -32,10 +32,12 @@ static int linux_ioctl(int fd, unsigned long request, unsigned long arg)
 }
 
 /* The system calls. */
-static const struct vmm_kvm linux_kvm = {linux_open, linux_ioctl, close};
+static const struct vmm_kvm linux_kvm = {linux_open, linux_ioctl, close, .loses_pins = true};
 
+/* Descriptors of the KVM are closed by its close() alone, so there is nothing else to tell. */
 static int soft_open(const char *path)
 {
+	armature_promise(ARMATURE_TELLS_SIGNALS | ARMATURE_TELLS_DESCRIPTORS);
 	return armature_open();
 }
 
@@ -47,6 +49,11 @@ int vmm_kvm_ioctl(const struct vmm_kvm *kvm, int fd, unsigned long request, unsi
 	const int ret = kvm->ioctl(fd, request, arg);
 
 	return ret < 0 ? -errno : ret;
+}
+
+int vmm_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	return armature_sigaction(sig, act, old);
 }
 
 static enum vmm_kvm_verdict open_verdict(int err)

@@ -2,12 +2,14 @@
 /*
  * Which KVM: three system calls, or the three functions that stand for them.
  *
- * Nothing else differs between Linux's KVM and ours. What the VMM cannot say with these three and
+ * Nothing else differs between Linux's KVM and ours, but one fault of Linux's. What the VMM cannot say with these three and
  * mmap() does not exist.
  */
 #ifndef VMM_KVM_H
 #define VMM_KVM_H
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vmm_kvm {
@@ -15,6 +17,8 @@ struct vmm_kvm {
 	int (*open)(const char *path);
 	int (*ioctl)(int fd, unsigned long request, unsigned long arg);
 	int (*close)(int fd);
+	/* A pin that another thread drives may be lost: see "Pins and other threads", vcpu.h. */
+	bool loses_pins;
 };
 
 #define VMM_KVM_DEVICE "/dev/kvm"
@@ -30,6 +34,13 @@ static inline int vmm_kvm_ioctl_ptr(const struct vmm_kvm *kvm, int fd, unsigned 
 {
 	return vmm_kvm_ioctl(kvm, fd, request, (unsigned long)(uintptr_t)arg);
 }
+
+/**
+ * vmm_sigaction() - sigaction(2), which our KVM is told of.
+ *
+ * It was promised to it that there is no other call for that. For Linux's it is the system call.
+ */
+int vmm_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 
 /* Whether a KVM can run our guests, and if not, why. */
 enum vmm_kvm_verdict {

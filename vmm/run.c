@@ -10,6 +10,7 @@
 #include "vmm/counters.h"
 #include "vmm/fdt.h"
 #include "vmm/files.h"
+#include "vmm/kvm.h"
 #include "vmm/report.h"
 #include "vmm/stream.h"
 
@@ -144,6 +145,8 @@ static void quit(void *opaque)
 }
 
 static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+/* A pipe without a reader, a terminal of others, a file at its limit: as errors, please. */
+static const int ignored_signals[] = {SIGPIPE, SIGTTOU, SIGXFSZ};
 
 /* As a shell expects of a program that has changed its terminal. */
 static void stop_and_continue(struct run *run)
@@ -172,6 +175,7 @@ static void signal_ready(void *opaque)
 /* Before any thread is made, so that none gets a signal but those that ask for it. */
 static int take_signals(struct run *run)
 {
+	static const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	int err;
 
 	sigemptyset(&run->signals);
@@ -179,16 +183,15 @@ static int take_signals(struct run *run)
 		struct sigaction old;
 
 		/* What the parent chose to ignore (nohup) stays ignored. */
-		if (!sigaction(ending_signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
+		if (!vmm_sigaction(ending_signals[i], NULL, &old) && old.sa_handler != SIG_IGN)
 			sigaddset(&run->signals, ending_signals[i]);
 	}
 	sigaddset(&run->signals, SIGTSTP);
 	err = -pthread_sigmask(SIG_BLOCK, &run->signals, NULL);
 	if (err)
 		return err;
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGTTOU, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a file at its limit is as a full disk */
+	for (size_t i = 0; i < sizeof(ignored_signals) / sizeof(ignored_signals[0]); i++)
+		vmm_sigaction(ignored_signals[i], &ignore, NULL);
 	run->signal_fd = signalfd(-1, &run->signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (run->signal_fd < 0)
 		return -errno;

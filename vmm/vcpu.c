@@ -2,6 +2,7 @@
 /* A vCPU: its thread, and what is done after each return of KVM_RUN. */
 #include "vmm/vcpu.h"
 #include "vmm/counters.h"
+#include "vmm/kvm.h"
 #include "vmm/report.h"
 #include "vmm/stage1.h"
 #include "vmm/vm.h"
@@ -43,7 +44,7 @@ int vmm_vcpu_prepare_kicks(void)
 	struct sigaction action = {.sa_handler = kicked};
 
 	sigemptyset(&action.sa_mask);
-	return sigaction(KICK_SIGNAL, &action, NULL) ? -errno : 0;
+	return vmm_sigaction(KICK_SIGNAL, &action, NULL) ? -errno : 0;
 }
 
 void vmm_vcpu_kick(struct vmm_vcpu *vcpu)

@@ -12,7 +12,8 @@
  * by another thread just then is lost, and a guest that waits for it waits for ever. So a change by
  * another thread (an SGI, an SPI) is told to the vCPU's own thread, which drives its pins again
  * before its next entry, and is kicked when the pin rose while it was in KVM_RUN. A pin that stays
- * high by the loss of a fall only makes the guest look, and then it is put right.
+ * high by the loss of a fall only makes the guest look, and then it is put right. Our KVM loses
+ * none, and needs none of this.
  */
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H

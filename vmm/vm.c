@@ -162,7 +162,7 @@ int vmm_vm_create(struct vmm_vm *vm, const struct vmm_kvm *kvm, int system_fd,
 		vmm_report("the interrupt controller cannot be made: %s", strerror(-err));
 		return err;
 	}
-	vm->irqchip.driven = pin_driven;
+	vm->irqchip.driven = vm->kvm->loses_pins ? pin_driven : NULL;
 	vm->irqchip.driven_opaque = vm;
 	vmm_vm_add_device(vm, &vm->irqchip.device);
 	return create_vcpus(vm, nr_vcpus);

@@ -16,6 +16,11 @@
  * whole one; where threads compete for CPUs, the host's scheduler adds what it makes them wait.
  * KVM_SET_SIGNAL_MASK and immediate_exit mean what they mean on Linux.
  *
+ * Promises. All this costs system calls in each KVM_RUN, for the library knows neither when the
+ * caller changes a disposition nor when it closes a descriptor. A process that tells it of both
+ * (armature_promise()) has exits without any: the meaning stays the same, and a guest that runs is
+ * interrupted at once, too.
+ *
  * Memory. When a page of a memslot is not there, or not writable, in the caller's address space
  * (unmapped, protected, behind the end of a file), KVM_RUN gives EFAULT as on Linux; the guest's PC
  * is at the instruction, which is done again once the mapping is mended. For that the library has
@@ -37,6 +42,9 @@
  */
 #ifndef ARMATURE_ARMATURE_H
 #define ARMATURE_ARMATURE_H
+
+#include <signal.h>
+#include <stdbool.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -84,6 +92,67 @@ int armature_ioctl(int fd, unsigned long request, unsigned long arg);
  * Return: 0, or -1 with errno set. Thread-safe.
  */
 int armature_close(int fd);
+
+/* What a process promises to tell the library: armature_promise(). */
+#define ARMATURE_TELLS_SIGNALS     (1u << 0)
+#define ARMATURE_TELLS_DESCRIPTORS (1u << 1)
+
+/**
+ * armature_promise() - Promise, for the whole process and its life, to tell the library of changes.
+ * @what: ARMATURE_TELLS_SIGNALS: from now on every disposition of a signal is changed by
+ *        armature_sigaction(), and by no other call. Handlers that are installed already are taken
+ *        over. ARMATURE_TELLS_DESCRIPTORS: from now on every close(2), dup2(2), close_range(2) and
+ *        whatever else takes a number from its open file stands between armature_fds_begin() and
+ *        armature_fds_end(); it need not for a file that no call of this header, but
+ *        armature_close(), has been given while it was open. Both may be given.
+ *
+ * A child process inherits the promise. What a program that it executes does, is not part of it.
+ *
+ * Return: 0, or -1 with errno set: EINVAL for other bits. Thread-safe; best called before there are
+ * other threads, for what they change meanwhile may go untold.
+ */
+int armature_promise(unsigned int what);
+
+/**
+ * armature_sigaction() - sigaction(2), told to the library.
+ * @sig: the signal
+ * @act: the new disposition, or NULL
+ * @old: where the present one is left, or NULL: as it was told, whatever the library has made of it
+ *
+ * A handler runs as the kernel would have it run, with its flags, mask and siginfo, but never
+ * inside a call into the library: one that is due then runs when that call is over, before it
+ * returns. So it may make calls into the library itself, or jump away. Handlers of synchronous
+ * signals (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS and SIGABRT) do not wait: they may not
+ * jump out of such a call. In the child of vfork(2) the call changes the child's disposition alone.
+ *
+ * Return: 0, or -1 with errno set, as sigaction(2). Thread-safe and async-signal-safe. Without the
+ * promise it is sigaction(2).
+ */
+int armature_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+
+/**
+ * armature_fds_begin() - Descriptors are about to be closed or replaced.
+ * @first: the first number
+ * @last:  the last one, included; ~0u for all
+ *
+ * Until armature_fds_end() of the same range the numbers stand for what the kernel says at each
+ * call. Calls may nest and overlap. armature_close() makes both calls itself.
+ *
+ * Thread-safe and async-signal-safe.
+ */
+void armature_fds_begin(unsigned int first, unsigned int last);
+
+/** armature_fds_end() - They have been. Leaves errno as it is. */
+void armature_fds_end(unsigned int first, unsigned int last);
+
+/**
+ * armature_knows() - Whether a descriptor stands for an object of the library now.
+ * @fd: any number
+ *
+ * Under ARMATURE_TELLS_DESCRIPTORS this is a look into a table, but for the first time that a
+ * number is asked for. It leaves errno as it is. Thread-safe.
+ */
+bool armature_knows(int fd);
 
 #ifdef __cplusplus
 }

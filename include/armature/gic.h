@@ -95,7 +95,9 @@
 extern "C" {
 #endif
 
+#ifndef ARMATURE_GIC_API
 #define ARMATURE_GIC_API __attribute__((visibility("default")))
+#endif
 
 /* Sizes of the two register frames in bytes. */
 #define ARMATURE_GIC_DIST_SIZE 0x1000

@@ -19,7 +19,7 @@ static void test_counters(void **state)
 	uint64_t p, v;
 
 	assert_int_equal(mrs(cpu, SYSREG(3, 3, 14, 0, 0)), TIMER_FREQ);
-	timer_rebase(&rig->m, 1000000);
+	timer_rebase(&rig->m, TIMER_VIRT, 1000000);
 	v = mrs(cpu, R_CNTVCT);
 	p = mrs(cpu, R_CNTPCT);
 	assert_true(p - v >= 1000000);
@@ -32,7 +32,7 @@ static void test_level(void **state)
 	struct rig *rig = rig_new(1);
 	struct cpu *cpu = rig->cpu[0];
 
-	timer_rebase(&rig->m, 12345678);
+	timer_rebase(&rig->m, TIMER_VIRT, 12345678);
 	for (enum timer_id t = 0; t < NR_TIMERS; t++) {
 		assert_false(timer_level(cpu, t));
 		msr(cpu, R_CVAL(t), 0);
@@ -81,7 +81,7 @@ static void test_deadline(void **state)
 	struct rig *rig = rig_new(1);
 	struct cpu *cpu = rig->cpu[0];
 
-	timer_rebase(&rig->m, 500);
+	timer_rebase(&rig->m, TIMER_VIRT, 500);
 	for (enum timer_id t = 0; t < NR_TIMERS; t++) {
 		uint64_t at = timer_count() + FAR_AWAY;
 		uint64_t deadline;
@@ -99,7 +99,7 @@ static void test_deadline(void **state)
 		assert_true(timer_deadline(cpu, t) >= UINT64_MAX - 500);
 	}
 	/* A virtual counter that is nearly at its end. */
-	timer_rebase(&rig->m, timer_count() + 1000);
+	timer_rebase(&rig->m, TIMER_VIRT, timer_count() + 1000);
 	msr(cpu, R_CVAL(TIMER_VIRT), UINT64_MAX);
 	assert_false(timer_level(cpu, TIMER_VIRT) && timer_deadline(cpu, TIMER_VIRT) != UINT64_MAX);
 	rig_free(rig);
@@ -115,7 +115,7 @@ static void test_event_stream(void **state)
 		for (uint64_t i = 10; i < 16; i++) {
 			uint64_t before = timer_count(), at, after, v;
 
-			timer_rebase(&rig->m, 777);
+			timer_rebase(&rig->m, TIMER_VIRT, 777);
 			msr(cpu, R_CNTKCTL, 4 | dir << 3 | i << 4);
 			at = timer_event_deadline(cpu);
 			after = timer_count();

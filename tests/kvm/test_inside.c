@@ -218,7 +218,7 @@ static bool rebase_behind_the_timer(struct vcpu *vcpu)
 	if (++comparisons != 1)
 		return false;
 	pthread_mutex_lock(&vcpu->vm->lock);
-	vm_rebase_counter(rebased->vm, 0);
+	vm_rebase_counter(rebased->vm, TIMER_VIRT, 0);
 	pthread_mutex_unlock(&vcpu->vm->lock);
 	return false;
 }

@@ -63,18 +63,45 @@ static const struct row rows[] = {
 	{32766, 0, 0, 0, 0, 0},
 };
 
-static void errors(void **state)
+/* KVM_SET_USER_MEMORY_REGION2, with rubbish where only KVM_MEM_GUEST_MEMFD gives it a meaning. */
+static int set_region2(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size,
+		       uint64_t host)
 {
-	struct machine_under_test *m = *state;
+	struct kvm_userspace_memory_region2 r;
 
+	memset(&r, 0xa5, sizeof(r));
+	r.slot = slot;
+	r.flags = flags;
+	r.guest_phys_addr = gpa;
+	r.memory_size = size;
+	r.userspace_addr = host;
+	return CALL_PTR(vm, KVM_SET_USER_MEMORY_REGION2, &r);
+}
+
+static void all_rows(struct machine_under_test *m, __typeof__(set_region2) *set)
+{
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const struct row *r = &rows[i];
-		int ret = set_region(m->vm, r->slot, r->flags, r->gpa, r->size,
-				     (uintptr_t)m->ram + (uint64_t)r->host_offset);
+		int ret = set(m->vm, r->slot, r->flags, r->gpa, r->size,
+			      (uintptr_t)m->ram + (uint64_t)r->host_offset);
 
 		if (ret != r->ret)
 			fail_msg("row %zu: %d, should be %d", i, ret, r->ret);
 	}
+}
+
+static void errors(void **state)
+{
+	all_rows(*state, set_region);
+}
+
+/* The younger request does the same; private memory (flag 4 in the rows) is unknown to both. */
+static void errors_of_region2(void **state)
+{
+	struct machine_under_test *m = *state;
+
+	assert_int_equal(call(m->vm, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY2), 1);
+	all_rows(m, set_region2);
 }
 
 /* Run: load 8 bytes from X1 (or store to it), store them to X2. */
@@ -428,6 +455,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(errors),
+		T(errors_of_region2),
 		T(memory_moves),
 		T(code_is_replaced),
 		T(readonly_store_exits),

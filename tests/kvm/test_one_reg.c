@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "conform/asm.h"
 #include "tests/kvm/common.h"
 
 #define CORE32(word)  (KVM_REG_ARM64 | KVM_REG_SIZE_U32 | KVM_REG_ARM_CORE | (word))
@@ -44,6 +45,12 @@ static bool in_list(const struct kvm_reg_list *l, uint64_t id)
 	return false;
 }
 
+/* They count meanwhile. */
+static bool moves(uint64_t id)
+{
+	return id == KVM_REG_ARM_TIMER_CNT || id == KVM_REG_ARM_PTIMER_CNT || id == PMCCNTR_EL0;
+}
+
 static void write_back(void **state)
 {
 	struct machine_under_test *m = *state;
@@ -61,8 +68,7 @@ static void write_back(void **state)
 		if (ret)
 			fail_msg("set of 0x%llx: %d", (unsigned long long)l->reg[i], ret);
 		assert_int_equal(get_id(m->vcpu, l->reg[i], again), 0);
-		if (l->reg[i] != KVM_REG_ARM_TIMER_CNT && l->reg[i] != PMCCNTR_EL0 &&
-		    memcmp(value, again, sizeof(value)))
+		if (!moves(l->reg[i]) && memcmp(value, again, sizeof(value)))
 			fail_msg("0x%llx changed when it was written back",
 				 (unsigned long long)l->reg[i]);
 	}
@@ -95,6 +101,9 @@ static void list_is_sound(void **state)
 		KVM_REG_ARM_TIMER_CTL,
 		KVM_REG_ARM_TIMER_CNT,
 		KVM_REG_ARM_TIMER_CVAL,
+		KVM_REG_ARM_PTIMER_CTL,
+		KVM_REG_ARM_PTIMER_CNT,
+		KVM_REG_ARM_PTIMER_CVAL,
 		MIDR_EL1,
 		MPIDR_EL1,
 		ID_AA64ISAR0,
@@ -111,8 +120,6 @@ static void list_is_sound(void **state)
 	for (uint64_t i = 0; i < l->n; i++)
 		for (uint64_t j = 0; j < i; j++)
 			assert_int_not_equal(l->reg[i], l->reg[j]);
-	assert_false(in_list(l, KVM_REG_ARM_PTIMER_CTL));
-	assert_false(in_list(l, KVM_REG_ARM_PTIMER_CVAL));
 	assert_false(in_list(l, PMCCNTR_EL0));
 	free(l);
 }
@@ -187,12 +194,6 @@ static bool is_setting(uint64_t id)
 		if (settings[i].id == id)
 			return true;
 	return false;
-}
-
-/* They count meanwhile. */
-static bool moves(uint64_t id)
-{
-	return id == KVM_REG_ARM_TIMER_CNT || id == PMCCNTR_EL0;
 }
 
 static void look(int vcpu, uint64_t id, struct view *v)
@@ -315,8 +316,6 @@ static void refusals(void **state)
 		{KVM_REG_ARM_FW_FEAT_BMAP_REG(99), -ENOENT, -ENOENT},
 		{KVM_REG_ARM64_SVE_ZREG(0, 0), -ENOENT, -ENOENT},
 		{KVM_REG_ARM64_SVE_VLS, -ENOENT, -ENOENT},
-		{KVM_REG_ARM_PTIMER_CTL, -ENOENT, -ENOENT},
-		{KVM_REG_ARM_PTIMER_CVAL, -ENOENT, -ENOENT},
 		{ARM64_SYS_REG(3, 7, 15, 15, 7), -ENOENT, -ENOENT},
 		{PMCCNTR_EL0, -ENOENT, -ENOENT},
 		{DEMUX(13), -ENOENT, -ENOENT},
@@ -509,17 +508,74 @@ static void mpidr(void **state)
 	}
 }
 
+/* A timer's three registers in ONE_REG, and its counter as the guest has it. */
+static const struct timer_ids {
+	uint64_t ctl, cnt, cval;
+	uint32_t counter;
+} timer_ids[] = {
+	{KVM_REG_ARM_TIMER_CTL, KVM_REG_ARM_TIMER_CNT, KVM_REG_ARM_TIMER_CVAL, A_CNTVCT_EL0},
+	{KVM_REG_ARM_PTIMER_CTL, KVM_REG_ARM_PTIMER_CNT, KVM_REG_ARM_PTIMER_CVAL, A_CNTPCT_EL0},
+};
+
 static void timer(void **state)
 {
 	struct machine_under_test *m = *state;
 
-	/* ISTATUS tells that CVAL is reached, whatever ENABLE says; it cannot be written. */
-	assert_int_equal(set_u64(m->vcpu, KVM_REG_ARM_TIMER_CVAL, ~0ull), 0);
-	assert_int_equal(set_u64(m->vcpu, KVM_REG_ARM_TIMER_CTL, 7), 0);
-	assert_int_equal(get_u64(m->vcpu, KVM_REG_ARM_TIMER_CTL), 3);
-	assert_int_equal(set_u64(m->vcpu, KVM_REG_ARM_TIMER_CVAL, 0), 0);
-	assert_int_equal(set_u64(m->vcpu, KVM_REG_ARM_TIMER_CTL, 0), 0);
-	assert_int_equal(get_u64(m->vcpu, KVM_REG_ARM_TIMER_CTL), 4);
+	for (size_t i = 0; i < COUNT(timer_ids); i++) {
+		const struct timer_ids *t = &timer_ids[i];
+
+		/* ISTATUS tells that CVAL is reached, whatever ENABLE says; it is read-only. */
+		assert_int_equal(set_u64(m->vcpu, t->cval, ~0ull), 0);
+		assert_int_equal(get_u64(m->vcpu, t->cval), ~0ull);
+		assert_int_equal(set_u64(m->vcpu, t->ctl, 7), 0);
+		assert_int_equal(get_u64(m->vcpu, t->ctl), 3);
+		assert_int_equal(set_u64(m->vcpu, t->cval, 0), 0);
+		assert_int_equal(set_u64(m->vcpu, t->ctl, 0), 0);
+		assert_int_equal(get_u64(m->vcpu, t->ctl), 4);
+	}
+}
+
+/* A counter that the guest reads, by a store to a device. */
+static uint64_t guest_counter(struct machine_under_test *m, const struct timer_ids *t)
+{
+	struct prog p = {0};
+	uint64_t value;
+
+	a_mrs(&p, 0, t->counter);
+	a_str(&p, 3, 0, 2);
+	memcpy(m->ram, p.word, p.n * 4);
+	assert_int_equal(set_u64(m->vcpu, PC, RAM), 0);
+	assert_int_equal(set_u64(m->vcpu, CORE64(W(regs.regs[2])), MMIO), 0);
+	assert_int_equal(run_vcpu(m), 0);
+	assert_int_equal(m->run->exit_reason, KVM_EXIT_MMIO);
+	memcpy(&value, m->run->mmio.data, sizeof(value));
+	m->run->immediate_exit = 1;
+	assert_int_equal(run_vcpu(m), -EINTR);
+	m->run->immediate_exit = 0;
+	return value;
+}
+
+/* Each counter goes on from where it is set, and the other does not notice. */
+static void counters(void **state)
+{
+	struct machine_under_test *m = *state;
+
+	for (size_t i = 0; i < COUNT(timer_ids); i++) {
+		const struct timer_ids *t = &timer_ids[i], *other = &timer_ids[!i];
+		uint64_t far = 1ull << 60, before = get_u64(m->vcpu, other->cnt);
+
+		assert_true(before < far);
+		assert_int_equal(set_u64(m->vcpu, t->cnt, far), 0);
+		assert_true(get_u64(m->vcpu, t->cnt) >= far);
+		assert_true(guest_counter(m, t) >= far);
+		assert_true(guest_counter(m, other) - before < far);
+		assert_int_equal(set_u64(m->vcpu, t->cnt, 0), 0);
+		assert_true(guest_counter(m, t) < far);
+	}
+	/* What creating a vCPU undoes. */
+	assert_int_equal(set_u64(m->vcpu, KVM_REG_ARM_PTIMER_CNT, 1ull << 60), 0);
+	assert_true(call(m->vm, KVM_CREATE_VCPU, 1) >= 0);
+	assert_true(guest_counter(m, &timer_ids[1]) < 1ull << 60);
 }
 
 #define T(f)    cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -529,12 +585,25 @@ static void timer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(write_back),          PMU(write_back),  T(list_is_sound),
-		PMU(pmu_is_listed),     T(list_fault),    T(refusals),
-		T(bad_value_pointers),  T(pstate),        T(stack_pointers),
-		T(every_state),         PMU(every_state), T(aarch32_id_registers),
-		T(every_core_register), T(firmware),      T(firmware_is_frozen),
-		BARE(old_psci),         T(mpidr),         T(timer),
+		T(write_back),
+		PMU(write_back),
+		T(list_is_sound),
+		PMU(pmu_is_listed),
+		T(list_fault),
+		T(refusals),
+		T(bad_value_pointers),
+		T(pstate),
+		T(stack_pointers),
+		T(every_state),
+		PMU(every_state),
+		T(aarch32_id_registers),
+		T(every_core_register),
+		T(firmware),
+		T(firmware_is_frozen),
+		BARE(old_psci),
+		T(mpidr),
+		T(timer),
+		T(counters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

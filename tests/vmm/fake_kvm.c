@@ -256,4 +256,4 @@ static int fake_close(int fd)
 	return close(fd);
 }
 
-const struct vmm_kvm fake_kvm = {fake_open, fake_ioctl, fake_close};
+const struct vmm_kvm fake_kvm = {fake_open, fake_ioctl, fake_close, .loses_pins = true};

@@ -350,6 +350,7 @@ struct kvm_fpu {
 #define KVM_CAP_VM_DISABLE_NX_HUGE_PAGES    220
 #define KVM_CAP_S390_ZPCI_OP                221
 #define KVM_CAP_S390_CPU_TOPOLOGY           222
+#define KVM_CAP_USER_MEMORY2                231
 #define KVM_CAP_DIRTY_LOG_RING_ACQ_REL      223
 
 /* For a capability that must be switched on, on a VM or a vCPU. */
@@ -376,8 +377,22 @@ struct kvm_userspace_memory_region {
 	__u64 userspace_addr;
 };
 
+/* The same, with the file that a guest's private memory is in: arm64 has no such memory. */
+struct kvm_userspace_memory_region2 {
+	__u32 slot;
+	__u32 flags;
+	__u64 guest_phys_addr;
+	__u64 memory_size;
+	__u64 userspace_addr;
+	__u64 guest_memfd_offset;
+	__u32 guest_memfd;
+	__u32 pad1;
+	__u64 pad2[14];
+};
+
 #define KVM_MEM_LOG_DIRTY_PAGES (1UL << 0)
 #define KVM_MEM_READONLY        (1UL << 1)
+#define KVM_MEM_GUEST_MEMFD     (1UL << 2) /* of kvm_userspace_memory_region2 */
 
 /* The predecessor, which let the kernel find the memory; no kernel serves it any more. */
 struct kvm_memory_region {
@@ -420,13 +435,14 @@ struct kvm_dirty_gfn {
 #define KVM_DIRTY_GFN_F_MASK      0x3
 #define KVM_DIRTY_LOG_PAGE_OFFSET 0 /* no dirty ring on arm64 in 6.1 */
 
-#define KVM_SET_MEMORY_REGION      _IOW(KVMIO, 0x40, struct kvm_memory_region)
-#define KVM_GET_DIRTY_LOG          _IOW(KVMIO, 0x42, struct kvm_dirty_log)
-#define KVM_SET_NR_MMU_PAGES       _IO(KVMIO, 0x44)
-#define KVM_GET_NR_MMU_PAGES       _IO(KVMIO, 0x45)
-#define KVM_SET_USER_MEMORY_REGION _IOW(KVMIO, 0x46, struct kvm_userspace_memory_region)
-#define KVM_CLEAR_DIRTY_LOG        _IOWR(KVMIO, 0xc0, struct kvm_clear_dirty_log)
-#define KVM_RESET_DIRTY_RINGS      _IO(KVMIO, 0xc7)
+#define KVM_SET_MEMORY_REGION       _IOW(KVMIO, 0x40, struct kvm_memory_region)
+#define KVM_GET_DIRTY_LOG           _IOW(KVMIO, 0x42, struct kvm_dirty_log)
+#define KVM_SET_NR_MMU_PAGES        _IO(KVMIO, 0x44)
+#define KVM_GET_NR_MMU_PAGES        _IO(KVMIO, 0x45)
+#define KVM_SET_USER_MEMORY_REGION  _IOW(KVMIO, 0x46, struct kvm_userspace_memory_region)
+#define KVM_SET_USER_MEMORY_REGION2 _IOW(KVMIO, 0x49, struct kvm_userspace_memory_region2)
+#define KVM_CLEAR_DIRTY_LOG         _IOWR(KVMIO, 0xc0, struct kvm_clear_dirty_log)
+#define KVM_RESET_DIRTY_RINGS       _IO(KVMIO, 0xc7)
 
 /* Memory tags (MTE), between guest memory and a buffer with one byte for each 16 bytes. */
 struct kvm_arm_copy_mte_tags {

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * armature exec: starts a program in which /dev/kvm is libarmature's.
+ *
+ * All there is to do is to find the door (libarmature-door.so), to look whether it can be preloaded
+ * into the program, and to execute that in this process: no process stays in between, so the
+ * program's exit status, its terminal and its signals are its own.
+ */
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/program.h"
+#include "door/environment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <armature/kvm_arm64.h>
+
+#define DOOR_FILE  "libarmature-door.so"
+#define FOREIGN    "/armature/aarch64" /* below the libraries' folder */
+#define DOOR_DIR   "ARMATURE_DOOR_DIR"
+#define EMULATOR   "qemu-aarch64"
+#define EXIT_NO_PROGRAM   126 /* as a shell has it */
+#define EXIT_NOT_FOUND    127
+
+struct settings {
+	bool trap, force, help;
+	const char *kvm, *log, *door_dir, *sysroot;
+};
+
+static int set_trap(void *opaque, const char *value)
+{
+	((struct settings *)opaque)->trap = true;
+	return 0;
+}
+
+static int set_force(void *opaque, const char *value)
+{
+	((struct settings *)opaque)->force = true;
+	return 0;
+}
+
+static int set_kvm(void *opaque, const char *value)
+{
+	((struct settings *)opaque)->kvm = value;
+	return 0;
+}
+
+static int set_log(void *opaque, const char *value)
+{
+	((struct settings *)opaque)->log = value;
+	return 0;
+}
+
+static int set_door_dir(void *opaque, const char *value)
+{
+	((struct settings *)opaque)->door_dir = value;
+	return 0;
+}
+
+static int set_sysroot(void *opaque, const char *value)
+{
+	((struct settings *)opaque)->sysroot = value;
+	return 0;
+}
+
+static int set_help(void *opaque, const char *value)
+{
+	((struct settings *)opaque)->help = true;
+	return 0;
+}
+
+static const struct option_row rows[] = {
+	{"log", 'l', "FILE", "write each request to a KVM, a line each, to the end of FILE", set_log},
+	{"trap", 't', NULL, "also serve system calls that the program makes itself, as Go does",
+	 set_trap},
+	{"kvm", 0, "PATH", "use Linux's KVM by this path; for --log", set_kvm},
+	{"force", 'f', NULL, "use armature's KVM though the host has one for arm64", set_force},
+	{"sysroot", 0, "DIR", "where an arm64 program's loader and libraries are (qemu's -L)",
+	 set_sysroot},
+	{"door-dir", 0, "DIR", "where " DOOR_FILE " is", set_door_dir},
+	{"help", 'h', NULL, "print this", set_help},
+	{0},
+};
+
+static int help(void)
+{
+	printf("usage: armature exec [OPTION...] [--] COMMAND [ARGUMENT...]\n\n"
+	       "Runs a program whose /dev/kvm is armature's KVM, and its children likewise.\n\n"
+	       "options:\n");
+	options_print(rows);
+	return EXIT_SUCCESS;
+}
+
+/* How many of the arguments come before the command: options end at the first that is none. */
+static int options_end(int argc, char **argv)
+{
+	int i;
+
+	for (i = 0; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
+		const struct option_row *row;
+		const bool is_long = argv[i][1] == '-';
+
+		if (!strcmp(argv[i], "--"))
+			break;
+		for (row = rows; row->name; row++) {
+			/* A value that is an argument of its own is the option's. */
+			if (row->value && (is_long ? !strcmp(argv[i] + 2, row->name)
+						   : argv[i][1] == row->letter && !argv[i][2])) {
+				i++;
+				break;
+			}
+		}
+	}
+	return i < argc ? i : argc;
+}
+
+/* Writes the path of the door in a folder. Return: whether it is there. */
+static bool door_in(char *path, const char *folder, const char *below)
+{
+	return snprintf(path, PATH_MAX, "%s%s/" DOOR_FILE, folder, below) < PATH_MAX &&
+	       !access(path, R_OK);
+}
+
+/*
+ * Finds the door for an architecture: in the folder that is named, else in the build tree that this
+ * program is in, else where it is installed.
+ */
+static int find_door(const struct settings *s, bool foreign, char *path)
+{
+	const char *named = s->door_dir ? s->door_dir : getenv(DOOR_DIR);
+	char folder[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
+	char real[PATH_MAX];
+
+	if (named) {
+		if (!realpath(named, real) || !door_in(path, real, ""))
+			return complain("'%s' has no " DOOR_FILE, named);
+		return 0;
+	}
+	folder[n < 0 ? 0 : n] = '\0';
+	if (strrchr(folder, '/'))
+		*strrchr(folder, '/') = '\0';
+	if (foreign) {
+		if (door_in(path, folder, "/../../build-arm64") ||
+		    door_in(path, folder, "/" ARMATURE_BIN_TO_LIB FOREIGN) ||
+		    door_in(path, ARMATURE_LIBDIR, FOREIGN))
+			return 0;
+		return complain("the door of arm64 programs is missing: build armature for arm64 "
+				"('scripts/cross build'), and name the folder of its " DOOR_FILE
+				" by --door-dir");
+	}
+	if (door_in(path, folder, "/..") || door_in(path, folder, "/" ARMATURE_BIN_TO_LIB) ||
+	    door_in(path, ARMATURE_LIBDIR, ""))
+		return 0;
+	return complain(DOOR_FILE " is missing: neither in %s/.. nor in " ARMATURE_LIBDIR
+			"; --door-dir says where it is",
+			folder);
+}
+
+/* "PRESENT DOOR", what the environment preloads already first. */
+static int preload(const char *door, char **value)
+{
+	const char *present = getenv("LD_PRELOAD");
+
+	if (strpbrk(door, " :"))
+		return complain("'%s': the loader cannot preload from a path with blanks or colons;"
+				" --door-dir names another",
+				door);
+	if (present && strstr(present, door)) {
+		*value = strdup(present);
+	} else if (asprintf(value, "%s%s%s", present ? present : "", present && *present ? ":" : "",
+			    door) < 0) {
+		*value = NULL;
+	}
+	return *value ? 0 : complain("%s", strerror(ENOMEM));
+}
+
+/* Linux's KVM of an arm64 host serves arm64 guests better than ours. */
+static bool host_has_kvm(void)
+{
+#ifdef __aarch64__
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	bool is = fd >= 0 && ioctl(fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION;
+
+	if (fd >= 0)
+		close(fd);
+	return is;
+#else
+	return false;
+#endif
+}
+
+/* A path that holds wherever the program and its children go. */
+static int set_absolute(const char *name, const char *path)
+{
+	char real[PATH_MAX];
+	char *full = NULL;
+
+	if (!path)
+		return unsetenv(name);
+	if (path[0] == '/')
+		return setenv(name, path, 1);
+	if (!getcwd(real, sizeof(real)) || asprintf(&full, "%s/%s", real, path) < 0)
+		return complain("'%s': %s", path, strerror(errno));
+	setenv(name, full, 1);
+	free(full);
+	return 0;
+}
+
+static int check_log(const char *path)
+{
+	int fd;
+
+	if (!path)
+		return 0;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return complain("log '%s': %s", path, strerror(errno));
+	close(fd);
+	return 0;
+}
+
+static int prepare(const struct settings *s, const struct program *program)
+{
+	if (!s->kvm && !s->force && host_has_kvm())
+		return complain("this host has a KVM for arm64 guests, /dev/kvm, which needs no armature; "
+				"--force uses armature's all the same");
+	if (s->kvm && access(s->kvm, F_OK))
+		return complain("kvm '%s': %s", s->kvm, strerror(errno));
+	if (check_log(s->log) || set_absolute(DOOR_LOG, s->log) || set_absolute(DOOR_KVM, s->kvm))
+		return -1;
+	if (s->trap || program->own_calls)
+		return setenv(DOOR_TRAP, "1", 1);
+	return unsetenv(DOOR_TRAP);
+}
+
+/* In this process. Return: the exit status, when that fails. */
+static int start(const char *path, char **argv)
+{
+	execv(path, argv);
+	complain("'%s': %s", argv[0], strerror(errno));
+	return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NO_PROGRAM;
+}
+
+static int start_native(const struct settings *s, const struct program *program, char **argv)
+{
+	char door[PATH_MAX];
+	char *value;
+
+	if (find_door(s, false, door) || preload(door, &value))
+		return EXIT_USAGE;
+	setenv("LD_PRELOAD", value, 1);
+	return start(program->path, argv);
+}
+
+/*
+ * An arm64 program elsewhere: the emulator's own environment is left alone, the program's gets the
+ * door. Its children would need an emulator that the kernel knows of (binfmt_misc).
+ */
+static int start_emulated(const struct settings *s, const struct program *program, int argc,
+			  char **argv)
+{
+	static const char *const names[] = {EMULATOR, EMULATOR "-static"};
+	char door[PATH_MAX], emulator[PATH_MAX];
+	char **args = calloc((size_t)argc + 8, sizeof(*args));
+	char *value;
+	int n = 0;
+
+	if (program_search(names[0], emulator) && program_search(names[1], emulator)) {
+		complain("'%s' is a program for arm64, which takes " EMULATOR
+			 " here (Debian: qemu-user-static)",
+			 argv[0]);
+		return EXIT_USAGE;
+	}
+	if (!args || find_door(s, true, door) || preload(door, &value) ||
+	    asprintf(&value, "LD_PRELOAD=%s", value) < 0)
+		return EXIT_USAGE;
+	args[n++] = emulator;
+	if (s->sysroot) {
+		args[n++] = (char *)"-L";
+		args[n++] = (char *)s->sysroot;
+	}
+	args[n++] = (char *)"-E";
+	args[n++] = value;
+	args[n++] = (char *)"-0";
+	args[n++] = argv[0];
+	args[n++] = (char *)program->path;
+	for (int i = 1; i < argc; i++)
+		args[n++] = argv[i];
+	return start(emulator, args);
+}
+
+int command_exec(int argc, char **argv)
+{
+	struct settings s = {0};
+	struct program program;
+	int options = options_end(argc, argv), status;
+
+	if (options_parse(rows, options, argv, &s, NULL))
+		return EXIT_USAGE;
+	if (s.help)
+		return help();
+	if (options < argc && !strcmp(argv[options], "--"))
+		options++;
+	argc -= options;
+	argv += options;
+	if (!argc) {
+		complain("a command is needed, as in 'armature exec cargo test'; --help tells more");
+		return EXIT_USAGE;
+	}
+	status = program_examine(&program, argv[0], s.sysroot);
+	if (status)
+		return status;
+	if (prepare(&s, &program))
+		return EXIT_USAGE;
+	fflush(stdout);
+	return program.arm64 && !program.native ? start_emulated(&s, &program, argc, argv)
+						: start_native(&s, &program, argv);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The C library's functions that take descriptors: requests go to the KVM whose they are, and the
+ * library is told of each number that is closed or stands for another file from now on.
+ *
+ * A number that a call makes anew (dup(), the results of fcntl()) is told of as well: the C library
+ * closes descriptors by itself now and then (freopen(), closedir(), syslog()), and what was known
+ * of such a number must not outlive the next call that makes it.
+ */
+#include "door/door.h"
+#include "door/log.h"
+
+#include <armature/armature.h>
+#include <armature/kvm_arm64.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+
+static int pass_ioctl(int fd, unsigned long request, unsigned long arg)
+{
+	if (armature_knows(fd))
+		return armature_ioctl(fd, request, arg);
+	return NEXT_AS(ioctl, int (*)(int, unsigned long, ...))(fd, request, arg);
+}
+
+int kvm_ioctl(int fd, unsigned long request, unsigned long arg)
+{
+	unsigned long start;
+	int ret;
+
+	if (!log_on() || _IOC_TYPE(request) != KVMIO)
+		return pass_ioctl(fd, request, arg);
+	start = log_start();
+	ret = pass_ioctl(fd, request, arg);
+	log_request(fd, request, arg, start, ret);
+	return ret;
+}
+
+DOOR(int, ioctl, int fd, unsigned long request, ...)
+{
+	unsigned long arg;
+	va_list ap;
+
+	va_start(ap, request);
+	arg = va_arg(ap, unsigned long);
+	va_end(ap);
+	return kvm_ioctl(fd, request, arg);
+}
+
+DOOR(int, close, int fd)
+{
+	int ret;
+
+	if (fd < 0)
+		return NEXT(close)(fd);
+	/* The program does not know that this number is taken. */
+	if (is_own(fd)) {
+		errno = EBADF;
+		return -1;
+	}
+	/* What the descriptor stands for goes at once. */
+	if (armature_knows(fd))
+		return armature_close(fd);
+	armature_fds_begin((unsigned int)fd, (unsigned int)fd);
+	ret = NEXT(close)(fd);
+	armature_fds_end((unsigned int)fd, (unsigned int)fd);
+	return ret;
+}
+
+/* The C library's close_range() of the numbers that are not the library's own. */
+static int close_others(unsigned int first, unsigned int last, int flags)
+{
+	while (first <= last) {
+		unsigned int own = next_own(first);
+		int ret = 0;
+
+		if (own > last)
+			return NEXT_AS(close_range, int (*)(unsigned int, unsigned int, int))(
+				first, last, flags);
+		if (own > first)
+			ret = NEXT_AS(close_range, int (*)(unsigned int, unsigned int, int))(
+				first, own - 1, flags);
+		if (ret)
+			return ret;
+		first = own + 1;
+	}
+	return 0;
+}
+
+DOOR(int, close_range, unsigned int first, unsigned int last, int flags)
+{
+	int ret;
+
+	/* Nothing is closed by an error, nor by CLOSE_RANGE_CLOEXEC: the kernel tells the errors. */
+	if (first > last || flags)
+		return NEXT(close_range)(first, last, flags);
+	armature_fds_begin(first, last);
+	ret = close_others(first, last, flags);
+	armature_fds_end(first, last);
+	return ret;
+}
+
+DOOR(void, closefrom, int first)
+{
+	const unsigned int from = first < 0 ? 0 : (unsigned int)first;
+
+	/* A kernel without close_range(2): the C library knows another way. */
+	if (door_close_range(from, ~0u, 0))
+		NEXT(closefrom)(first);
+}
+
+DOOR(int, dup, int fd)
+{
+	return fresh(NEXT(dup)(fd));
+}
+
+static bool onto_own(int fd)
+{
+	if (fd < 0 || !is_own(fd))
+		return false;
+	errno = EBUSY; /* as when another thread is opening the number */
+	return true;
+}
+
+DOOR(int, dup2, int fd, int onto)
+{
+	int ret;
+
+	if (onto_own(onto))
+		return -1;
+	armature_fds_begin((unsigned int)onto, (unsigned int)onto);
+	ret = NEXT(dup2)(fd, onto);
+	armature_fds_end((unsigned int)onto, (unsigned int)onto);
+	return ret;
+}
+
+DOOR(int, dup3, int fd, int onto, int flags)
+{
+	int ret;
+
+	if (onto_own(onto))
+		return -1;
+	armature_fds_begin((unsigned int)onto, (unsigned int)onto);
+	ret = NEXT(dup3)(fd, onto, flags);
+	armature_fds_end((unsigned int)onto, (unsigned int)onto);
+	return ret;
+}
+
+static bool duplicates(int command)
+{
+	return command == F_DUPFD || command == F_DUPFD_CLOEXEC;
+}
+
+#define FCNTL(name)                                                            \
+	DOOR(int, name, int fd, int command, ...)                              \
+	{                                                                      \
+		long arg;                                                      \
+		va_list ap;                                                    \
+                                                                               \
+		va_start(ap, command);                                         \
+		arg = va_arg(ap, long);                                        \
+		va_end(ap);                                                    \
+		if (duplicates(command))                                       \
+			return fresh(NEXT(name)(fd, command, arg));            \
+		return NEXT(name)(fd, command, arg);                           \
+	}
+
+FCNTL(fcntl)
+FCNTL(fcntl64)
+
+/* Streams and directories close their descriptors inside the C library. */
+
+DOOR(int, fclose, FILE *f)
+{
+	const int saved = errno, fd = fileno(f);
+	int ret;
+
+	errno = saved;
+	if (fd < 0)
+		return NEXT(fclose)(f);
+	armature_fds_begin((unsigned int)fd, (unsigned int)fd);
+	ret = NEXT(fclose)(f);
+	armature_fds_end((unsigned int)fd, (unsigned int)fd);
+	return ret;
+}
+
+DOOR(int, pclose, FILE *f)
+{
+	const int fd = fileno(f), ret = NEXT(pclose)(f);
+
+	fresh(fd);
+	return ret;
+}
+
+DOOR(int, closedir, DIR *directory)
+{
+	const int fd = dirfd(directory), ret = NEXT(closedir)(directory);
+
+	fresh(fd);
+	return ret;
+}

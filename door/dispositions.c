@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The C library's functions that change what a signal does. All of them come down to sigaction(2),
+ * of which libarmature is told: it has handlers run when the call that they interrupt is over.
+ */
+#include "door/door.h"
+
+#include <armature/armature.h>
+#include <errno.h>
+#include <signal.h>
+
+#define SIGHOLD ((sighandler_t)2) /* SIG_HOLD of sigset(3) */
+
+DOOR(int, sigaction, int sig, const struct sigaction *act, struct sigaction *old)
+{
+	return armature_sigaction(sig, act, old);
+}
+
+DOOR(int, __sigaction, int sig, const struct sigaction *act, struct sigaction *old)
+{
+	return armature_sigaction(sig, act, old);
+}
+
+/* The signals that siginterrupt() makes interrupt system calls, a bit each. */
+static _Atomic unsigned long interrupting;
+
+#define SIGBIT(sig) (1ul << ((sig)-1))
+
+static bool is_signal(int sig)
+{
+	if (sig > 0 && sig < NSIG)
+		return true;
+	errno = EINVAL;
+	return false;
+}
+
+static sighandler_t install(int sig, sighandler_t handler, int flags, bool mask_itself)
+{
+	struct sigaction act = {.sa_handler = handler, .sa_flags = flags}, old;
+
+	if (handler == SIG_ERR || !is_signal(sig)) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
+	if (mask_itself)
+		sigaddset(&act.sa_mask, sig);
+	return armature_sigaction(sig, &act, &old) ? SIG_ERR : old.sa_handler;
+}
+
+static sighandler_t bsd_signal_(int sig, sighandler_t handler)
+{
+	const bool restart = !(sig > 0 && sig < NSIG && interrupting & SIGBIT(sig));
+
+	return install(sig, handler, restart ? SA_RESTART : 0, true);
+}
+
+static sighandler_t sysv_signal_(int sig, sighandler_t handler)
+{
+	return install(sig, handler, (int)SA_RESETHAND | SA_NODEFER, false);
+}
+
+DOOR(sighandler_t, signal, int sig, sighandler_t handler)
+{
+	return bsd_signal_(sig, handler);
+}
+
+DOOR(sighandler_t, bsd_signal, int sig, sighandler_t handler)
+{
+	return bsd_signal_(sig, handler);
+}
+
+DOOR(sighandler_t, ssignal, int sig, sighandler_t handler)
+{
+	return bsd_signal_(sig, handler);
+}
+
+DOOR(sighandler_t, sysv_signal, int sig, sighandler_t handler)
+{
+	return sysv_signal_(sig, handler);
+}
+
+DOOR(sighandler_t, __sysv_signal, int sig, sighandler_t handler)
+{
+	return sysv_signal_(sig, handler);
+}
+
+DOOR(int, siginterrupt, int sig, int interrupts)
+{
+	struct sigaction act;
+
+	if (!is_signal(sig) || armature_sigaction(sig, NULL, &act))
+		return -1;
+	if (interrupts) {
+		interrupting |= SIGBIT(sig);
+		act.sa_flags &= ~SA_RESTART;
+	} else {
+		interrupting &= ~SIGBIT(sig);
+		act.sa_flags |= SA_RESTART;
+	}
+	return armature_sigaction(sig, &act, NULL);
+}
+
+DOOR(int, sigignore, int sig)
+{
+	return install(sig, SIG_IGN, 0, false) == SIG_ERR ? -1 : 0;
+}
+
+/* sigset(3): the disposition and the thread's mask in one. */
+DOOR(sighandler_t, sigset, int sig, sighandler_t handler)
+{
+	struct sigaction present;
+	sigset_t set, before;
+	sighandler_t old;
+
+	if (!is_signal(sig))
+		return SIG_ERR;
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	if (handler == SIGHOLD) {
+		if (armature_sigaction(sig, NULL, &present))
+			return SIG_ERR;
+		old = present.sa_handler;
+		pthread_sigmask(SIG_BLOCK, &set, &before);
+	} else {
+		old = install(sig, handler, 0, false);
+		if (old == SIG_ERR)
+			return old;
+		pthread_sigmask(SIG_UNBLOCK, &set, &before);
+	}
+	return sigismember(&before, sig) ? SIGHOLD : old;
+}
