@@ -13,6 +13,9 @@
 #include "kvm/faults.h"
 #include "kvm/kvm.h"
 
+#define GICD_IPRIORITYR 0x400
+#define GICD_ITARGETSR  0x800
+
 /* One in so many rises is lost by LOST_RISE. */
 #define LOST_ONE_IN 1000
 
@@ -33,6 +36,8 @@ enum fault {
 	LEVEL_EXIT_IS_0,
 	TIMER_NOT_SWAPPED,
 	LOST_RISE,
+	VGIC_LEVEL_STAYS,
+	VGIC_WRONG_REGISTER,
 };
 
 const struct fault_row faults[] = {
@@ -60,6 +65,11 @@ const struct fault_row faults[] = {
 			       "TIMER_CVAL and TIMER_CNT mean what their encodings say",
 			       "timer-swap"},
 	[LOST_RISE] = {"lost-rise", "now and then a rise is lost", "none-lost"},
+	[VGIC_LEVEL_STAYS] = {"vgic-level-stays", "the vgic does not see that a line falls",
+			      "vgic/line"},
+	[VGIC_WRONG_REGISTER] = {"vgic-wrong-register",
+				 "a saved priority is restored to the next register",
+				 "vgic/registers"},
 };
 const unsigned int nr_faults = sizeof(faults) / sizeof(faults[0]);
 
@@ -102,6 +112,28 @@ long __real_vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask);
 long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask);
 long __real_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg);
 long __wrap_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg);
+
+int __real_agic_drive(struct armature_gic *gic, unsigned int cpu, unsigned int intid, bool level);
+int __wrap_agic_drive(struct armature_gic *gic, unsigned int cpu, unsigned int intid, bool level);
+void __real_agic_restore_dist(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
+			      uint32_t value);
+void __wrap_agic_restore_dist(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
+			      uint32_t value);
+
+int __wrap_agic_drive(struct armature_gic *gic, unsigned int cpu, unsigned int intid, bool level)
+{
+	if (fault == VGIC_LEVEL_STAYS && !level)
+		return 0;
+	return __real_agic_drive(gic, cpu, intid, level);
+}
+
+void __wrap_agic_restore_dist(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
+			      uint32_t value)
+{
+	if (fault == VGIC_WRONG_REGISTER && offset >= GICD_IPRIORITYR && offset < GICD_ITARGETSR)
+		offset += sizeof(value);
+	__real_agic_restore_dist(gic, cpu, offset, value);
+}
 
 void __wrap_user_irq_update_run(struct vcpu *vcpu)
 {
