@@ -16,6 +16,9 @@
 #include "kvm/faults.h"
 #include "kvm/kvm.h"
 
+#define GICD_IPRIORITYR 0x400
+#define GICD_ITARGETSR  0x800
+
 /* One in so many rises is lost by LOST_RISE, and one in so many signals by LOST_IRQFD. */
 #define LOST_ONE_IN 1000
 
@@ -39,6 +42,8 @@ enum fault {
 	LOST_IRQFD,
 	IOEVENTFD_EXITS,
 	LOST_SIGNAL,
+	VGIC_LEVEL_STAYS,
+	VGIC_WRONG_REGISTER,
 };
 
 const struct fault_row faults[] = {
@@ -71,6 +76,11 @@ const struct fault_row faults[] = {
 			     "ioeventfd/match"},
 	[LOST_SIGNAL] = {"lost-signal", "a signal ends KVM_RUN, and its handler does not run",
 			 "signal/spinning"},
+	[VGIC_LEVEL_STAYS] = {"vgic-level-stays", "the vgic does not see that a line falls",
+			      "vgic/line"},
+	[VGIC_WRONG_REGISTER] = {"vgic-wrong-register",
+				 "a saved priority is restored to the next register",
+				 "vgic/registers"},
 };
 const unsigned int nr_faults = sizeof(faults) / sizeof(faults[0]);
 
@@ -121,6 +131,28 @@ bool __wrap_bus_access(struct vcpu *vcpu, uint64_t pa, unsigned int size, bool w
 		       uint64_t *data);
 bool __real_event_drain(const struct event *e);
 bool __wrap_event_drain(const struct event *e);
+
+int __real_agic_drive(struct armature_gic *gic, unsigned int cpu, unsigned int intid, bool level);
+int __wrap_agic_drive(struct armature_gic *gic, unsigned int cpu, unsigned int intid, bool level);
+void __real_agic_restore_dist(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
+			      uint32_t value);
+void __wrap_agic_restore_dist(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
+			      uint32_t value);
+
+int __wrap_agic_drive(struct armature_gic *gic, unsigned int cpu, unsigned int intid, bool level)
+{
+	if (fault == VGIC_LEVEL_STAYS && !level)
+		return 0;
+	return __real_agic_drive(gic, cpu, intid, level);
+}
+
+void __wrap_agic_restore_dist(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
+			      uint32_t value)
+{
+	if (fault == VGIC_WRONG_REGISTER && offset >= GICD_IPRIORITYR && offset < GICD_ITARGETSR)
+		offset += sizeof(value);
+	__real_agic_restore_dist(gic, cpu, offset, value);
+}
 
 void __wrap_user_irq_update_run(struct vcpu *vcpu)
 {
