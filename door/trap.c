@@ -186,7 +186,7 @@ static void make_filter(void)
 
 /* ---- Threads without a C library --------------------------------------------------------- */
 
-/* Nothing here, and nothing in on_sigsys() before borrow(), may use the thread pointer. */
+/* Nothing here, and nothing in a handler before borrow(), may use the thread pointer. */
 
 struct raw_thread {
 	_Atomic int tid;
@@ -197,7 +197,7 @@ struct raw_thread {
 static struct raw_thread raw[MAX_RAW];
 static _Atomic unsigned int nr_raw;
 static _Atomic unsigned long spare; /* the next one to borrow */
-static struct sigaction handlers[NSIG];
+static struct sigaction program_handlers[NSIG], library_handlers[NSIG];
 
 #ifdef __x86_64__
 static inline long bare_call(long nr, long a, long b)
@@ -299,70 +299,122 @@ static void make_spare(void)
 	pthread_attr_destroy(&attr);
 }
 
-/* Gives the thread a C library's thread pointer. Return: NULL if none can be had. */
-static struct raw_thread *borrow(void)
+/* What the thread has borrowed, or borrows now; NULL if there is none to be had. */
+static struct raw_thread *raw_thread(void)
 {
 	const int tid = bare_tid();
 	struct raw_thread *t = find_raw(tid);
-	const bool first = !t;
 	unsigned long pointer;
 
-	if (first) {
-		while (!(pointer = atomic_exchange(&spare, 0)))
-			bare_yield();
-		t = add_raw(tid, pointer);
-		if (!t)
-			return NULL;
-	}
-	pointer = get_pointer();
-	if (pointer != t->pointer) {
-		t->own = pointer;
+	if (t)
+		return t;
+	while (!(pointer = atomic_exchange(&spare, 0)))
+		bare_yield();
+	t = add_raw(tid, pointer);
+	if (!t)
+		return NULL;
+	t->own = get_pointer();
+	set_pointer(t->pointer);
+	make_spare();
+	set_pointer(t->own);
+	return t;
+}
+
+/* Puts a C library's thread pointer in place. Return: the present one, for give_back(). */
+static unsigned long borrow(struct raw_thread *t)
+{
+	const unsigned long present = get_pointer();
+
+	if (present != t->pointer) {
+		t->own = present;
 		set_pointer(t->pointer);
 	}
-	if (first)
-		make_spare();
-	return t;
+	return present;
+}
+
+static void give_back(const struct raw_thread *t, unsigned long present)
+{
+	if (present != t->pointer)
+		set_pointer(present);
+}
+
+static void call_handler(const struct sigaction *act, int sig, siginfo_t *info, void *context)
+{
+	if (act->sa_flags & SA_SIGINFO)
+		act->sa_sigaction(sig, info, context);
+	else
+		act->sa_handler(sig);
 }
 
 /* A handler of the program's: it finds the program's thread pointer. */
 static void on_program_signal(int sig, siginfo_t *info, void *context)
 {
-	struct raw_thread *t = find_raw(bare_tid());
+	const struct raw_thread *t = find_raw(bare_tid());
 	const bool inside = t && t->own && get_pointer() == t->pointer;
-	const struct sigaction *act = &handlers[sig];
 
 	if (inside)
 		set_pointer(t->own);
-	if (act->sa_flags & SA_SIGINFO)
-		act->sa_sigaction(sig, info, context);
-	else
-		act->sa_handler(sig);
+	call_handler(&program_handlers[sig], sig, info, context);
 	if (inside)
 		set_pointer(t->pointer);
 }
 
-int trap_program_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+/* A handler of the library's: it finds the C library's, wherever the signal came. */
+static void on_library_signal(int sig, siginfo_t *info, void *context)
 {
-	const struct sigaction before = handlers[sig];
-	struct sigaction mine;
+	struct raw_thread *t = raw_thread();
+	unsigned long present;
 
-	if (!raw_threads || sig == SIGSYS)
-		return kvm_sigaction(sig, act, old);
+	if (!t)
+		return;
+	present = borrow(t);
+	call_handler(&library_handlers[sig], sig, info, context);
+	give_back(t, present);
+}
+
+/* Installs @ours in place of a handler, which is noted in @noted. */
+static int install(int sig, const struct sigaction *act, struct sigaction *old,
+		   void (*ours)(int, siginfo_t *, void *), struct sigaction *noted,
+		   int (*set)(int, const struct sigaction *, struct sigaction *))
+{
+	const struct sigaction before = *noted;
+	struct sigaction mine;
+	int ret;
+
 	if (act) {
 		mine = *act;
 		if (act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN) {
-			handlers[sig] = *act;
-			mine.sa_sigaction = on_program_signal;
+			*noted = *act;
+			mine.sa_sigaction = ours;
 			mine.sa_flags |= SA_SIGINFO;
 		}
 	}
-	if (kvm_sigaction(sig, act ? &mine : NULL, old)) {
-		handlers[sig] = before;
-		return -1;
-	}
-	if (old && old->sa_sigaction == on_program_signal)
+	ret = set(sig, act ? &mine : NULL, old);
+	if (ret)
+		*noted = before;
+	else if (old && old->sa_sigaction == ours)
 		*old = before;
-	return 0;
+	return ret;
+}
+
+static int next_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	return NEXT_AS(sigaction, int (*)(int, const struct sigaction *, struct sigaction *))(
+		sig, act, old);
+}
+
+int trap_library_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	if (!raw_threads || sig == SIGSYS || sig < 1 || sig >= NSIG)
+		return next_sigaction(sig, act, old);
+	return install(sig, act, old, on_library_signal, &library_handlers[sig], next_sigaction);
+}
+
+int trap_program_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	if (!raw_threads || sig == SIGSYS)
+		return kvm_sigaction(sig, act, old);
+	return install(sig, act, old, on_program_signal, &program_handlers[sig], kvm_sigaction);
 }
 
 /* ---- The handler ------------------------------------------------------------------------- */
@@ -532,16 +584,14 @@ static void others_signal(int sig, siginfo_t *info, void *context)
 	}
 	if (act.sa_flags & (int)SA_RESETHAND)
 		kept = (struct sigaction){.sa_handler = SIG_DFL};
-	if (act.sa_flags & SA_SIGINFO)
-		act.sa_sigaction(sig, info, context);
-	else
-		act.sa_handler(sig);
+	call_handler(&act, sig, info, context);
 }
 
 static void on_sigsys(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
-	struct raw_thread *t;
+	struct raw_thread *t = NULL;
+	unsigned long present = 0;
 	struct call call;
 	int saved;
 
@@ -551,16 +601,19 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 	}
 	call.nr = info->si_syscall;
 	take_call(&call, uc);
-	t = raw_threads ? borrow() : NULL;
-	if (raw_threads && !t) {
-		give_result(uc, -ENOMEM);
-		return;
+	if (raw_threads) {
+		t = raw_thread();
+		if (!t) {
+			give_result(uc, -ENOMEM);
+			return;
+		}
+		present = borrow(t);
 	}
 	saved = errno;
 	give_result(uc, serve(&call, uc));
 	errno = saved;
-	if (t && t->own)
-		set_pointer(t->own);
+	if (t)
+		give_back(t, present);
 }
 
 /* ---- Setting up -------------------------------------------------------------------------- */

@@ -38,6 +38,9 @@ bool trap_on(void);
  */
 int trap_program_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 
+/* sigaction(2) as the library makes it: its handlers find the C library's thread pointer. */
+int trap_library_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
+
 /* sigaction() of SIGSYS in such a process: the program's handler is kept, and gets what is its. */
 int trap_sigaction(const struct sigaction *act, struct sigaction *old);
 
