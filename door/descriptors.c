@@ -88,19 +88,17 @@ static int next_close_range(unsigned int first, unsigned int last, int flags)
 /* The C library's close_range() of the numbers that are not the library's own. */
 static int close_others(unsigned int first, unsigned int last, int flags)
 {
-	while (first <= last) {
-		unsigned int own = next_own(first);
-		int ret = 0;
+	for (;;) {
+		const unsigned int own = next_own(first);
 
-		if (own > last)
+		if (own > last || own == ~0u)
 			return next_close_range(first, last, flags);
-		if (own > first)
-			ret = next_close_range(first, own - 1, flags);
-		if (ret)
-			return ret;
+		if (own > first && next_close_range(first, own - 1, flags))
+			return -1;
+		if (own == last)
+			return 0;
 		first = own + 1;
 	}
-	return 0;
 }
 
 int kvm_close_range(unsigned int first, unsigned int last, int flags)
