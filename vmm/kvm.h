@@ -21,9 +21,6 @@ struct vmm_kvm {
 	bool loses_pins;
 };
 
-extern const struct vmm_kvm vmm_kvm_linux; /* the system calls */
-extern const struct vmm_kvm vmm_kvm_soft;  /* libarmature's */
-
 #define VMM_KVM_DEVICE "/dev/kvm"
 
 /**
