@@ -459,7 +459,7 @@ extern const struct machine_ops vcpu_machine_ops;
 
 /* signals.c */
 
-#define SIGBIT(n)   (1ull << ((n)-1))
+#define SIGBIT(n) (1ull << ((n)-1))
 
 #define HOST_FAULTS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS))
 /* Synchronous; and glibc's own (cancellation, setuid in all threads). */

@@ -2,8 +2,8 @@
 /*
  * Which KVM: three system calls, or the three functions that stand for them.
  *
- * Nothing else differs between Linux's KVM and ours, but one fault of Linux's. What the VMM cannot say with these three and
- * mmap() does not exist.
+ * Nothing else differs between Linux's KVM and ours, but one fault of Linux's. What the VMM cannot
+ * say with these three and mmap() does not exist.
  */
 #ifndef VMM_KVM_H
 #define VMM_KVM_H

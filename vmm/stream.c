@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Output streams: a ring of bytes, and a thread that writes them. */
 #include "vmm/stream.h"
+#include "vmm/kvm.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -172,7 +173,7 @@ static int start_thread(struct vmm_stream *stream)
 	int err;
 
 	sigemptyset(&action.sa_mask);
-	if (sigaction(END_SIGNAL, &action, NULL))
+	if (vmm_sigaction(END_SIGNAL, &action, NULL))
 		return -errno;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);

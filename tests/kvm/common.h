@@ -48,6 +48,14 @@ struct machine_under_test {
 	unsigned char *ram;
 };
 
+/*
+ * The tests are run once more in a process that tells of its handlers and closes (TELL is in its
+ * environment): so they install handlers by armature_sigaction(), and close and duplicate onto
+ * numbers by these.
+ */
+int told_close(int fd);
+int told_dup2(int fd, int onto);
+
 /* armature_ioctl() with -errno. */
 int call(int fd, unsigned long request, unsigned long arg);
 #define CALL_PTR(fd, request, ptr) call(fd, request, (unsigned long)(uintptr_t)(ptr))

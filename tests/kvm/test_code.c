@@ -377,7 +377,7 @@ static void start_runner(struct runner *r, struct machine_under_test *c)
 {
 	struct sigaction sa = {.sa_handler = nothing};
 
-	sigaction(SIGUSR1, &sa, NULL);
+	armature_sigaction(SIGUSR1, &sa, NULL);
 	r->c = c;
 	r->stop = false;
 	assert_int_equal(pthread_create(&r->thread, NULL, run_until_stopped, r), 0);

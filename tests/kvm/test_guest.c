@@ -307,7 +307,7 @@ static void catch_usr1(void)
 {
 	struct sigaction sa = {.sa_handler = nothing};
 
-	sigaction(SIGUSR1, &sa, NULL);
+	armature_sigaction(SIGUSR1, &sa, NULL);
 }
 
 struct runner {
@@ -506,7 +506,7 @@ static void handler_jumps(void **state)
 	timer_t t;
 	volatile int wfi;
 
-	sigaction(SIGALRM, &sa, NULL);
+	armature_sigaction(SIGALRM, &sa, NULL);
 	assert_int_equal(timer_create(CLOCK_MONOTONIC, &ev, &t), 0);
 	for (wfi = 0; wfi < 2; wfi++) {
 		p.n = 0;

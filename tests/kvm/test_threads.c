@@ -230,7 +230,7 @@ static void everything(void **state)
 
 	m = *state;
 	done = false;
-	sigaction(SIGUSR1, &sa, NULL);
+	armature_sigaction(SIGUSR1, &sa, NULL);
 	assert_int_equal(init_vcpu(m->vcpu, PSCI_FEATURE | PMU_FEATURE), 0);
 	put_programs();
 	start_running();
