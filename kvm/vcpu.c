@@ -145,6 +145,7 @@ static int reserve_vcpu(struct vm *vm, unsigned long id)
  * physical one is the host's again, also when the vCPU cannot be published. This happens under
  * vm->lock with the publishing: of vCPUs that are created at the same time, the last to be seen is
  * the last that the counters were rebased for.
+ *
  * Return: a vCPU descriptor; -EBUSY when the vgic is initialised; -EINVAL, -EEXIST, -ENOMEM,
  * -EMFILE.
  */
@@ -299,8 +300,8 @@ static long vcpu_init(void *owner, void *arg, unsigned long raw)
 	vcpu->initialised = true;
 	reset_state(vcpu);
 	/*
-	 * No SError waits after a reset. Both pins are low, and the VMM drives them again; but those
-	 * of a vgic are as it says.
+	 * No SError waits after a reset. Both pins are low, and the VMM drives them again; but
+	 * those of a vgic are as it says.
 	 */
 	atomic_fetch_and(&vcpu->cpu->remote.pins,
 			 vgic_exists(vcpu->vm) ? CPU_PIN_IRQ | CPU_PIN_FIQ : 0);
