@@ -19,9 +19,9 @@
  * writer waiting that never happens to look in between: each entry is a number of its own, and the
  * writer waits only for the entry that it saw first.
  *
- * Whoever adds a range does not wait, so that it may hold any lock: the old map is retired, and freed
- * when nobody is in it. The map that was retired last is kept: it has room for all ranges but one,
- * so that a removal, which cannot fail, needs no memory.
+ * Whoever adds a range does not wait, so that it may hold any lock: the old map is retired, and
+ * freed when nobody is in it. The map that was retired last is kept: it has room for all ranges but
+ * one, so that a removal, which cannot fail, needs no memory.
  */
 #include <sched.h>
 #include <stdlib.h>

@@ -306,7 +306,7 @@ void clock_stop(struct vm *vm);
 /** clock_watch() - @vcpu wants attention at its deadline, and for signals while in the guest. */
 void clock_watch(struct vcpu *vcpu);
 uint64_t clock_now(void);
-/** thread_start() - A thread of the library's, to which no signal of the VMM's is ever delivered. */
+/** thread_start() - A thread of the library's, which no signal of the VMM's is delivered to. */
 int thread_start(pthread_t *thread, void *(*body)(void *arg), void *arg);
 /** thread_be_prompt() - Of the calling thread: it runs for microseconds, but at its time. */
 void thread_be_prompt(void);
