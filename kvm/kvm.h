@@ -342,7 +342,7 @@ uint64_t clock_now(void);
 /** futex_wait_until() - While *@word is @value, until @when (ns of CLOCK_MONOTONIC; NEVER). */
 void futex_wait_until(_Atomic uint32_t *word, uint32_t value, uint64_t when);
 void futex_wake(_Atomic uint32_t *word);
-/** thread_start() - A thread of the library's, to which no signal of the VMM's is ever delivered. */
+/** thread_start() - A thread of the library's, which no signal of the VMM's is delivered to. */
 int thread_start(pthread_t *thread, void *(*body)(void *arg), void *arg);
 /** thread_be_prompt() - Of the calling thread: it runs for microseconds, but at its time. */
 void thread_be_prompt(void);

@@ -28,7 +28,7 @@
 #define EC_STEP    0x32
 #define EL0t_STEP  (1ull << 21) /* PSTATE.SS; nothing masked */
 
-#define REMOVALS 2000
+#define REMOVALS 300
 #define STORERS  2
 #define YIELDS   1000
 

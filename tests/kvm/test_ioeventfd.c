@@ -130,7 +130,7 @@ static void datamatch(void **state)
 		for (int k = 0; k < 4; k++)
 			assert_int_equal(signals(fd[k]), k == i);
 	}
-	/* What is above the store's bytes does not matter; what is above those of datamatch does. */
+	/* What is above a store's bytes does not matter; above those of datamatch it does. */
 	assert_false(exits(m, DOORBELL, 2, 0xffffffff00000001));
 	assert_int_equal(signals(fd[1]), 1);
 	assert_int_equal(ioeventfd(m->vm, fd[0], DOORBELL, 2, MATCH, 0x10005), 0);

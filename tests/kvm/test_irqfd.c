@@ -3,9 +3,10 @@
  * KVM_IRQFD, KVM_SET_GSI_ROUTING and KVM_SIGNAL_MSI, from inside the library: with an interrupt
  * controller that is only a test's, and notes what it is told.
  */
-#include <fcntl.h>
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -27,6 +28,7 @@
 #define THREADS    4
 #define SIGNALS    2000
 #define ROUNDS     500
+#define YIELDS     1000
 
 /* ---- The interrupt controller ---- */
 
@@ -174,12 +176,47 @@ static void edge(void **state)
 	close(fd);
 }
 
-/* What was signalled before a deassignment is injected when that returns, and nothing later. */
+/* The id of the library's thread, which is there. */
+static pid_t irqfd_thread(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *d;
+	pid_t found = 0;
+
+	assert_non_null(tasks);
+	while (!found && (d = readdir(tasks))) {
+		char path[300], name[32] = "";
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", d->d_name);
+		f = fopen(path, "r");
+		if (f && fgets(name, sizeof(name), f) && !strcmp(name, "armature-irqfd\n"))
+			found = atoi(d->d_name);
+		if (f)
+			fclose(f);
+	}
+	closedir(tasks);
+	assert_true(found);
+	return found;
+}
+
+/*
+ * What was signalled before a deassignment is injected when that returns, and nothing later. The
+ * library's thread, which is on the same CPU and never preempts this one, has not come to it.
+ */
 static void deassigned(void **state)
 {
+	static const struct sched_param none;
 	struct machine_under_test *m = *state;
 	int fd = make_eventfd();
+	cpu_set_t all, one;
 
+	sched_getaffinity(0, sizeof(all), &all);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	settle(m);
+	assert_int_equal(sched_setscheduler(irqfd_thread(), SCHED_IDLE, &none), 0);
 	for (unsigned int i = 1; i <= ROUNDS; i++) {
 		assert_int_equal(irqfd(m->vm, fd, 3, 0, 0), 0);
 		signal_fd(fd);
@@ -187,28 +224,35 @@ static void deassigned(void **state)
 		assert_int_equal(chip.falls[SPI(3)], i);
 		assert_int_equal(signals(fd), 0);
 	}
+	sched_setaffinity(0, sizeof(all), &all);
 	close(fd);
 }
 
-/* The library does not block in a read of an eventfd that somebody else has read. */
+/*
+ * The library does not block in a read of an eventfd that somebody else has read: while its thread,
+ * told of a signal, waits for the lock.
+ */
 static void blocking(void **state)
 {
 	struct machine_under_test *m = *state;
 	int fd = eventfd(0, EFD_CLOEXEC), other = make_eventfd();
+	struct vm *vm = vm_of(m);
 
 	assert_int_equal(irqfd(m->vm, fd, 3, 0, 0), 0);
 	assert_int_equal(irqfd(m->vm, other, 4, 0, 0), 0);
-	for (unsigned int i = 1; i <= ROUNDS; i++) {
+	for (unsigned int i = 1; i <= 20; i++) {
 		eventfd_t n;
 
+		pthread_mutex_lock(&vm->irqfds.lock);
 		signal_fd(fd);
-		/* Who is first: this thread, which must not block either, or the library's? */
-		fcntl(fd, F_SETFL, O_NONBLOCK);
-		eventfd_read(fd, &n);
-		fcntl(fd, F_SETFL, 0);
+		for (unsigned int k = 0; k < YIELDS; k++)
+			sched_yield();
+		assert_int_equal(eventfd_read(fd, &n), 0);
+		pthread_mutex_unlock(&vm->irqfds.lock);
 		signal_fd(other);
 		await(&chip.falls[SPI(4)], i);
 	}
+	assert_int_equal(chip.rises[SPI(3)], 0);
 	close(fd);
 	close(other);
 }
