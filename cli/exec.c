@@ -280,7 +280,15 @@ static int start_emulated(const struct settings *s, const struct program *progra
 			 argv[0]);
 		return EXIT_USAGE;
 	}
-	if (!args || find_door(s, true, door) || preload(door, &value) ||
+	if (find_door(s, true, door))
+		return EXIT_USAGE;
+	if (s->trap || program->own_calls) {
+		complain("'%s': an emulator cannot trap system calls; --trap takes a program for this "
+			 "machine",
+			 argv[0]);
+		return EXIT_USAGE;
+	}
+	if (!args || preload(door, &value) ||
 	    asprintf(&value, "LD_PRELOAD=%s", value) < 0)
 		return EXIT_USAGE;
 	args[n++] = emulator;

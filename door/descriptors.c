@@ -21,9 +21,15 @@
 
 static int pass_ioctl(int fd, unsigned long request, unsigned long arg)
 {
+	int ret;
+
 	if (armature_knows(fd))
 		return armature_ioctl(fd, request, arg);
-	return NEXT_AS(ioctl, int (*)(int, unsigned long, ...))(fd, request, arg);
+	ret = NEXT_AS(ioctl, int (*)(int, unsigned long, ...))(fd, request, arg);
+	/* qemu-aarch64 knows no request of KVM, whatever the file is; the library knows the errors. */
+	if (ret < 0 && errno == ENOSYS && _IOC_TYPE(request) == KVMIO)
+		return armature_ioctl(fd, request, arg);
+	return ret;
 }
 
 int kvm_ioctl(int fd, unsigned long request, unsigned long arg)

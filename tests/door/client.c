@@ -88,7 +88,7 @@ int __openat64_2(int dirfd, const char *path, int flags);
 
 static void opens(void)
 {
-	const int dev = open("/dev", O_PATH | O_DIRECTORY), root = open("/", O_PATH);
+	const int dev = open("/dev", O_PATH | O_DIRECTORY), root = open("/dev/..", O_PATH);
 	FILE *f;
 	int fd;
 
@@ -209,6 +209,10 @@ static void descriptors(void)
 	CHECK(open("/dev/null", O_RDWR) == a && !is_kvm(a));
 }
 
+static void wake(int sig)
+{
+}
+
 /* What the KVM keeps for itself survives a program that closes all that it does not know. */
 static void ranges(void)
 {
@@ -228,7 +232,7 @@ static void ranges(void)
 	CHECK(is_kvm(v.kvm));
 	CHECK(ioctl(v.kvm, KVM_CREATE_VM, 0) == last + 1);
 	/* It sleeps in the guest, and wakes. */
-	struct sigaction act = {.sa_handler = (void (*)(int))is_kvm, .sa_flags = SA_RESTART};
+	struct sigaction act = {.sa_handler = wake, .sa_flags = SA_RESTART};
 	sigaction(SIGUSR1, &act, NULL);
 	timer_create(CLOCK_MONOTONIC, &event, &timer);
 	timer_settime(timer, 0, &soon, NULL);
@@ -238,6 +242,11 @@ static void ranges(void)
 	CHECK(is_closed(v.kvm) && is_closed(v.vcpu));
 	make_vm(&v, SPIN);
 	CHECK(v.kvm == 3);
+}
+
+static void version(void)
+{
+	CHECK(is_kvm(open(KVM, O_RDWR)));
 }
 
 /* ---- Threads and children ---------------------------------------------------------------- */
@@ -441,6 +450,7 @@ int main(int argc, char **argv)
 		{"opens", opens},       {"stats", stats},       {"descriptors", descriptors},
 		{"ranges", ranges},     {"threads", threads},   {"handlers", handlers},
 		{"jumps", jumps},       {"dispositions", dispositions},
+		{"version", version},
 	};
 	const char *name = argc > 1 ? argv[1] : "";
 	bool found = true;
