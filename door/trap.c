@@ -98,8 +98,8 @@ static struct ranges {
 } ranges;
 
 static const char *const libraries[] = {
-	"libc.so",  "libc-",   "ld-linux", "libpthread", "libdl", "librt", "libm.so",
-	"libgcc_s", "libarmature-door", "linux-vdso",
+	"libc.so", "libc-",   "ld-linux", "libpthread",       "libdl",
+	"librt",   "libm.so", "libgcc_s", "libarmature-door", "linux-vdso",
 };
 
 static bool is_listed(const char *path)
@@ -143,8 +143,8 @@ static void emit(unsigned short code, unsigned int k, unsigned char yes, unsigne
 	program[length++] = (struct sock_filter){code, yes, no, k};
 }
 
-#define LOAD(field, half)                                          \
-	emit(BPF_LD | BPF_W | BPF_ABS,                             \
+#define LOAD(field, half)              \
+	emit(BPF_LD | BPF_W | BPF_ABS, \
 	     (unsigned int)offsetof(struct seccomp_data, field) + (half), 0, 0)
 #define ALLOW() emit(BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0)
 
@@ -399,8 +399,8 @@ static int install(int sig, const struct sigaction *act, struct sigaction *old,
 
 static int next_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
-	return NEXT_AS(sigaction, int (*)(int, const struct sigaction *, struct sigaction *))(
-		sig, act, old);
+	return NEXT_AS(sigaction,
+		       int (*)(int, const struct sigaction *, struct sigaction *))(sig, act, old);
 }
 
 int trap_library_sigaction(int sig, const struct sigaction *act, struct sigaction *old)

@@ -33,12 +33,12 @@
 
 static int failures;
 
-#define CHECK(what)                                                                   \
-	do {                                                                          \
-		if (!(what)) {                                                        \
-			printf("line %d: %s (errno %d)\n", __LINE__, #what, errno);   \
-			failures++;                                                   \
-		}                                                                     \
+#define CHECK(what)                                                                 \
+	do {                                                                        \
+		if (!(what)) {                                                      \
+			printf("line %d: %s (errno %d)\n", __LINE__, #what, errno); \
+			failures++;                                                 \
+		}                                                                   \
 	} while (0)
 
 static bool is_kvm(int fd)
@@ -302,9 +302,9 @@ static void children(const char *self)
 
 		/* As on Linux: the VM is the parent's, the device everybody's. */
 		_exit(ioctl(v.vm, KVM_CREATE_VCPU, 1) < 0 && errno == EIO && is_kvm(fd) &&
-				      ioctl(own, KVM_CREATE_VM, 0) >= 0 ?
-			      11 :
-			      1);
+				      ioctl(own, KVM_CREATE_VM, 0) >= 0
+			      ? 11
+			      : 1);
 	}
 	CHECK(exit_status(pid) == 11);
 	pid = vfork();
@@ -447,9 +447,14 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} cases[] = {
-		{"opens", opens},       {"stats", stats},       {"descriptors", descriptors},
-		{"ranges", ranges},     {"threads", threads},   {"handlers", handlers},
-		{"jumps", jumps},       {"dispositions", dispositions},
+		{"opens", opens},
+		{"stats", stats},
+		{"descriptors", descriptors},
+		{"ranges", ranges},
+		{"threads", threads},
+		{"handlers", handlers},
+		{"jumps", jumps},
+		{"dispositions", dispositions},
 		{"version", version},
 	};
 	const char *name = argc > 1 ? argv[1] : "";

@@ -138,8 +138,7 @@ static bool whole_vm(void)
 	const long vm = CALL(ioctl, kvm, KVM_CREATE_VM, 0, 0);
 	const long vcpu = CALL(ioctl, vm, KVM_CREATE_VCPU, 0, 0);
 	struct kvm_vcpu_init init = {0};
-	bool good = vm >= 0 && vcpu >= 0 &&
-		    !CALL(ioctl, vm, KVM_ARM_PREFERRED_TARGET, &init, 0) &&
+	bool good = vm >= 0 && vcpu >= 0 && !CALL(ioctl, vm, KVM_ARM_PREFERRED_TARGET, &init, 0) &&
 		    !CALL(ioctl, vcpu, KVM_ARM_VCPU_INIT, &init, 0);
 
 	/* A run that a signal which is pending ends at once; the handler has run by then. */
@@ -172,8 +171,8 @@ static void thread(void)
 
 static bool threads(void)
 {
-	const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-				    CLONE_SYSVSEM | CLONE_SETTLS;
+	const unsigned long flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+				    CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS;
 
 	if (make_thread(flags, stacks[0] + STACK, thread, pointers[0]) < 0)
 		return false;
@@ -207,7 +206,8 @@ static bool shown(void)
 	return !CALL(newfstatat, AT_FDCWD, "/dev/kvm", &st, 0) && st.rdev == KVM_DEVICE &&
 	       !CALL(fstat, kvm, &st, 0, 0) && st.rdev == KVM_DEVICE &&
 	       !CALL(access, "/dev/kvm", 6, 0, 0) && CALL(access, "/dev/kvm", 1, 0, 0) == -13 &&
-	       !CALL(faccessat, AT_FDCWD, "/dev/kvm", 6, 0) && CALL(access, "/dev/none", 4, 0, 0) == -2;
+	       !CALL(faccessat, AT_FDCWD, "/dev/kvm", 6, 0) &&
+	       CALL(access, "/dev/none", 4, 0, 0) == -2;
 }
 
 static void time_it(const char *count)
@@ -234,13 +234,15 @@ void start(long *stack)
 	check(shown(), "stat and access");
 	duplicate = CALL(dup, kvm, 0, 0, 0);
 	check(CALL(ioctl, duplicate, KVM_GET_API_VERSION, 0, 0) == KVM_API_VERSION, "dup");
-	check(!CALL(dup2, 1, duplicate, 0, 0) || CALL(ioctl, duplicate, KVM_GET_API_VERSION, 0, 0) < 0,
+	check(!CALL(dup2, 1, duplicate, 0, 0) ||
+		      CALL(ioctl, duplicate, KVM_GET_API_VERSION, 0, 0) < 0,
 	      "dup2");
 	check(!install(SIGUSR1, on_usr1), "sigaction");
 	check(whole_vm(), "requests in handlers");
 	check(threads(), "a thread");
 	check(!install(SIGSYS, on_sigsys) &&
-		      !CALL(tgkill, CALL(getpid, 0, 0, 0, 0), CALL(gettid, 0, 0, 0, 0), SIGSYS, 0) &&
+		      !CALL(tgkill, CALL(getpid, 0, 0, 0, 0), CALL(gettid, 0, 0, 0, 0), SIGSYS,
+			    0) &&
 		      other_sigsys == 1 &&
 		      CALL(ioctl, kvm, KVM_GET_API_VERSION, 0, 0) == KVM_API_VERSION &&
 		      other_sigsys == 1,

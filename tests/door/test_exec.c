@@ -285,15 +285,12 @@ static void logs_another_kvm(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bad_input),
-		cmocka_unit_test(set_user_id),
+		cmocka_unit_test(bad_input),     cmocka_unit_test(set_user_id),
 #ifndef __aarch64__
 		cmocka_unit_test(foreign_needs),
 #endif
-		cmocka_unit_test(statuses),
-		cmocka_unit_test(scripts),
-		cmocka_unit_test(logs),
-		cmocka_unit_test(logs_another_kvm),
+		cmocka_unit_test(statuses),      cmocka_unit_test(scripts),
+		cmocka_unit_test(logs),          cmocka_unit_test(logs_another_kvm),
 	};
 
 	armature = argv[1];
