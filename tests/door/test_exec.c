@@ -217,10 +217,17 @@ static void statuses(void **state)
 	EXEC("--help");
 	assert_int_equal(r.status, 0);
 	has(r.out, "--trap");
-	/* What is preloaded already stays, and is first. */
-	EXEC("env", "LD_PRELOAD=libm.so.6", armature, "exec", "sh");
+	/* What is preloaded already stays, and is first; a second door is none. */
+	setenv("LD_PRELOAD", "libm.so.6", 1);
 	EXEC("sh", "-c", "echo $LD_PRELOAD");
+	unsetenv("LD_PRELOAD");
+	assert_int_equal(strncmp(r.out, "libm.so.6:/", 11), 0);
 	has(r.out, "/libarmature-door.so\n");
+	EXEC(armature, "exec", "sh", "-c", "echo $LD_PRELOAD");
+	assert_int_equal(r.out[0], '/');
+	assert_null(strchr(r.out, ':'));
+	EXEC(armature, "exec", client, "version");
+	assert_int_equal(r.status, 0);
 }
 
 /* A script's child, by a script. */
