@@ -271,7 +271,7 @@ static void logs(void **state)
 	/* Whole lines, from threads that race. */
 	EXEC("--log", FILE_ "log", client, "threads");
 	read_log();
-	assert_int_equal(lines(log_text), 4 * 200 * 3);
+	assert_int_equal(lines(log_text), 4 * 200 * 4);
 	for (char *line = strtok(log_text, "\n"); line; line = strtok(NULL, "\n")) {
 		assert_int_equal(line[2], ':');
 		has(line, " KVM_");
