@@ -23,12 +23,12 @@
 
 #include <armature/kvm_arm64.h>
 
-#define DOOR_FILE  "libarmature-door.so"
-#define FOREIGN    "/armature/aarch64" /* below the libraries' folder */
-#define DOOR_DIR   "ARMATURE_DOOR_DIR"
-#define EMULATOR   "qemu-aarch64"
-#define EXIT_NO_PROGRAM   126 /* as a shell has it */
-#define EXIT_NOT_FOUND    127
+#define DOOR_FILE       "libarmature-door.so"
+#define FOREIGN         "/armature/aarch64" /* below the libraries' folder */
+#define DOOR_DIR        "ARMATURE_DOOR_DIR"
+#define EMULATOR        "qemu-aarch64"
+#define EXIT_NO_PROGRAM 126 /* as a shell has it */
+#define EXIT_NOT_FOUND  127
 
 struct settings {
 	bool trap, force, help;
@@ -78,7 +78,8 @@ static int set_help(void *opaque, const char *value)
 }
 
 static const struct option_row rows[] = {
-	{"log", 'l', "FILE", "write each request to a KVM, a line each, to the end of FILE", set_log},
+	{"log", 'l', "FILE", "write each request to a KVM, a line each, to the end of FILE",
+	 set_log},
 	{"trap", 't', NULL, "also serve system calls that the program makes itself, as Go does",
 	 set_trap},
 	{"kvm", 0, "PATH", "use Linux's KVM by this path; for --log", set_kvm},
@@ -161,8 +162,16 @@ static int find_door(const struct settings *s, bool foreign, char *path)
 	    door_in(path, ARMATURE_LIBDIR, ""))
 		return 0;
 	return complain(DOOR_FILE " is missing: neither in %s/.. nor in " ARMATURE_LIBDIR
-			"; --door-dir says where it is",
+				  "; --door-dir says where it is",
 			folder);
+}
+
+/* This process has a door already, of an armature exec that it is a child of. */
+static bool behind_a_door(void)
+{
+	const char *present = getenv("LD_PRELOAD");
+
+	return present && strstr(present, DOOR_FILE);
 }
 
 /* "PRESENT DOOR", what the environment preloads already first. */
@@ -174,7 +183,7 @@ static int preload(const char *door, char **value)
 		return complain("'%s': the loader cannot preload from a path with blanks or colons;"
 				" --door-dir names another",
 				door);
-	if (present && strstr(present, door)) {
+	if (behind_a_door()) {
 		*value = strdup(present);
 	} else if (asprintf(value, "%s%s%s", present ? present : "", present && *present ? ":" : "",
 			    door) < 0) {
@@ -205,7 +214,7 @@ static int set_absolute(const char *name, const char *path)
 	char *full = NULL;
 
 	if (!path)
-		return unsetenv(name);
+		return 0; /* as an armature exec around this one has it */
 	if (path[0] == '/')
 		return setenv(name, path, 1);
 	if (!getcwd(real, sizeof(real)) || asprintf(&full, "%s/%s", real, path) < 0)
@@ -230,16 +239,15 @@ static int check_log(const char *path)
 
 static int prepare(const struct settings *s, const struct program *program)
 {
-	if (!s->kvm && !s->force && host_has_kvm())
-		return complain("this host has a KVM for arm64 guests, /dev/kvm, which needs no armature; "
-				"--force uses armature's all the same");
+	if (!s->kvm && !s->force && !behind_a_door() && host_has_kvm())
+		return complain(
+			"this host has a KVM for arm64 guests, /dev/kvm, which needs no armature; "
+			"--force uses armature's all the same");
 	if (s->kvm && access(s->kvm, F_OK))
 		return complain("kvm '%s': %s", s->kvm, strerror(errno));
 	if (check_log(s->log) || set_absolute(DOOR_LOG, s->log) || set_absolute(DOOR_KVM, s->kvm))
 		return -1;
-	if (s->trap || program->own_calls)
-		return setenv(DOOR_TRAP, "1", 1);
-	return unsetenv(DOOR_TRAP);
+	return s->trap || program->own_calls ? setenv(DOOR_TRAP, "1", 1) : 0;
 }
 
 /* In this process. Return: the exit status, when that fails. */
@@ -280,8 +288,16 @@ static int start_emulated(const struct settings *s, const struct program *progra
 			 argv[0]);
 		return EXIT_USAGE;
 	}
-	if (!args || find_door(s, true, door) || preload(door, &value) ||
-	    asprintf(&value, "LD_PRELOAD=%s", value) < 0)
+	if (find_door(s, true, door))
+		return EXIT_USAGE;
+	if (s->trap || program->own_calls) {
+		complain("'%s': an emulator cannot trap system calls; --trap takes a program for "
+			 "this "
+			 "machine",
+			 argv[0]);
+		return EXIT_USAGE;
+	}
+	if (!args || preload(door, &value) || asprintf(&value, "LD_PRELOAD=%s", value) < 0)
 		return EXIT_USAGE;
 	args[n++] = emulator;
 	if (s->sysroot) {
@@ -313,7 +329,8 @@ int command_exec(int argc, char **argv)
 	argc -= options;
 	argv += options;
 	if (!argc) {
-		complain("a command is needed, as in 'armature exec cargo test'; --help tells more");
+		complain(
+			"a command is needed, as in 'armature exec cargo test'; --help tells more");
 		return EXIT_USAGE;
 	}
 	status = program_examine(&program, argv[0], s.sysroot);

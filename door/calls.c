@@ -27,8 +27,8 @@ static long pass(const struct call *c)
 {
 	const unsigned long *a = c->arg;
 
-	return result(NEXT_AS(syscall, long (*)(long, ...))(c->nr, a[0], a[1], a[2], a[3], a[4],
-							    a[5]));
+	return result(
+		NEXT_AS(syscall, long (*)(long, ...))(c->nr, a[0], a[1], a[2], a[3], a[4], a[5]));
 }
 
 static const char *text(unsigned long arg)
@@ -76,8 +76,8 @@ static long call_close(const struct call *c)
 
 static long call_close_range(const struct call *c)
 {
-	return result(kvm_close_range((unsigned int)c->arg[0], (unsigned int)c->arg[1],
-				      (int)c->arg[2]));
+	return result(
+		kvm_close_range((unsigned int)c->arg[0], (unsigned int)c->arg[1], (int)c->arg[2]));
 }
 
 /* dup2() and dup3(): a number stands for another file. */

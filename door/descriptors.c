@@ -21,9 +21,15 @@
 
 static int pass_ioctl(int fd, unsigned long request, unsigned long arg)
 {
+	int ret;
+
 	if (armature_knows(fd))
 		return armature_ioctl(fd, request, arg);
-	return NEXT_AS(ioctl, int (*)(int, unsigned long, ...))(fd, request, arg);
+	ret = NEXT_AS(ioctl, int (*)(int, unsigned long, ...))(fd, request, arg);
+	/* qemu-aarch64 knows no request of KVM, for any file; the library knows the errors. */
+	if (ret < 0 && errno == ENOSYS && _IOC_TYPE(request) == KVMIO)
+		return armature_ioctl(fd, request, arg);
+	return ret;
 }
 
 int kvm_ioctl(int fd, unsigned long request, unsigned long arg)
@@ -105,7 +111,7 @@ int kvm_close_range(unsigned int first, unsigned int last, int flags)
 {
 	int ret;
 
-	/* Nothing is closed by an error, nor by CLOSE_RANGE_CLOEXEC: the kernel tells the errors. */
+	/* Neither an error closes anything, nor CLOSE_RANGE_CLOEXEC. */
 	if (first > last || flags)
 		return next_close_range(first, last, flags);
 	armature_fds_begin(first, last);
@@ -170,18 +176,18 @@ static bool duplicates(int command)
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC;
 }
 
-#define FCNTL(name)                                                            \
-	DOOR(int, name, int fd, int command, ...)                              \
-	{                                                                      \
-		long arg;                                                      \
-		va_list ap;                                                    \
-                                                                               \
-		va_start(ap, command);                                         \
-		arg = va_arg(ap, long);                                        \
-		va_end(ap);                                                    \
-		if (duplicates(command))                                       \
-			return fresh(NEXT(name)(fd, command, arg));            \
-		return NEXT(name)(fd, command, arg);                           \
+#define FCNTL(name)                                                 \
+	DOOR(int, name, int fd, int command, ...)                   \
+	{                                                           \
+		long arg;                                           \
+		va_list ap;                                         \
+                                                                    \
+		va_start(ap, command);                              \
+		arg = va_arg(ap, long);                             \
+		va_end(ap);                                         \
+		if (duplicates(command))                            \
+			return fresh(NEXT(name)(fd, command, arg)); \
+		return NEXT(name)(fd, command, arg);                \
 	}
 
 FCNTL(fcntl)

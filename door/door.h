@@ -34,9 +34,8 @@
  * DOOR(int, close, int fd) { ... } defines the C library's close() under the name door_close(), so
  * that no header's idea of it (an attribute, a macro, another name for large files) is in the way.
  */
-#define DOOR(type, name, ...)                                               \
-	__attribute__((visibility("default"))) type door_##name(__VA_ARGS__) \
-		__asm__(#name);                                             \
+#define DOOR(type, name, ...)                                                                \
+	__attribute__((visibility("default"))) type door_##name(__VA_ARGS__) __asm__(#name); \
 	type door_##name(__VA_ARGS__)
 
 /* A function that another object has, behind the door. */
@@ -47,11 +46,11 @@ struct next {
 
 /* NEXT(close)(fd) is what close(fd) would be without the door. */
 #define NEXT(name) NEXT_AS(name, __typeof__(&door_##name))
-#define NEXT_AS(name, type)                                                        \
-	({                                                                         \
-		static struct next next_ __attribute__((section("door_next"), used)) = \
-			{#name, NULL};                                             \
-		(type) next_function(&next_);                                      \
+#define NEXT_AS(name, type)                                                          \
+	({                                                                           \
+		static struct next next_                                             \
+			__attribute__((section("door_next"), used)) = {#name, NULL}; \
+		(type) next_function(&next_);                                        \
 	})
 
 /* Looks it up at its first use, or when the door is loaded. One that is missing sets ENOSYS. */

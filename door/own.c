@@ -17,8 +17,8 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-#define WRAP(type, name, ...)               \
-	type __wrap_##name(__VA_ARGS__);    \
+#define WRAP(type, name, ...)            \
+	type __wrap_##name(__VA_ARGS__); \
 	type __wrap_##name(__VA_ARGS__)
 
 extern struct next __start_door_next[] __attribute__((visibility("hidden")));

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -33,17 +34,19 @@
 
 static int failures;
 
-#define CHECK(what)                                                                   \
-	do {                                                                          \
-		if (!(what)) {                                                        \
-			printf("line %d: %s (errno %d)\n", __LINE__, #what, errno);   \
-			failures++;                                                   \
-		}                                                                     \
+#define CHECK(what)                                                                 \
+	do {                                                                        \
+		if (!(what)) {                                                      \
+			printf("line %d: %s (errno %d)\n", __LINE__, #what, errno); \
+			failures++;                                                 \
+		}                                                                   \
 	} while (0)
 
+/* Whether it is the KVM of arm64 guests: the host's, on another machine, lacks that capability. */
 static bool is_kvm(int fd)
 {
-	return fd >= 0 && ioctl(fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION;
+	return fd >= 0 && ioctl(fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION &&
+	       ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ) > 0;
 }
 
 /* A VM of one vCPU whose guest does nothing for ever, or writes to nowhere for ever. */
@@ -88,7 +91,7 @@ int __openat64_2(int dirfd, const char *path, int flags);
 
 static void opens(void)
 {
-	const int dev = open("/dev", O_PATH | O_DIRECTORY), root = open("/", O_PATH);
+	const int dev = open("/dev", O_PATH | O_DIRECTORY), root = open("/dev/..", O_PATH);
 	FILE *f;
 	int fd;
 
@@ -178,11 +181,47 @@ static bool is_closed(int fd)
 	return ioctl(fd, KVM_GET_API_VERSION, 0) < 0 && errno == EBADF;
 }
 
+/* A descriptor over a socket: the number that it gets there is made by no call that names it. */
+union control {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static void send_descriptor(int socket, int fd)
+{
+	struct iovec byte = {.iov_base = "x", .iov_len = 1};
+	union control c = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+				      .cmsg_level = SOL_SOCKET,
+				      .cmsg_type = SCM_RIGHTS}};
+	struct msghdr m = {
+		.msg_iov = &byte, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
+
+	memcpy(CMSG_DATA(&c.header), &fd, sizeof(fd));
+	CHECK(sendmsg(socket, &m, 0) == 1);
+}
+
+static int receive_descriptor(int socket)
+{
+	char text;
+	struct iovec byte = {.iov_base = &text, .iov_len = 1};
+	union control c;
+	struct msghdr m = {
+		.msg_iov = &byte, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
+	int fd = -1;
+
+	CHECK(recvmsg(socket, &m, 0) == 1);
+	memcpy(&fd, CMSG_DATA(&c.header), sizeof(fd));
+	return fd;
+}
+
 static void descriptors(void)
 {
 	const int fd = open(KVM, O_RDWR), null = open("/dev/null", O_RDWR);
+	int a, b, pair[2];
 	DIR *directory;
-	int a, b;
+	FILE *f;
+
+	CHECK(!socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
 
 	CHECK(ioctl(null, KVM_GET_API_VERSION, 0) < 0 && errno == ENOTTY);
 	a = dup(fd);
@@ -206,7 +245,24 @@ static void descriptors(void)
 	closedir(directory);
 	CHECK(dup(fd) == a && is_kvm(a));
 	CHECK((int)syscall(SYS_close, a) == 0 && is_closed(a));
+	/* The same, when nobody tells of the number's new file. */
+	directory = opendir("/");
+	a = dirfd(directory);
+	CHECK(ioctl(a, KVM_GET_API_VERSION, 0) < 0 && errno == ENOTTY);
+	send_descriptor(pair[0], fd);
+	closedir(directory);
+	CHECK(receive_descriptor(pair[1]) == a && is_kvm(a) && !close(a));
+	f = fopen("/dev/null", "r");
+	a = fileno(f);
+	CHECK(ioctl(a, KVM_GET_API_VERSION, 0) < 0 && errno == ENOTTY);
+	send_descriptor(pair[0], fd);
+	fclose(f);
+	CHECK(receive_descriptor(pair[1]) == a && is_kvm(a) && !close(a));
 	CHECK(open("/dev/null", O_RDWR) == a && !is_kvm(a));
+}
+
+static void wake(int sig)
+{
 }
 
 /* What the KVM keeps for itself survives a program that closes all that it does not know. */
@@ -222,13 +278,13 @@ static void ranges(void)
 	last = v.vcpu;
 	CHECK(!close_range((unsigned int)last + 1, ~0u, 0));
 	closefrom(last + 1);
-	for (int fd = last + 1; fd < 4096; fd++)
+	for (int fd = last + 1; fd < sysconf(_SC_OPEN_MAX) && fd < 65536; fd++)
 		close(fd);
 	signal(SIGUSR1, SIG_IGN);
 	CHECK(is_kvm(v.kvm));
 	CHECK(ioctl(v.kvm, KVM_CREATE_VM, 0) == last + 1);
 	/* It sleeps in the guest, and wakes. */
-	struct sigaction act = {.sa_handler = (void (*)(int))is_kvm, .sa_flags = SA_RESTART};
+	struct sigaction act = {.sa_handler = wake, .sa_flags = SA_RESTART};
 	sigaction(SIGUSR1, &act, NULL);
 	timer_create(CLOCK_MONOTONIC, &event, &timer);
 	timer_settime(timer, 0, &soon, NULL);
@@ -238,6 +294,11 @@ static void ranges(void)
 	CHECK(is_closed(v.kvm) && is_closed(v.vcpu));
 	make_vm(&v, SPIN);
 	CHECK(v.kvm == 3);
+}
+
+static void version(void)
+{
+	CHECK(is_kvm(open(KVM, O_RDWR)));
 }
 
 /* ---- Threads and children ---------------------------------------------------------------- */
@@ -293,9 +354,9 @@ static void children(const char *self)
 
 		/* As on Linux: the VM is the parent's, the device everybody's. */
 		_exit(ioctl(v.vm, KVM_CREATE_VCPU, 1) < 0 && errno == EIO && is_kvm(fd) &&
-				      ioctl(own, KVM_CREATE_VM, 0) >= 0 ?
-			      11 :
-			      1);
+				      ioctl(own, KVM_CREATE_VM, 0) >= 0
+			      ? 11
+			      : 1);
 	}
 	CHECK(exit_status(pid) == 11);
 	pid = vfork();
@@ -404,6 +465,47 @@ static void note(int sig)
 	came++;
 }
 
+/* System calls that this program makes itself, while all signals are blocked. */
+static long bare(long nr, long a, long b, long c)
+{
+#ifdef __aarch64__
+	register long x8 __asm__("x8") = nr, x0 __asm__("x0") = a, x1 __asm__("x1") = b,
+			 x2 __asm__("x2") = c;
+
+	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+	return x0;
+#else
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
+	return ret;
+#endif
+}
+
+static void masked(void)
+{
+	struct sigaction act = {.sa_handler = make_calls}, old;
+	sigset_t all;
+	long fd;
+
+	CHECK(!sigaction(SIGSYS, &act, NULL) && !sigaction(SIGSYS, NULL, &old) &&
+	      old.sa_handler == make_calls);
+	sigfillset(&all);
+	CHECK(!pthread_sigmask(SIG_SETMASK, &all, NULL));
+	fd = bare(SYS_openat, AT_FDCWD, (long)KVM, O_RDWR);
+	CHECK(is_kvm((int)fd));
+	CHECK(bare(SYS_ioctl, fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ) == 1);
+	CHECK(!sigprocmask(SIG_BLOCK, &all, NULL));
+	CHECK(!bare(SYS_close, fd, 0, 0) && bare(SYS_close, fd, 0, 0) == -EBADF);
+	/* What is no call of ours is the program's own handler's. */
+	guest.kvm = open(KVM, O_RDWR);
+	raise(SIGSYS);
+	CHECK(in_handler == 1 && nested == 1);
+}
+
 /* What each way to install a handler is to leave, also when a KVM is there. */
 static void dispositions(void)
 {
@@ -438,9 +540,16 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} cases[] = {
-		{"opens", opens},       {"stats", stats},       {"descriptors", descriptors},
-		{"ranges", ranges},     {"threads", threads},   {"handlers", handlers},
-		{"jumps", jumps},       {"dispositions", dispositions},
+		{"opens", opens},
+		{"stats", stats},
+		{"descriptors", descriptors},
+		{"ranges", ranges},
+		{"threads", threads},
+		{"handlers", handlers},
+		{"jumps", jumps},
+		{"dispositions", dispositions},
+		{"masked", masked},
+		{"version", version},
 	};
 	const char *name = argc > 1 ? argv[1] : "";
 	bool found = true;
