@@ -23,12 +23,12 @@
 
 #include <armature/kvm_arm64.h>
 
-#define DOOR_FILE  "libarmature-door.so"
-#define FOREIGN    "/armature/aarch64" /* below the libraries' folder */
-#define DOOR_DIR   "ARMATURE_DOOR_DIR"
-#define EMULATOR   "qemu-aarch64"
-#define EXIT_NO_PROGRAM   126 /* as a shell has it */
-#define EXIT_NOT_FOUND    127
+#define DOOR_FILE       "libarmature-door.so"
+#define FOREIGN         "/armature/aarch64" /* below the libraries' folder */
+#define DOOR_DIR        "ARMATURE_DOOR_DIR"
+#define EMULATOR        "qemu-aarch64"
+#define EXIT_NO_PROGRAM 126 /* as a shell has it */
+#define EXIT_NOT_FOUND  127
 
 struct settings {
 	bool trap, force, help;
@@ -78,7 +78,8 @@ static int set_help(void *opaque, const char *value)
 }
 
 static const struct option_row rows[] = {
-	{"log", 'l', "FILE", "write each request to a KVM, a line each, to the end of FILE", set_log},
+	{"log", 'l', "FILE", "write each request to a KVM, a line each, to the end of FILE",
+	 set_log},
 	{"trap", 't', NULL, "also serve system calls that the program makes itself, as Go does",
 	 set_trap},
 	{"kvm", 0, "PATH", "use Linux's KVM by this path; for --log", set_kvm},
@@ -161,7 +162,7 @@ static int find_door(const struct settings *s, bool foreign, char *path)
 	    door_in(path, ARMATURE_LIBDIR, ""))
 		return 0;
 	return complain(DOOR_FILE " is missing: neither in %s/.. nor in " ARMATURE_LIBDIR
-			"; --door-dir says where it is",
+				  "; --door-dir says where it is",
 			folder);
 }
 
@@ -231,8 +232,9 @@ static int check_log(const char *path)
 static int prepare(const struct settings *s, const struct program *program)
 {
 	if (!s->kvm && !s->force && host_has_kvm())
-		return complain("this host has a KVM for arm64 guests, /dev/kvm, which needs no armature; "
-				"--force uses armature's all the same");
+		return complain(
+			"this host has a KVM for arm64 guests, /dev/kvm, which needs no armature; "
+			"--force uses armature's all the same");
 	if (s->kvm && access(s->kvm, F_OK))
 		return complain("kvm '%s': %s", s->kvm, strerror(errno));
 	if (check_log(s->log) || set_absolute(DOOR_LOG, s->log) || set_absolute(DOOR_KVM, s->kvm))
@@ -280,8 +282,16 @@ static int start_emulated(const struct settings *s, const struct program *progra
 			 argv[0]);
 		return EXIT_USAGE;
 	}
-	if (!args || find_door(s, true, door) || preload(door, &value) ||
-	    asprintf(&value, "LD_PRELOAD=%s", value) < 0)
+	if (find_door(s, true, door))
+		return EXIT_USAGE;
+	if (s->trap || program->own_calls) {
+		complain("'%s': an emulator cannot trap system calls; --trap takes a program for "
+			 "this "
+			 "machine",
+			 argv[0]);
+		return EXIT_USAGE;
+	}
+	if (!args || preload(door, &value) || asprintf(&value, "LD_PRELOAD=%s", value) < 0)
 		return EXIT_USAGE;
 	args[n++] = emulator;
 	if (s->sysroot) {
@@ -313,7 +323,8 @@ int command_exec(int argc, char **argv)
 	argc -= options;
 	argv += options;
 	if (!argc) {
-		complain("a command is needed, as in 'armature exec cargo test'; --help tells more");
+		complain(
+			"a command is needed, as in 'armature exec cargo test'; --help tells more");
 		return EXIT_USAGE;
 	}
 	status = program_examine(&program, argv[0], s.sysroot);

@@ -97,16 +97,15 @@ static bool is_libc(const struct elf *elf, uint64_t name)
 {
 	char text[8] = "";
 
-	return pread(elf->fd, text, sizeof(text), (off_t)name) > 0 &&
-	       !strncmp(text, "libc.so", 7);
+	return pread(elf->fd, text, sizeof(text), (off_t)name) > 0 && !strncmp(text, "libc.so", 7);
 }
 
 static void read_dynamic(struct elf *elf, const Elf64_Phdr *p)
 {
 	static Elf64_Dyn table[MAX_DYNAMICS];
-	ssize_t size = pread(elf->fd, table,
-			     p->p_filesz < sizeof(table) ? p->p_filesz : sizeof(table),
-			     (off_t)p->p_offset);
+	ssize_t size =
+		pread(elf->fd, table, p->p_filesz < sizeof(table) ? p->p_filesz : sizeof(table),
+		      (off_t)p->p_offset);
 	size_t rows = size < 0 ? 0 : (size_t)size / sizeof(table[0]);
 	uint64_t strings = 0;
 
@@ -182,9 +181,10 @@ static int examine_elf(struct program *program, struct elf *elf, const char *nam
 
 	if (elf->header.e_ident[EI_CLASS] != ELFCLASS64 ||
 	    elf->header.e_ident[EI_DATA] != ELFDATA2LSB)
-		return refuse(EXIT_NO_PROGRAM, name,
-			      "is a program for 32 bits or another byte order; the door is there for "
-			      "those of 64 bits");
+		return refuse(
+			EXIT_NO_PROGRAM, name,
+			"is a program for 32 bits or another byte order; the door is there for "
+			"those of 64 bits");
 	program->native = elf->header.e_machine == NATIVE;
 	program->arm64 = elf->header.e_machine == EM_AARCH64;
 	if (!program->native && !program->arm64)
@@ -194,11 +194,12 @@ static int examine_elf(struct program *program, struct elf *elf, const char *nam
 	if (read_segments(elf))
 		return refuse(EXIT_NO_PROGRAM, name, "is a damaged ELF file");
 	if (!*elf->loader)
-		return refuse(EXIT_NO_DOOR, name,
-			      elf->is_go ? "is linked statically, and nothing can be preloaded into it; "
-					   "build it with 'go build -ldflags -linkmode=external'"
-					 : "is linked statically, and nothing can be preloaded into it; "
-					   "build it without -static (Rust: not for musl)");
+		return refuse(
+			EXIT_NO_DOOR, name,
+			elf->is_go ? "is linked statically, and nothing can be preloaded into it; "
+				     "build it with 'go build -ldflags -linkmode=external'"
+				   : "is linked statically, and nothing can be preloaded into it; "
+				     "build it without -static (Rust: not for musl)");
 	if (strstr(elf->loader, "ld-musl"))
 		return refuse(EXIT_NO_DOOR, name,
 			      "is linked with musl, and the door with glibc; build it for glibc");
@@ -210,7 +211,8 @@ static int examine_elf(struct program *program, struct elf *elf, const char *nam
 	}
 	if (gains_rights(elf->fd))
 		return refuse(EXIT_NO_DOOR, name,
-			      "is set-user-ID, set-group-ID or has capabilities, and such programs take no "
+			      "is set-user-ID, set-group-ID or has capabilities, and such programs "
+			      "take no "
 			      "door; start armature exec with the rights that it needs, on a copy "
 			      "without them");
 	program->own_calls = !elf->needs_libc || elf->is_go;
@@ -228,8 +230,8 @@ static bool interpreter(const char *line, char *path)
 	return length;
 }
 
-static int examine(struct program *program, const char *path, const char *name,
-		   const char *sysroot, int scripts)
+static int examine(struct program *program, const char *path, const char *name, const char *sysroot,
+		   int scripts)
 {
 	struct elf elf = {.path = path};
 	char next[PATH_MAX], *text = (char *)&elf.header, line[SCRIPT_LINE + 1] = "";
@@ -243,15 +245,20 @@ static int examine(struct program *program, const char *path, const char *name,
 		return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NO_PROGRAM;
 	}
 	n = pread(elf.fd, line, SCRIPT_LINE, 0);
-	memcpy(text, line, n < 0 ? 0 : (size_t)n < sizeof(elf.header) ? (size_t)n : sizeof(elf.header));
+	memcpy(text, line,
+	       n < 0                            ? 0
+	       : (size_t)n < sizeof(elf.header) ? (size_t)n
+						: sizeof(elf.header));
 	if (n >= (ssize_t)sizeof(elf.header) && !memcmp(text, ELFMAG, SELFMAG))
 		status = examine_elf(program, &elf, name, sysroot);
 	else if (n > 2 && !memcmp(line, "#!", 2) && interpreter(line + 2, next))
 		status = scripts ? examine(program, next, next, sysroot, scripts - 1)
-				 : refuse(EXIT_NO_PROGRAM, name, "is a script for a script, too often");
+				 : refuse(EXIT_NO_PROGRAM, name,
+					  "is a script for a script, too often");
 	else
-		status = refuse(EXIT_NO_PROGRAM, name,
-				"is no program: neither an ELF file nor a script that begins with '#!'");
+		status = refuse(
+			EXIT_NO_PROGRAM, name,
+			"is no program: neither an ELF file nor a script that begins with '#!'");
 	close(elf.fd);
 	return status;
 }

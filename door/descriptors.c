@@ -21,9 +21,15 @@
 
 static int pass_ioctl(int fd, unsigned long request, unsigned long arg)
 {
+	int ret;
+
 	if (armature_knows(fd))
 		return armature_ioctl(fd, request, arg);
-	return NEXT_AS(ioctl, int (*)(int, unsigned long, ...))(fd, request, arg);
+	ret = NEXT_AS(ioctl, int (*)(int, unsigned long, ...))(fd, request, arg);
+	/* qemu-aarch64 knows no request of KVM, for any file; the library knows the errors. */
+	if (ret < 0 && errno == ENOSYS && _IOC_TYPE(request) == KVMIO)
+		return armature_ioctl(fd, request, arg);
+	return ret;
 }
 
 int kvm_ioctl(int fd, unsigned long request, unsigned long arg)
@@ -50,12 +56,17 @@ DOOR(int, ioctl, int fd, unsigned long request, ...)
 	return kvm_ioctl(fd, request, arg);
 }
 
-DOOR(int, close, int fd)
+static int next_close(int fd)
+{
+	return NEXT_AS(close, int (*)(int))(fd);
+}
+
+int kvm_close(int fd)
 {
 	int ret;
 
 	if (fd < 0)
-		return NEXT(close)(fd);
+		return next_close(fd);
 	/* The program does not know that this number is taken. */
 	if (is_own(fd)) {
 		errno = EBADF;
@@ -65,42 +76,53 @@ DOOR(int, close, int fd)
 	if (armature_knows(fd))
 		return armature_close(fd);
 	armature_fds_begin((unsigned int)fd, (unsigned int)fd);
-	ret = NEXT(close)(fd);
+	ret = next_close(fd);
 	armature_fds_end((unsigned int)fd, (unsigned int)fd);
 	return ret;
+}
+
+DOOR(int, close, int fd)
+{
+	return kvm_close(fd);
+}
+
+static int next_close_range(unsigned int first, unsigned int last, int flags)
+{
+	return NEXT_AS(close_range, int (*)(unsigned int, unsigned int, int))(first, last, flags);
 }
 
 /* The C library's close_range() of the numbers that are not the library's own. */
 static int close_others(unsigned int first, unsigned int last, int flags)
 {
-	while (first <= last) {
-		unsigned int own = next_own(first);
-		int ret = 0;
+	for (;;) {
+		const unsigned int own = next_own(first);
 
-		if (own > last)
-			return NEXT_AS(close_range, int (*)(unsigned int, unsigned int, int))(
-				first, last, flags);
-		if (own > first)
-			ret = NEXT_AS(close_range, int (*)(unsigned int, unsigned int, int))(
-				first, own - 1, flags);
-		if (ret)
-			return ret;
+		if (own > last || own == ~0u)
+			return next_close_range(first, last, flags);
+		if (own > first && next_close_range(first, own - 1, flags))
+			return -1;
+		if (own == last)
+			return 0;
 		first = own + 1;
 	}
-	return 0;
 }
 
-DOOR(int, close_range, unsigned int first, unsigned int last, int flags)
+int kvm_close_range(unsigned int first, unsigned int last, int flags)
 {
 	int ret;
 
-	/* Nothing is closed by an error, nor by CLOSE_RANGE_CLOEXEC: the kernel tells the errors. */
+	/* Neither an error closes anything, nor CLOSE_RANGE_CLOEXEC. */
 	if (first > last || flags)
-		return NEXT(close_range)(first, last, flags);
+		return next_close_range(first, last, flags);
 	armature_fds_begin(first, last);
 	ret = close_others(first, last, flags);
 	armature_fds_end(first, last);
 	return ret;
+}
+
+DOOR(int, close_range, unsigned int first, unsigned int last, int flags)
+{
+	return kvm_close_range(first, last, flags);
 }
 
 DOOR(void, closefrom, int first)
@@ -108,7 +130,7 @@ DOOR(void, closefrom, int first)
 	const unsigned int from = first < 0 ? 0 : (unsigned int)first;
 
 	/* A kernel without close_range(2): the C library knows another way. */
-	if (door_close_range(from, ~0u, 0))
+	if (kvm_close_range(from, ~0u, 0))
 		NEXT(closefrom)(first);
 }
 
@@ -154,18 +176,18 @@ static bool duplicates(int command)
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC;
 }
 
-#define FCNTL(name)                                                            \
-	DOOR(int, name, int fd, int command, ...)                              \
-	{                                                                      \
-		long arg;                                                      \
-		va_list ap;                                                    \
-                                                                               \
-		va_start(ap, command);                                         \
-		arg = va_arg(ap, long);                                        \
-		va_end(ap);                                                    \
-		if (duplicates(command))                                       \
-			return fresh(NEXT(name)(fd, command, arg));            \
-		return NEXT(name)(fd, command, arg);                           \
+#define FCNTL(name)                                                 \
+	DOOR(int, name, int fd, int command, ...)                   \
+	{                                                           \
+		long arg;                                           \
+		va_list ap;                                         \
+                                                                    \
+		va_start(ap, command);                              \
+		arg = va_arg(ap, long);                             \
+		va_end(ap);                                         \
+		if (duplicates(command))                            \
+			return fresh(NEXT(name)(fd, command, arg)); \
+		return NEXT(name)(fd, command, arg);                \
 	}
 
 FCNTL(fcntl)

@@ -4,6 +4,7 @@
  * of which libarmature is told: it has handlers run when the call that they interrupt is over.
  */
 #include "door/door.h"
+#include "door/trap.h"
 
 #include <armature/armature.h>
 #include <errno.h>
@@ -11,14 +12,45 @@
 
 #define SIGHOLD ((sighandler_t)2) /* SIG_HOLD of sigset(3) */
 
+int kvm_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	if (sig == SIGSYS && trap_on())
+		return trap_sigaction(act, old);
+	return armature_sigaction(sig, act, old);
+}
+
 DOOR(int, sigaction, int sig, const struct sigaction *act, struct sigaction *old)
 {
-	return armature_sigaction(sig, act, old);
+	return kvm_sigaction(sig, act, old);
 }
 
 DOOR(int, __sigaction, int sig, const struct sigaction *act, struct sigaction *old)
 {
-	return armature_sigaction(sig, act, old);
+	return kvm_sigaction(sig, act, old);
+}
+
+/* Where system calls are trapped, one that comes while SIGSYS is blocked would end the process. */
+static const sigset_t *open_sigsys(int how, const sigset_t *set, sigset_t *copy)
+{
+	if (!set || how == SIG_UNBLOCK || !trap_on())
+		return set;
+	*copy = *set;
+	sigdelset(copy, SIGSYS);
+	return copy;
+}
+
+DOOR(int, pthread_sigmask, int how, const sigset_t *set, sigset_t *old)
+{
+	sigset_t copy;
+
+	return NEXT(pthread_sigmask)(how, open_sigsys(how, set, &copy), old);
+}
+
+DOOR(int, sigprocmask, int how, const sigset_t *set, sigset_t *old)
+{
+	sigset_t copy;
+
+	return NEXT(sigprocmask)(how, open_sigsys(how, set, &copy), old);
 }
 
 /* The signals that siginterrupt() makes interrupt system calls, a bit each. */
@@ -44,7 +76,7 @@ static sighandler_t install(int sig, sighandler_t handler, int flags, bool mask_
 	}
 	if (mask_itself)
 		sigaddset(&act.sa_mask, sig);
-	return armature_sigaction(sig, &act, &old) ? SIG_ERR : old.sa_handler;
+	return kvm_sigaction(sig, &act, &old) ? SIG_ERR : old.sa_handler;
 }
 
 static sighandler_t bsd_signal_(int sig, sighandler_t handler)
@@ -88,7 +120,7 @@ DOOR(int, siginterrupt, int sig, int interrupts)
 {
 	struct sigaction act;
 
-	if (!is_signal(sig) || armature_sigaction(sig, NULL, &act))
+	if (!is_signal(sig) || kvm_sigaction(sig, NULL, &act))
 		return -1;
 	if (interrupts) {
 		interrupting |= SIGBIT(sig);
@@ -97,7 +129,7 @@ DOOR(int, siginterrupt, int sig, int interrupts)
 		interrupting &= ~SIGBIT(sig);
 		act.sa_flags |= SA_RESTART;
 	}
-	return armature_sigaction(sig, &act, NULL);
+	return kvm_sigaction(sig, &act, NULL);
 }
 
 DOOR(int, sigignore, int sig)
@@ -117,15 +149,15 @@ DOOR(sighandler_t, sigset, int sig, sighandler_t handler)
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	if (handler == SIGHOLD) {
-		if (armature_sigaction(sig, NULL, &present))
+		if (kvm_sigaction(sig, NULL, &present))
 			return SIG_ERR;
 		old = present.sa_handler;
-		pthread_sigmask(SIG_BLOCK, &set, &before);
+		door_sigprocmask(SIG_BLOCK, &set, &before);
 	} else {
 		old = install(sig, handler, 0, false);
 		if (old == SIG_ERR)
 			return old;
-		pthread_sigmask(SIG_UNBLOCK, &set, &before);
+		door_sigprocmask(SIG_UNBLOCK, &set, &before);
 	}
 	return sigismember(&before, sig) ? SIGHOLD : old;
 }

@@ -9,7 +9,7 @@
  *	program ── open, stat, access ... ──> files.c        is the path /dev/kvm?
  *	        ── close, dup, ioctl ...  ──> descriptors.c  does the descriptor stand for a KVM?
  *	        ── sigaction, signal ...  ──> dispositions.c told to the library
- *	        ── a system call itself   ──> trap.c         by the same functions
+ *	        ── a system call itself   ──> trap.c, calls.c by the same functions
  *	log.c writes what is asked of a KVM, ours or Linux's.
  *
  * Each does what the KVM needs and calls the next object's function of the same name: the C
@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "door/environment.h"
@@ -33,9 +34,8 @@
  * DOOR(int, close, int fd) { ... } defines the C library's close() under the name door_close(), so
  * that no header's idea of it (an attribute, a macro, another name for large files) is in the way.
  */
-#define DOOR(type, name, ...)                                               \
-	__attribute__((visibility("default"))) type door_##name(__VA_ARGS__) \
-		__asm__(#name);                                             \
+#define DOOR(type, name, ...)                                                                \
+	__attribute__((visibility("default"))) type door_##name(__VA_ARGS__) __asm__(#name); \
 	type door_##name(__VA_ARGS__)
 
 /* A function that another object has, behind the door. */
@@ -46,11 +46,11 @@ struct next {
 
 /* NEXT(close)(fd) is what close(fd) would be without the door. */
 #define NEXT(name) NEXT_AS(name, __typeof__(&door_##name))
-#define NEXT_AS(name, type)                                                        \
-	({                                                                         \
-		static struct next next_ __attribute__((section("door_next"), used)) = \
-			{#name, NULL};                                             \
-		(type) next_function(&next_);                                      \
+#define NEXT_AS(name, type)                                                          \
+	({                                                                           \
+		static struct next next_                                             \
+			__attribute__((section("door_next"), used)) = {#name, NULL}; \
+		(type) next_function(&next_);                                        \
 	})
 
 /* Looks it up at its first use, or when the door is loaded. One that is missing sets ENOSYS. */
@@ -91,5 +91,12 @@ unsigned int next_own(unsigned int from); /* the lowest from there on, or ~0u */
 
 /* ioctl(): to our KVM if the descriptor is one of its, to the next object otherwise; logged. */
 int kvm_ioctl(int fd, unsigned long request, unsigned long arg);
+
+/* close() and close_range(), told to the library. */
+int kvm_close(int fd);
+int kvm_close_range(unsigned int first, unsigned int last, int flags);
+
+/* sigaction(), told to the library. */
+int kvm_sigaction(int sig, const struct sigaction *act, struct sigaction *old);
 
 #endif

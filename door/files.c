@@ -171,32 +171,32 @@ static mode_t open_mode(int flags, va_list ap)
 	return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(ap, mode_t) : 0;
 }
 
-#define OPEN(name)                                                            \
-	DOOR(int, name, const char *path, int flags, ...)                     \
-	{                                                                     \
-		mode_t mode;                                                  \
-		va_list ap;                                                   \
-                                                                              \
-		va_start(ap, flags);                                          \
-		mode = open_mode(flags, ap);                                  \
-		va_end(ap);                                                   \
-		if (opens_kvm(AT_FDCWD, path, flags))                         \
-			return kvm_open(flags);                               \
-		return fresh(NEXT(name)(path, flags, mode));                  \
+#define OPEN(name)                                           \
+	DOOR(int, name, const char *path, int flags, ...)    \
+	{                                                    \
+		mode_t mode;                                 \
+		va_list ap;                                  \
+                                                             \
+		va_start(ap, flags);                         \
+		mode = open_mode(flags, ap);                 \
+		va_end(ap);                                  \
+		if (opens_kvm(AT_FDCWD, path, flags))        \
+			return kvm_open(flags);              \
+		return fresh(NEXT(name)(path, flags, mode)); \
 	}
 
-#define OPENAT(name)                                                          \
-	DOOR(int, name, int dirfd, const char *path, int flags, ...)          \
-	{                                                                     \
-		mode_t mode;                                                  \
-		va_list ap;                                                   \
-                                                                              \
-		va_start(ap, flags);                                          \
-		mode = open_mode(flags, ap);                                  \
-		va_end(ap);                                                   \
-		if (opens_kvm(dirfd, path, flags))                            \
-			return kvm_open(flags);                               \
-		return fresh(NEXT(name)(dirfd, path, flags, mode));           \
+#define OPENAT(name)                                                 \
+	DOOR(int, name, int dirfd, const char *path, int flags, ...) \
+	{                                                            \
+		mode_t mode;                                         \
+		va_list ap;                                          \
+                                                                     \
+		va_start(ap, flags);                                 \
+		mode = open_mode(flags, ap);                         \
+		va_end(ap);                                          \
+		if (opens_kvm(dirfd, path, flags))                   \
+			return kvm_open(flags);                      \
+		return fresh(NEXT(name)(dirfd, path, flags, mode));  \
 	}
 
 OPEN(open)
@@ -205,20 +205,20 @@ OPENAT(openat)
 OPENAT(openat64)
 
 /* What _FORTIFY_SOURCE makes of an open() without a mode. */
-#define OPEN_2(name)                                                          \
-	DOOR(int, name, const char *path, int flags)                          \
-	{                                                                     \
-		if (opens_kvm(AT_FDCWD, path, flags))                         \
-			return kvm_open(flags);                               \
-		return fresh(NEXT(name)(path, flags));                        \
+#define OPEN_2(name)                                   \
+	DOOR(int, name, const char *path, int flags)   \
+	{                                              \
+		if (opens_kvm(AT_FDCWD, path, flags))  \
+			return kvm_open(flags);        \
+		return fresh(NEXT(name)(path, flags)); \
 	}
 
-#define OPENAT_2(name)                                                        \
-	DOOR(int, name, int dirfd, const char *path, int flags)               \
-	{                                                                     \
-		if (opens_kvm(dirfd, path, flags))                            \
-			return kvm_open(flags);                               \
-		return fresh(NEXT(name)(dirfd, path, flags));                 \
+#define OPENAT_2(name)                                          \
+	DOOR(int, name, int dirfd, const char *path, int flags) \
+	{                                                       \
+		if (opens_kvm(dirfd, path, flags))              \
+			return kvm_open(flags);                 \
+		return fresh(NEXT(name)(dirfd, path, flags));   \
 	}
 
 OPEN_2(__open_2)
@@ -254,17 +254,17 @@ static FILE *kvm_stream(const char *mode)
 	return f;
 }
 
-#define FOPEN(name)                                                           \
-	DOOR(FILE *, name, const char *path, const char *mode)                \
-	{                                                                     \
-		FILE *f;                                                      \
-                                                                              \
-		if (is_kvm(AT_FDCWD, path))                                   \
-			return kvm_stream(mode);                              \
-		f = NEXT(name)(path, mode);                                   \
-		if (f)                                                        \
-			fresh(fileno(f));                                     \
-		return f;                                                     \
+#define FOPEN(name)                                            \
+	DOOR(FILE *, name, const char *path, const char *mode) \
+	{                                                      \
+		FILE *f;                                       \
+                                                               \
+		if (is_kvm(AT_FDCWD, path))                    \
+			return kvm_stream(mode);               \
+		f = NEXT(name)(path, mode);                    \
+		if (f)                                         \
+			fresh(fileno(f));                      \
+		return f;                                      \
 	}
 
 FOPEN(fopen)
@@ -279,9 +279,9 @@ static int show(struct stat *st)
 	return 0;
 }
 
-#define STAT(name)                                                            \
-	DOOR(int, name, const char *path, struct stat *st)                    \
-	{                                                                     \
+#define STAT(name)                                                               \
+	DOOR(int, name, const char *path, struct stat *st)                       \
+	{                                                                        \
 		return is_kvm(AT_FDCWD, path) ? show(st) : NEXT(name)(path, st); \
 	}
 
@@ -307,12 +307,12 @@ static bool names_kvm(int dirfd, const char *path, int flags)
 	return is_kvm(dirfd, path);
 }
 
-#define FSTATAT(name)                                                         \
+#define FSTATAT(name)                                                            \
 	DOOR(int, name, int dirfd, const char *path, struct stat *st, int flags) \
-	{                                                                     \
-		if (names_kvm(dirfd, path, flags))                            \
-			return show(st);                                      \
-		return NEXT(name)(dirfd, path, st, flags);                    \
+	{                                                                        \
+		if (names_kvm(dirfd, path, flags))                               \
+			return show(st);                                         \
+		return NEXT(name)(dirfd, path, st, flags);                       \
 	}
 
 FSTATAT(fstatat)
@@ -330,10 +330,10 @@ static int old_stat(int dirfd, const char *path, struct stat *st, int flags)
 	return next_fstatat(dirfd, path, st, flags);
 }
 
-#define XSTAT(name, flags)                                                    \
-	DOOR(int, name, int version, const char *path, struct stat *st)       \
-	{                                                                     \
-		return old_stat(AT_FDCWD, path, st, flags);                   \
+#define XSTAT(name, flags)                                              \
+	DOOR(int, name, int version, const char *path, struct stat *st) \
+	{                                                               \
+		return old_stat(AT_FDCWD, path, st, flags);             \
 	}
 
 XSTAT(__xstat, 0)
@@ -341,19 +341,19 @@ XSTAT(__xstat64, 0)
 XSTAT(__lxstat, AT_SYMLINK_NOFOLLOW)
 XSTAT(__lxstat64, AT_SYMLINK_NOFOLLOW)
 
-#define FXSTAT(name)                                                          \
-	DOOR(int, name, int version, int fd, struct stat *st)                 \
-	{                                                                     \
-		return old_stat(fd, "", st, AT_EMPTY_PATH);                   \
+#define FXSTAT(name)                                          \
+	DOOR(int, name, int version, int fd, struct stat *st) \
+	{                                                     \
+		return old_stat(fd, "", st, AT_EMPTY_PATH);   \
 	}
 
 FXSTAT(__fxstat)
 FXSTAT(__fxstat64)
 
-#define FXSTATAT(name)                                                        \
+#define FXSTATAT(name)                                                                        \
 	DOOR(int, name, int version, int dirfd, const char *path, struct stat *st, int flags) \
-	{                                                                     \
-		return old_stat(dirfd, path, st, flags);                      \
+	{                                                                                     \
+		return old_stat(dirfd, path, st, flags);                                      \
 	}
 
 FXSTATAT(__fxstatat)
@@ -407,9 +407,9 @@ int kvm_access(int mode)
 	return 0;
 }
 
-#define ACCESS(name)                                                          \
-	DOOR(int, name, const char *path, int mode)                           \
-	{                                                                     \
+#define ACCESS(name)                                                                       \
+	DOOR(int, name, const char *path, int mode)                                        \
+	{                                                                                  \
 		return is_kvm(AT_FDCWD, path) ? kvm_access(mode) : NEXT(name)(path, mode); \
 	}
 

@@ -124,17 +124,16 @@ static void show_irq(struct line *l, uint64_t value)
 		show_hex(l, value);
 }
 
-#define CORE(field)                                                                         \
-	{                                                                                   \
-		offsetof(struct kvm_regs, field), sizeof(((struct kvm_regs *)NULL)->field), \
-			#field                                                              \
+#define CORE(field)                                                                                \
+	{                                                                                          \
+		offsetof(struct kvm_regs, field), sizeof(((struct kvm_regs *)NULL)->field), #field \
 	}
 
 static const struct core {
 	size_t offset, size;
 	const char *name;
 } cores[] = {
-	CORE(regs.sp), CORE(regs.pc), CORE(regs.pstate), CORE(sp_el1),
+	CORE(regs.sp), CORE(regs.pc),      CORE(regs.pstate),  CORE(sp_el1),
 	CORE(elr_el1), CORE(fp_regs.fpsr), CORE(fp_regs.fpcr),
 };
 
@@ -165,7 +164,7 @@ static void show_core(struct line *l, size_t offset)
 		add(l, "core+%#zx", offset);
 }
 
-#define SYSREG(id, name)                                 \
+#define SYSREG(id, name)                                            \
 	(unsigned int)(((id)&KVM_REG_ARM64_SYSREG_##name##_MASK) >> \
 		       KVM_REG_ARM64_SYSREG_##name##_SHIFT)
 
@@ -193,18 +192,18 @@ struct field {
 	void (*show)(struct line *l, uint64_t value);
 };
 
-#define F(type, field, show)                                                            \
-	{                                                                               \
-		#field, offsetof(struct type, field), sizeof(((struct type *)NULL)->field), \
-			show_##show                                                     \
+#define F(type, field, show)                                                                \
+	{                                                                                   \
+#field, offsetof(struct type, field), sizeof(((struct type *)NULL)->field), \
+			show_##show                                                         \
 	}
 
 /* An argument that is no pointer has one field, of no size. */
-#define VALUE(name, show)           \
-	{                           \
-		{                   \
+#define VALUE(name, show)                       \
+	{                                       \
+		{                               \
 			name, 0, 0, show_##show \
-		}                   \
+		}                               \
 	}
 
 #define ATTRIBUTE                                                                      \
@@ -218,20 +217,19 @@ struct field {
 		F(kvm_one_reg, id, one_reg) \
 	}
 
-#define INIT                                                                              \
-	{                                                                                 \
-		F(kvm_vcpu_init, target, decimal), F(kvm_vcpu_init, features[0], hex),     \
+#define INIT                                                                           \
+	{                                                                              \
+		F(kvm_vcpu_init, target, decimal), F(kvm_vcpu_init, features[0], hex), \
 	}
 
-#define MP_STATE                                \
-	{                                       \
+#define MP_STATE                                   \
+	{                                          \
 		F(kvm_mp_state, mp_state, decimal) \
 	}
 
-#define COALESCED                                                      \
-	{                                                              \
-		F(kvm_coalesced_mmio_zone, addr, hex),                 \
-			F(kvm_coalesced_mmio_zone, size, hex),         \
+#define COALESCED                                                                             \
+	{                                                                                     \
+		F(kvm_coalesced_mmio_zone, addr, hex), F(kvm_coalesced_mmio_zone, size, hex), \
 	}
 
 static const struct described {
@@ -272,7 +270,8 @@ static const struct described {
 	{KVM_SET_DEVICE_ATTR, ATTRIBUTE},
 	{KVM_GET_DEVICE_ATTR, ATTRIBUTE},
 	{KVM_HAS_DEVICE_ATTR, ATTRIBUTE},
-	{KVM_ARM_SET_DEVICE_ADDR, {F(kvm_arm_device_addr, id, hex), F(kvm_arm_device_addr, addr, hex)}},
+	{KVM_ARM_SET_DEVICE_ADDR,
+	 {F(kvm_arm_device_addr, id, hex), F(kvm_arm_device_addr, addr, hex)}},
 	{KVM_ARM_VCPU_INIT, INIT},
 	{KVM_ARM_PREFERRED_TARGET, INIT},
 	{KVM_GET_ONE_REG, ONE_REG},

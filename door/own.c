@@ -8,6 +8,7 @@
  * NEXT().
  */
 #include "door/door.h"
+#include "door/trap.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,8 +17,8 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-#define WRAP(type, name, ...)               \
-	type __wrap_##name(__VA_ARGS__);    \
+#define WRAP(type, name, ...)            \
+	type __wrap_##name(__VA_ARGS__); \
 	type __wrap_##name(__VA_ARGS__)
 
 extern struct next __start_door_next[] __attribute__((visibility("hidden")));
@@ -146,8 +147,7 @@ WRAP(int, fstat64, int fd, struct stat *st)
 
 WRAP(int, sigaction, int sig, const struct sigaction *act, struct sigaction *old)
 {
-	return NEXT_AS(sigaction, int (*)(int, const struct sigaction *, struct sigaction *))(
-		sig, act, old);
+	return trap_library_sigaction(sig, act, old);
 }
 
 WRAP(long, syscall, long nr, long a, long b, long c, long d, long e, long f)
