@@ -181,6 +181,7 @@ static bool is_closed(int fd)
 static void descriptors(void)
 {
 	const int fd = open(KVM, O_RDWR), null = open("/dev/null", O_RDWR);
+	struct kvm_stats_header header;
 	DIR *directory;
 	int a, b;
 
@@ -207,6 +208,11 @@ static void descriptors(void)
 	CHECK(dup(fd) == a && is_kvm(a));
 	CHECK((int)syscall(SYS_close, a) == 0 && is_closed(a));
 	CHECK(open("/dev/null", O_RDWR) == a && !is_kvm(a));
+	/* A file of statistics is the program's, which closes it. */
+	b = ioctl(fd, KVM_CREATE_VM, 0);
+	a = ioctl(b, KVM_GET_STATS_FD, NULL);
+	CHECK(a == b + 1 && read(a, &header, sizeof(header)) == sizeof(header));
+	CHECK(!close(a) && is_closed(a));
 }
 
 static void wake(int sig)
