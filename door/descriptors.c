@@ -23,8 +23,10 @@ static int pass_ioctl(int fd, unsigned long request, unsigned long arg)
 {
 	int ret;
 
-	if (armature_knows(fd))
-		return armature_ioctl(fd, request, arg);
+	if (armature_knows(fd)) {
+		ret = armature_ioctl(fd, request, arg);
+		return request == KVM_GET_STATS_FD && ret >= 0 ? fresh(give_own(ret)) : ret;
+	}
 	ret = NEXT_AS(ioctl, int (*)(int, unsigned long, ...))(fd, request, arg);
 	/* qemu-aarch64 knows no request of KVM, for any file; the library knows the errors. */
 	if (ret < 0 && errno == ENOSYS && _IOC_TYPE(request) == KVMIO)

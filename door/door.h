@@ -89,6 +89,12 @@ bool is_kvm_descriptor(int fd);
 bool is_own(int fd);
 unsigned int next_own(unsigned int from); /* the lowest from there on, or ~0u */
 
+/*
+ * Makes a descriptor that the library opened for the program the program's, with a number as open()
+ * gives. Return: that number, or -1 with errno.
+ */
+int give_own(int fd);
+
 /* ioctl(): to our KVM if the descriptor is one of its, to the next object otherwise; logged. */
 int kvm_ioctl(int fd, unsigned long request, unsigned long arg);
 

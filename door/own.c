@@ -52,7 +52,8 @@ __attribute__((constructor(101))) static void find_all(void)
 
 /*
  * A bit for each descriptor that the library made for itself, which are the files that it opened,
- * eventfds and signalfds: what the program gets is a memfd.
+ * eventfds and signalfds. What the program gets is a memfd, but for the file of statistics, which
+ * give_own() makes the program's.
  */
 #define OWN_MAX  65536u
 #define OWN_HIGH 256 /* so many below the limit of numbers they begin */
@@ -111,6 +112,15 @@ WRAP(int, close, int fd)
 	if (fd >= 0 && is_own(fd))
 		atomic_fetch_and(&own[(unsigned int)fd / WORD], ~(1ul << (unsigned int)fd % WORD));
 	return NEXT_AS(close, int (*)(int))(fd);
+}
+
+int give_own(int fd)
+{
+	const int given = next_fcntl(fd, F_DUPFD_CLOEXEC, 0), saved = errno;
+
+	__wrap_close(fd);
+	errno = saved;
+	return given;
 }
 
 WRAP(int, open64, const char *path, int flags, mode_t mode)

@@ -218,6 +218,7 @@ static void descriptors(void)
 {
 	const int fd = open(KVM, O_RDWR), null = open("/dev/null", O_RDWR);
 	int a, b, pair[2];
+	struct kvm_stats_header header;
 	DIR *directory;
 	FILE *f;
 
@@ -259,6 +260,11 @@ static void descriptors(void)
 	fclose(f);
 	CHECK(receive_descriptor(pair[1]) == a && is_kvm(a) && !close(a));
 	CHECK(open("/dev/null", O_RDWR) == a && !is_kvm(a));
+	/* A file of statistics is the program's, which closes it. */
+	b = ioctl(fd, KVM_CREATE_VM, 0);
+	a = ioctl(b, KVM_GET_STATS_FD, NULL);
+	CHECK(a == b + 1 && read(a, &header, sizeof(header)) == sizeof(header));
+	CHECK(!close(a) && is_closed(a));
 }
 
 static void wake(int sig)
