@@ -130,7 +130,12 @@ static int set_disk(void *opaque, const char *value)
 
 static int set_irqchip(void *opaque, const char *value)
 {
-	return strcmp(value, "user") ? complain("--irqchip '%s': only 'user' is known", value) : 0;
+	struct run_options *options = opaque;
+
+	options->config.vgic = !strcmp(value, "kernel");
+	if (options->config.vgic || !strcmp(value, "user"))
+		return 0;
+	return complain("--irqchip '%s': give user or kernel", value);
 }
 
 static int set_kvm(void *opaque, const char *value)
@@ -179,7 +184,7 @@ static const struct option_row rows[] = {
 	{"mem", 'm', "SIZE", "memory: 512, 512M or 2G; 16M to 255G (default 512M)", set_mem},
 	{"cpus", 'c', "N", "vCPUs, 1 to 8 (default 1)", set_cpus},
 	{"disk", 'd', "FILE[,ro]", "raw image as a virtio disk; may be given again", set_disk},
-	{"irqchip", 0, "user", "where the GIC is: user (the default)", set_irqchip},
+	{"irqchip", 0, "WHERE", "where the GIC is: user (the default) or kernel", set_irqchip},
 	{"kvm", 0, "KVM", "auto (the default), soft, or a path such as /dev/kvm", set_kvm},
 	{"dtb", 0, "FILE", "a device tree instead of the one made for the guest", set_dtb},
 	{"dump-dtb", 0, "FILE", "write the guest's device tree; without --kernel only that",

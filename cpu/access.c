@@ -143,16 +143,38 @@ static uint64_t swap(uint64_t v, unsigned int size_log2)
 	return __builtin_bswap64(v) >> (64 - (8u << size_log2));
 }
 
-/* A load or store of one general-purpose register that met no memory (KVM's io_mem_abort()). */
-static int mmio(struct cpu *cpu, uint64_t va, uint64_t pa, const struct mem_desc *d, bool write,
-		uint64_t data)
+/* The machine does the access itself, with *@data in the order of the guest's memory. */
+static bool served(struct cpu *cpu, uint64_t pa, const struct mem_desc *d, bool write,
+		   uint64_t *data)
 {
+	const struct machine_ops *ops = cpu->machine->ops;
+
+	return ops->mmio && ops->mmio(cpu, pa, 1u << d->size_log2, write, data);
+}
+
+/*
+ * A load or store of one general-purpose register that met no memory (KVM's io_mem_abort()):
+ * @value goes out, or comes in zero-extended.
+ */
+static int mmio(struct cpu *cpu, uint64_t va, uint64_t pa, const struct mem_desc *d, bool write,
+		uint64_t *value)
+{
+	uint64_t mask = d->size_log2 < 3 ? BIT64(8u << d->size_log2) - 1 : UINT64_MAX;
+	uint64_t data = 0;
+
 	if (!d->isv)
 		return access_no_syndrome(cpu, va, pa, write);
+	if (write)
+		data = (d->be ? swap(*value, d->size_log2) : *value) & mask;
+	if (served(cpu, pa, d, write, &data)) {
+		if (!write)
+			*value = d->be ? swap(data, d->size_log2) : data & mask;
+		return CPU_EXIT_NONE;
+	}
 	cpu->exit.mmio = (struct cpu_mmio){
 		.va = va,
 		.pa = pa,
-		.data = d->be ? swap(data, d->size_log2) : data,
+		.data = data,
 		.size = (uint8_t)(1u << d->size_log2),
 		.reg = d->rt,
 		.write = write,
@@ -160,8 +182,6 @@ static int mmio(struct cpu *cpu, uint64_t va, uint64_t pa, const struct mem_desc
 		.reg64 = d->reg64,
 		.be = d->be,
 	};
-	if (write && d->size_log2 < 3)
-		cpu->exit.mmio.data &= BIT64(8u << d->size_log2) - 1;
 	return CPU_EXIT_MMIO;
 }
 
@@ -370,8 +390,12 @@ int access_load(struct cpu *cpu, uint64_t va, const struct mem_desc *d, uint64_t
 			err = access_watch(cpu, va, total, d, false);
 		if (err)
 			return err;
-		if (!p[0].host)
-			return mmio(cpu, va, p[0].pa, d, false, 0);
+		if (!p[0].host) {
+			err = mmio(cpu, va, p[0].pa, d, false, out);
+			if (!err)
+				extend(d, out);
+			return err;
+		}
 		if (d->excl)
 			monitor_mark(cpu, p[0].host);
 		if (!load_elements(p[0].host, d, out))
@@ -394,6 +418,7 @@ int access_load(struct cpu *cpu, uint64_t va, const struct mem_desc *d, uint64_t
 int access_store(struct cpu *cpu, uint64_t va, const struct mem_desc *d, const uint64_t in[4])
 {
 	uint64_t total = (1ull << d->size_log2) << d->pair, left = PAGE_LEFT(va);
+	uint64_t value = in[0];
 	uint8_t buf[32];
 	struct place p[2];
 	int err = access_check_align(cpu, va, d, true);
@@ -409,7 +434,7 @@ int access_store(struct cpu *cpu, uint64_t va, const struct mem_desc *d, const u
 		if (err)
 			return err;
 		if (!p[0].host)
-			return mmio(cpu, va, p[0].pa, d, true, in[0]);
+			return mmio(cpu, va, p[0].pa, d, true, &value);
 		if (!store_elements(p[0].host, d, in))
 			return access_gone(cpu);
 	} else {

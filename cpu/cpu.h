@@ -227,6 +227,14 @@ struct machine_ops {
 	/* The PMU's overflow line may have changed. */
 	void (*pmu_changed)(struct cpu *cpu);
 	/*
+	 * A load or store of one general-purpose register, of @size bytes, that met no memory at
+	 * guest physical address @pa. *@data is in the order of the guest's memory, the first byte
+	 * in bits 7:0. True: it is done, with *@data if it was a load; false: CPU_EXIT_MMIO. The
+	 * vCPU is inside the guest: it may not wait for what waits for vCPUs to be outside. May be
+	 * NULL.
+	 */
+	bool (*mmio)(struct cpu *cpu, uint64_t pa, unsigned int size, bool write, uint64_t *data);
+	/*
 	 * The event register of @cpu was set by SEV of a vCPU of its machine: end its WFE. Called
 	 * on the thread of the vCPU that executed SEV. May be NULL.
 	 */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a KVM needs of the GIC besides <armature/gic.h>: registers as its VMM saves and restores them
- * (Documentation/virt/kvm/devices/arm-vgic.rst of Linux), and lines as KVM_IRQ_LINE drives them.
+ * What a KVM needs of the GIC besides <armature/gic.h>: registers as its VMM saves and restores
+ * them (Documentation/virt/kvm/devices/arm-vgic.rst of Linux), and lines as KVM_IRQ_LINE drives
+ * them.
  *
  * Such an access is of an aligned 32-bit word, and in most cases does what the guest's does. The
  * rest:

@@ -2,9 +2,9 @@
 /*
  * The bus: which accesses outside memory the KVM serves itself, without a return to the VMM.
  *
- *     engine ── CPU_EXIT_MMIO ── exit_mmio() ── bus_access() ──┬─> an ioeventfd: ioeventfd.c
+ *     the guest's access ── machine_ops.mmio ── bus_access() ──┬─> an ioeventfd: ioeventfd.c
  *                                                              ├─> a register frame of a device
- *                                                              └─> nobody: KVM_EXIT_MMIO
+ *                                                              └─> nobody: CPU_EXIT_MMIO
  *
  * Readers (vCPUs, at each access) take no lock. What is on the bus is a map that never changes: a
  * writer makes a new one, publishes it, and lets go of the old one when nobody can be in it.

@@ -21,7 +21,8 @@ struct vcpu;
  * @access: an access of 1, 2, 4 or 8 bytes (@size) at @base + @offset. @data holds the bytes of the
  *          access in the order of the guest's memory, the first in bits 7:0: of a write when it is
  *          called, of a read when it returns. Returns false to let the next range, or at last the
- *          VMM, have the access. On the vCPU's thread, which holds vcpu->lock and no other lock
+ *          VMM, have the access. On the vCPU's thread, which holds vcpu->lock and no other lock,
+ *          and is inside the guest: it waits for nothing that waits for vCPUs to be outside
  *
  * The owner keeps the memory, and changes nothing in it while the range is on the bus.
  */

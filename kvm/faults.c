@@ -13,6 +13,9 @@
 #include "kvm/faults.h"
 #include "kvm/kvm.h"
 
+#define GICD_IPRIORITYR 0x400
+#define GICD_ITARGETSR  0x800
+
 /* One in so many rises is lost by LOST_RISE, and one in so many signals by LOST_IRQFD. */
 #define LOST_ONE_IN 1000
 
@@ -35,6 +38,8 @@ enum fault {
 	LOST_RISE,
 	LOST_IRQFD,
 	IOEVENTFD_EXITS,
+	VGIC_LEVEL_STAYS,
+	VGIC_WRONG_REGISTER,
 };
 
 const struct fault_row faults[] = {
@@ -65,6 +70,11 @@ const struct fault_row faults[] = {
 	[LOST_IRQFD] = {"lost-irqfd", "now and then an irqfd's signal is lost", "irqfd/signal"},
 	[IOEVENTFD_EXITS] = {"ioeventfd-exits", "a store that signals an ioeventfd exits as well",
 			     "ioeventfd/match"},
+	[VGIC_LEVEL_STAYS] = {"vgic-level-stays", "the vgic does not see that a line falls",
+			      "vgic/line"},
+	[VGIC_WRONG_REGISTER] = {"vgic-wrong-register",
+				 "a saved priority is restored to the next register",
+				 "vgic/registers"},
 };
 const unsigned int nr_faults = sizeof(faults) / sizeof(faults[0]);
 
@@ -113,6 +123,28 @@ bool __wrap_bus_access(struct vcpu *vcpu, uint64_t pa, unsigned int size, bool w
 		       uint64_t *data);
 bool __real_event_drain(const struct event *e);
 bool __wrap_event_drain(const struct event *e);
+
+int __real_agic_drive(struct armature_gic *gic, unsigned int cpu, unsigned int intid, bool level);
+int __wrap_agic_drive(struct armature_gic *gic, unsigned int cpu, unsigned int intid, bool level);
+void __real_agic_restore_dist(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
+			      uint32_t value);
+void __wrap_agic_restore_dist(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
+			      uint32_t value);
+
+int __wrap_agic_drive(struct armature_gic *gic, unsigned int cpu, unsigned int intid, bool level)
+{
+	if (fault == VGIC_LEVEL_STAYS && !level)
+		return 0;
+	return __real_agic_drive(gic, cpu, intid, level);
+}
+
+void __wrap_agic_restore_dist(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
+			      uint32_t value)
+{
+	if (fault == VGIC_WRONG_REGISTER && offset >= GICD_IPRIORITYR && offset < GICD_ITARGETSR)
+		offset += sizeof(value);
+	__real_agic_restore_dist(gic, cpu, offset, value);
+}
 
 void __wrap_user_irq_update_run(struct vcpu *vcpu)
 {

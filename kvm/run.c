@@ -81,7 +81,19 @@ static void event_sent(struct cpu *cpu)
 	vcpu_wake(cpu->owner);
 }
 
+/* machine_ops: an access outside memory. What is not on the bus is the VMM's. */
+static bool serve_mmio(struct cpu *cpu, uint64_t pa, unsigned int size, bool write, uint64_t *data)
+{
+	struct vcpu *vcpu = cpu->owner;
+
+	if (!bus_access(vcpu, pa, size, write, data))
+		return false;
+	vcpu->stats[VCPU_STAT_MMIO_KERNEL]++;
+	return true;
+}
+
 const struct machine_ops vcpu_machine_ops = {
+	.mmio = serve_mmio,
 	.timers_changed = output_changed,
 	.pmu_changed = pmu_output_changed,
 	.event = event_sent,
@@ -145,26 +157,22 @@ static uint64_t extend_load(uint64_t data, const struct cpu_mmio *m)
 	return m->reg64 ? data : (uint32_t)data;
 }
 
-/* The access was done by someone, with @data if it was a read: the instruction is over. */
-static void finish_mmio(struct cpu *cpu, uint64_t data)
-{
-	const struct cpu_mmio *m = &cpu->exit.mmio;
-
-	if (!m->write && m->reg != 31)
-		cpu->x[m->reg] = extend_load(data, m);
-	skip_instruction(cpu);
-}
-
 /* The VMM has done what KVM_EXIT_MMIO asked for. */
 static void complete_mmio(struct vcpu *vcpu)
 {
+	struct cpu *cpu = vcpu->cpu;
+	const struct cpu_mmio *m = &cpu->exit.mmio;
 	uint64_t data = 0;
 
 	if (!vcpu->mmio_pending || vcpu->abort_pending)
 		return;
 	vcpu->mmio_pending = false;
-	memcpy(&data, vcpu->run->mmio.data, vcpu->cpu->exit.mmio.size);
-	finish_mmio(vcpu->cpu, data);
+	if (!m->write) {
+		memcpy(&data, vcpu->run->mmio.data, m->size);
+		if (m->reg != 31)
+			cpu->x[m->reg] = extend_load(data, m);
+	}
+	skip_instruction(cpu);
 }
 
 /* ---- Sleep ---- */
@@ -265,15 +273,6 @@ static int exit_wfe(struct vcpu *vcpu)
 
 static int exit_mmio(struct vcpu *vcpu)
 {
-	const struct cpu_mmio *m = &vcpu->cpu->exit.mmio;
-	uint64_t data = m->write ? m->data : 0;
-
-	if (bus_access(vcpu, m->pa, m->size, m->write, &data)) {
-		vcpu->stats[VCPU_STAT_MMIO_KERNEL]++;
-		finish_mmio(vcpu->cpu, data);
-		return 1;
-	}
-	vcpu->stats[VCPU_STAT_MMIO_USER]++;
 	begin_mmio(vcpu);
 	return 0;
 }
@@ -352,6 +351,7 @@ static void count_exit(struct vcpu *vcpu, enum cpu_exit_reason reason)
 		[CPU_EXIT_HVC] = VCPU_STAT_HVC,
 		[CPU_EXIT_WFE] = VCPU_STAT_WFE,
 		[CPU_EXIT_WFI] = VCPU_STAT_WFI,
+		[CPU_EXIT_MMIO] = VCPU_STAT_MMIO_USER,
 	};
 
 	vcpu->stats[VCPU_STAT_EXITS]++;

@@ -144,7 +144,8 @@ static int reserve_vcpu(struct vm *vm, unsigned long id)
  * As on Linux the virtual counter of the whole VM starts again from 0 (api.rst 4.7), also when the
  * vCPU cannot be published. Both happen under vm->lock: of vCPUs that are created at the same time,
  * the last to be seen is the last that the counter was rebased for.
- * Return: a vCPU descriptor; -EBUSY when the vgic is initialised; -EINVAL, -EEXIST, -ENOMEM, -EMFILE.
+ * Return: a vCPU descriptor; -EBUSY when the vgic is initialised; -EINVAL, -EEXIST, -ENOMEM,
+ * -EMFILE.
  */
 long vcpu_create(struct vm *vm, unsigned long id)
 {
@@ -284,8 +285,8 @@ static long vcpu_init(void *owner, void *arg, unsigned long raw)
 	vcpu->initialised = true;
 	vcpu_reset_state(vcpu);
 	/*
-	 * No SError waits after a reset. Both pins are low, and the VMM drives them again; but those
-	 * of a vgic are as it says.
+	 * No SError waits after a reset. Both pins are low, and the VMM drives them again; but
+	 * those of a vgic are as it says.
 	 */
 	atomic_fetch_and(&vcpu->cpu->remote.pins,
 			 vgic_exists(vcpu->vm) ? CPU_PIN_IRQ | CPU_PIN_FIQ : 0);

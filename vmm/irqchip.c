@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The interrupt controller in user space. */
+/* The interrupt controller in user space, and what one in the KVM has in common with it. */
 #include "vmm/irqchip.h"
 #include "vmm/fdt.h"
 
@@ -69,6 +69,8 @@ int vmm_irqchip_drive_pins(struct vmm_irqchip *irqchip, unsigned int cpu)
 	struct vmm_pins *pins = &irqchip->pins[cpu];
 	int err;
 
+	if (vmm_irqchip_in_kvm(irqchip))
+		return 0;
 	pthread_mutex_lock(&pins->lock);
 	err = drive_pin(irqchip, cpu, ARMATURE_GIC_IRQ, pins->level[ARMATURE_GIC_IRQ]);
 	if (err >= 0)
@@ -91,13 +93,27 @@ void vmm_irqchip_levels(struct vmm_irqchip *irqchip, unsigned int cpu, uint64_t 
 	}
 }
 
+static void drive_line(struct vmm_irqchip *irqchip, unsigned int intid, bool level)
+{
+	const struct kvm_irq_level line = {
+		.irq = KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | intid,
+		.level = level,
+	};
+
+	/* It cannot fail: the vgic is there, and has the INTID. */
+	vmm_kvm_ioctl_ptr(irqchip->kvm, irqchip->vm_fd, KVM_IRQ_LINE, &line);
+}
+
 static void set_line(void *opaque, unsigned int intid, bool level)
 {
 	struct vmm_irqchip *irqchip = opaque;
 
 	vmm_trace(irqchip->trace, VMM_TRACE_NO_CPU, "line %s %u %d", irqchip->names[intid], intid,
 		  level);
-	armature_gic_set_spi(irqchip->gic, intid, level);
+	if (vmm_irqchip_in_kvm(irqchip))
+		drive_line(irqchip, intid, level);
+	else
+		armature_gic_set_spi(irqchip->gic, intid, level);
 }
 
 struct vmm_line vmm_irqchip_line(struct vmm_irqchip *irqchip, unsigned int intid, const char *name)
@@ -163,6 +179,24 @@ static void irqchip_destroy(struct vmm_device *device)
 		pthread_mutex_destroy(&irqchip->pins[i].lock);
 }
 
+void vmm_irqchip_prepare(struct vmm_irqchip *irqchip, const struct vmm_kvm *kvm, int vm_fd,
+			 unsigned int nr_cpus, uint64_t dist_base, uint64_t cpu_base,
+			 struct vmm_trace *trace)
+{
+	memset(irqchip, 0, sizeof(*irqchip));
+	irqchip->device.name = "gic";
+	irqchip->device.fdt = irqchip_fdt;
+	irqchip->vgic_fd = -1;
+	irqchip->kvm = kvm;
+	irqchip->vm_fd = vm_fd;
+	irqchip->nr_cpus = nr_cpus;
+	irqchip->dist_base = dist_base;
+	irqchip->cpu_base = cpu_base;
+	irqchip->trace = trace;
+	for (unsigned int i = 0; i < VMM_LEVELS; i++)
+		irqchip->names[vmm_level_devices[i].intid] = vmm_level_devices[i].name;
+}
+
 int vmm_irqchip_create(struct vmm_irqchip *irqchip, const struct vmm_kvm *kvm, int vm_fd,
 		       unsigned int nr_cpus, uint64_t dist_base, uint64_t cpu_base,
 		       struct vmm_trace *trace, struct vmm_bus *bus)
@@ -173,21 +207,11 @@ int vmm_irqchip_create(struct vmm_irqchip *irqchip, const struct vmm_kvm *kvm, i
 	};
 	int err;
 
-	memset(irqchip, 0, sizeof(*irqchip));
-	irqchip->device.name = "gic";
+	vmm_irqchip_prepare(irqchip, kvm, vm_fd, nr_cpus, dist_base, cpu_base, trace);
 	irqchip->device.reset = irqchip_reset;
-	irqchip->device.fdt = irqchip_fdt;
 	irqchip->device.destroy = irqchip_destroy;
-	irqchip->kvm = kvm;
-	irqchip->vm_fd = vm_fd;
-	irqchip->nr_cpus = nr_cpus;
-	irqchip->dist_base = dist_base;
-	irqchip->cpu_base = cpu_base;
-	irqchip->trace = trace;
 	for (unsigned int i = 0; i < VMM_IRQCHIP_CPUS; i++)
 		pthread_mutex_init(&irqchip->pins[i].lock, NULL);
-	for (unsigned int i = 0; i < VMM_LEVELS; i++)
-		irqchip->names[vmm_level_devices[i].intid] = vmm_level_devices[i].name;
 	err = armature_gic_create(&(struct armature_gic_config){.nr_cpus = nr_cpus,
 								.nr_irqs = VMM_IRQCHIP_IRQS,
 								.set_pin = set_pin,

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interrupt controller in user space: libarmature-gic between the devices and the KVM.
+ * The interrupt controller. In user space it is libarmature-gic, between the devices and the KVM:
  *
  *	devices of the board ---- vmm_line_set() ----+
  *	                                             v
  *	device_irq_level ---- vmm_irqchip_levels() -> GIC --- pins ---> KVM_IRQ_LINE, type CPU
  *	                                             ^
  *	KVM_EXIT_MMIO ---- the bus ------------------+
+ *
+ * Or it is in the KVM (vgic.c), and then the VMM has the devices' lines only:
+ *
+ *	devices of the board ---- vmm_line_set() ----> KVM_IRQ_LINE, type SPI
  *
  * A pin is driven from within the GIC's lock, so the KVM sees the changes in their order.
  * KVM_IRQ_LINE never comes back to the GIC, so that is free of deadlock. Within the GIC's lock is
@@ -39,7 +43,8 @@ extern const struct vmm_level_device vmm_level_devices[VMM_LEVELS];
 
 struct vmm_irqchip {
 	struct vmm_device device;
-	struct armature_gic *gic;
+	struct armature_gic *gic; /* in user space; else NULL, */
+	int vgic_fd;              /* and this is the KVM's, or -1 */
 	const struct vmm_kvm *kvm;
 	int vm_fd;
 	unsigned int nr_cpus;
@@ -66,6 +71,27 @@ struct vmm_irqchip {
 int vmm_irqchip_create(struct vmm_irqchip *irqchip, const struct vmm_kvm *kvm, int vm_fd,
 		       unsigned int nr_cpus, uint64_t dist_base, uint64_t cpu_base,
 		       struct vmm_trace *trace, struct vmm_bus *bus);
+
+/**
+ * vmm_vgic_create() - Makes the KVM's GIC instead.
+ * Return: 0 or -errno; -ENODEV from a KVM that has none.
+ */
+int vmm_vgic_create(struct vmm_irqchip *irqchip, const struct vmm_kvm *kvm, int vm_fd,
+		    unsigned int nr_cpus, uint64_t dist_base, uint64_t cpu_base,
+		    struct vmm_trace *trace);
+
+/* Initialises it, when all vCPUs are there. Return: 0 or -errno. */
+int vmm_vgic_init(struct vmm_irqchip *irqchip);
+
+/* What both kinds have in common: names, addresses, the device-tree node. */
+void vmm_irqchip_prepare(struct vmm_irqchip *irqchip, const struct vmm_kvm *kvm, int vm_fd,
+			 unsigned int nr_cpus, uint64_t dist_base, uint64_t cpu_base,
+			 struct vmm_trace *trace);
+
+static inline bool vmm_irqchip_in_kvm(const struct vmm_irqchip *irqchip)
+{
+	return irqchip->vgic_fd >= 0;
+}
 
 /* The input @intid (an SPI), for a device called @name. */
 struct vmm_line vmm_irqchip_line(struct vmm_irqchip *irqchip, unsigned int intid, const char *name);

@@ -243,6 +243,7 @@ static int build(struct run *run)
 	if (!run->kvm)
 		return -ENODEV;
 	run->has_vm = true;
+	run->vm.vgic = run->config->vgic;
 	err = vmm_vm_create(&run->vm, run->kvm, run->system_fd, &run->memory, run->config->cpus,
 			    &run->loop, run->trace);
 	if (err)

@@ -104,6 +104,10 @@ static void print_delivered(FILE *to, const struct vmm_irqchip *irqchip, uint64_
 	bool first = true;
 	char label[32];
 
+	if (vmm_irqchip_in_kvm(irqchip)) {
+		fputs("  interrupts delivered by the KVM, which does not count them\n", to);
+		return;
+	}
 	fprintf(to, "  interrupts delivered %" PRIu64 ": ", delivered);
 	item(to, &first, "sgi", total(irqchip->delivered, NR_SGIS));
 	for (unsigned int i = NR_SGIS; i < VMM_IRQCHIP_IRQS; i++) {
@@ -151,6 +155,14 @@ static void print_cost(FILE *to, const struct vmm_vcpu_stats *sum,
 		(double)own / n);
 }
 
+/* With the GIC in the KVM nobody else sees what interrupts cost. */
+static void print_kvm_counts(FILE *to, const struct vmm_kvm_counts *counts)
+{
+	if (counts->exits)
+		fprintf(to, "  in the KVM           %" PRIu64 " exits of the guest\n",
+			counts->exits);
+}
+
 static void print_vcpus(FILE *to, const struct vmm_summary *summary)
 {
 	for (unsigned int i = 0; i < summary->nr_vcpus; i++) {
@@ -183,6 +195,9 @@ void vmm_stats_print(FILE *to, const struct vmm_summary *summary, bool all)
 		return;
 	print_mmio(to, &sum, summary->bus);
 	print_cost(to, &sum, summary, delivered);
-	fprintf(to, "  pin changes          %" PRIu64 "\n", summary->irqchip->pin_changes);
+	if (vmm_irqchip_in_kvm(summary->irqchip))
+		print_kvm_counts(to, &summary->counts);
+	else
+		fprintf(to, "  pin changes          %" PRIu64 "\n", summary->irqchip->pin_changes);
 	print_vcpus(to, summary);
 }

@@ -70,21 +70,54 @@ static void pin_driven(void *opaque, unsigned int cpu, bool level)
 	vmm_vcpu_pin_driven(&((struct vmm_vm *)opaque)->vcpus[cpu], level);
 }
 
-/* Without an in-kernel irqchip the PMU needs no interrupt, only to be told that all is set up. */
-static int init_pmu(struct vmm_vm *vm)
+static int set_pmu(struct vmm_vm *vm, uint64_t number, const void *value)
 {
 	const struct kvm_device_attr attr = {
-		.group = KVM_ARM_VCPU_PMU_V3_CTRL,
-		.attr = KVM_ARM_VCPU_PMU_V3_INIT,
-	};
+		.group = KVM_ARM_VCPU_PMU_V3_CTRL, .attr = number, .addr = (uintptr_t)value};
 
-	for (unsigned int i = 0; vm->has_pmu && i < vm->nr_vcpus; i++) {
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		const int err =
 			vmm_kvm_ioctl_ptr(vm->kvm, vm->vcpus[i].fd, KVM_SET_DEVICE_ATTR, &attr);
 
 		if (err < 0)
 			return err;
 	}
+	return 0;
+}
+
+/* With a GIC in user space the PMU needs no interrupt, only to be told that all is set up. */
+static int init_pmu(struct vmm_vm *vm)
+{
+	const int intid = (int)vmm_level_devices[VMM_LEVEL_PMU].intid;
+	int err = 0;
+
+	if (!vm->has_pmu)
+		return 0;
+	if (vmm_irqchip_in_kvm(&vm->irqchip))
+		err = set_pmu(vm, KVM_ARM_VCPU_PMU_V3_IRQ, &intid);
+	return err ? err : set_pmu(vm, KVM_ARM_VCPU_PMU_V3_INIT, NULL);
+}
+
+static int create_irqchip(struct vmm_vm *vm, unsigned int nr_cpus)
+{
+	int err;
+
+	if (vm->vgic)
+		err = vmm_vgic_create(&vm->irqchip, vm->kvm, vm->fd, nr_cpus, BOARD_GIC_DIST,
+				      BOARD_GIC_CPU, vm->trace);
+	else
+		err = vmm_irqchip_create(&vm->irqchip, vm->kvm, vm->fd, nr_cpus, BOARD_GIC_DIST,
+					 BOARD_GIC_CPU, vm->trace, &vm->bus);
+	if (err == -ENODEV && vm->vgic)
+		vmm_report("--irqchip kernel: this KVM has no GICv2 of its own (--irqchip user "
+			   "needs none)");
+	else if (err)
+		vmm_report("the interrupt controller cannot be made: %s", strerror(-err));
+	if (err)
+		return err;
+	vm->irqchip.driven = pin_driven;
+	vm->irqchip.driven_opaque = vm;
+	vmm_vm_add_device(vm, &vm->irqchip.device);
 	return 0;
 }
 
@@ -98,6 +131,8 @@ static int create_vcpus(struct vmm_vm *vm, unsigned int nr)
 		if (!err)
 			err = vmm_vcpu_reset(&vm->vcpus[i], 0, 0);
 	}
+	if (!err)
+		err = vmm_vgic_init(&vm->irqchip);
 	if (!err)
 		err = init_pmu(vm);
 	if (err)
@@ -126,6 +161,7 @@ int vmm_vm_create(struct vmm_vm *vm, const struct vmm_kvm *kvm, int system_fd,
 	vm->kvm = kvm;
 	vm->system_fd = system_fd;
 	vm->fd = -1;
+	vm->irqchip.vgic_fd = -1;
 	vm->memory = memory;
 	vm->loop = loop;
 	vm->trace = trace;
@@ -141,16 +177,8 @@ int vmm_vm_create(struct vmm_vm *vm, const struct vmm_kvm *kvm, int system_fd,
 		return err;
 	ask_for_nisv(vm);
 	vm->has_pmu = check_extension(vm, KVM_CAP_ARM_PMU_V3) > 0;
-	err = vmm_irqchip_create(&vm->irqchip, kvm, vm->fd, nr_vcpus, BOARD_GIC_DIST, BOARD_GIC_CPU,
-				 trace, &vm->bus);
-	if (err) {
-		vmm_report("the interrupt controller cannot be made: %s", strerror(-err));
-		return err;
-	}
-	vm->irqchip.driven = pin_driven;
-	vm->irqchip.driven_opaque = vm;
-	vmm_vm_add_device(vm, &vm->irqchip.device);
-	return create_vcpus(vm, nr_vcpus);
+	err = create_irqchip(vm, nr_vcpus);
+	return err ? err : create_vcpus(vm, nr_vcpus);
 }
 
 void vmm_vm_add_device(struct vmm_vm *vm, struct vmm_device *device)
@@ -322,7 +350,7 @@ void vmm_vm_remove_devices(struct vmm_vm *vm)
 		if (d != &vm->irqchip.device)
 			d->destroy(d); /* may still set its line */
 	}
-	if (vm->irqchip.gic)
+	if (vm->irqchip.gic || vmm_irqchip_in_kvm(&vm->irqchip))
 		vm->irqchip.device.destroy(&vm->irqchip.device);
 	vm->devices = NULL;
 }

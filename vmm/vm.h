@@ -46,6 +46,7 @@ struct vmm_vm {
 	struct vmm_memory *memory; /* the caller's */
 	struct vmm_bus bus;
 	struct vmm_device *devices; /* in the order of the device tree */
+	bool vgic;                  /* the GIC is to be the KVM's: set before vmm_vm_create() */
 	struct vmm_irqchip irqchip;
 	struct vmm_loop *loop;
 	struct vmm_trace *trace;

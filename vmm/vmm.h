@@ -43,6 +43,7 @@ struct vmm_config {
 	const char *dtb;      /* a device tree instead of ours, or NULL */
 	const char *dump_dtb; /* where to write the guest's device tree, or NULL */
 	const char *trace;    /* where to write the trace, or NULL */
+	bool vgic;            /* the GIC is the KVM's */
 	bool stats;           /* the long statistics at the end */
 };
 

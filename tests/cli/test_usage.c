@@ -90,7 +90,7 @@ static const struct {
 	{{"run", "-k", FILE_ "Image", "-d", ",ro"}, {"the file's name is missing"}},
 	{{"run", "-k", FILE_ "Image", "-d", "/dev/null"}, {"neither a file nor a block device"}},
 	{{"run", "-k", FILE_ "Image", "-d", FILE_ "disk", "-d", FILE_ "disk"}, {"in use"}},
-	{{"run", "-k", FILE_ "Image", "--irqchip", "kernel"}, {"--irqchip 'kernel'", "'user'"}},
+	{{"run", "-k", FILE_ "Image", "--irqchip", "none"}, {"--irqchip 'none'", "user or kernel"}},
 	{{"run", "-k", FILE_ "Image", "--kvm", ""}, {"--kvm ''"}},
 	{{"run", "-k", FILE_ "Image", "--kvm", FILE_ "missing"},
 	 {"is not there", "--kvm soft works everywhere"}},

@@ -205,6 +205,22 @@ def cloud():
         raise Failed('only %s timer interrupts' % count[1])
 
 
+def vgic():
+    """The GIC in the KVM: the same guest, two CPUs, a disk and a reboot"""
+    with tempfile.NamedTemporaryFile() as disk:
+        disk.truncate(1 << 20)
+        text = boot(cpus=2, disks=[disk.name], options=['--irqchip', 'kernel', '--stats'],
+                    run='if grep -q marked /dev/vda; then cat /proc/interrupts; else '
+                        'echo marked | dd of=/dev/vda conv=fsync; reboot; sleep 60; fi')
+    demand(text, r'SMP: Total of 2 processors activated', 'reboot: Restarting system', *INTERRUPTS)
+    demand(text, r'^  device-level changes 0: none', r'^  interrupts delivered by the KVM')
+    if re.search(r'gic-(dist|cpu)|level change \(', text):
+        raise Failed('the VMM had to do with the GIC')
+    timer = re.search(r'^ *\d+: +(\d+) +(\d+) +GIC-0 +27', text, re.M)
+    if not timer or int(timer[1]) < 20 or int(timer[2]) < 20:
+        raise Failed('the timer does not tick on both')
+
+
 def generic():
     """Debian's plain kernel, linux-image-arm64"""
     text = boot(kind='generic', run='uname -a; cat /proc/interrupts')
@@ -476,7 +492,7 @@ def perf():
 
 
 TESTS = {
-    'cloud': cloud, 'generic': generic, 'backports': backports, 'two-cpus': two_cpus,
+    'cloud': cloud, 'vgic': vgic, 'generic': generic, 'backports': backports, 'two-cpus': two_cpus,
     'eight-cpus': eight_cpus, 'reboot': reboot, 'disks': disks, 'rootfs': rootfs,
     '16k': sixteen_k, 'clocks': clocks, 'perf': perf, 'shell': shell,
     'leave': leave, 'killed': killed, 'small': small, 'u-boot': interactive(uboot, uboot_command),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The vgic as the VMM sets it up: every attribute and its errors, orders of creation, KVM_IRQ_LINE's
- * answers, the interrupts of the timers and of the PMU. What guests make of it: test_vgic_guest.c.
+ * The vgic as the VMM sets it up: every attribute and its errors, orders of creation, what
+ * KVM_IRQ_LINE answers, the interrupts of the timers and of the PMU. What guests make of it:
+ * test_vgic_guest.c.
  */
 #include <pthread.h>
 #include <sched.h>

@@ -194,5 +194,9 @@ uint64_t run_to_store(struct vgic_vm *v, unsigned int cpu)
 	assert_int_equal(run->mmio.phys_addr, MMIO);
 	assert_int_equal(run->s.regs.device_irq_level, 0);
 	memcpy(&value, run->mmio.data, run->mmio.len);
+	/* The store is over: its completion shall not meet what the test sets next. */
+	run->immediate_exit = 1;
+	assert_int_equal(call(v->vcpu[cpu], KVM_RUN, 0), -EINTR);
+	run->immediate_exit = 0;
 	return value;
 }
