@@ -51,7 +51,7 @@ struct conform_group {
 };
 
 extern const struct conform_group group_api, group_level, group_run, group_pin, group_psci,
-	group_memory, group_eventfd, group_vgic;
+	group_memory, group_vgic, group_eventfd;
 
 /**
  * conform_main() - The command `armature conform`.

@@ -210,8 +210,8 @@ static void print_result(int n, const struct conform_test *t, const struct resul
 }
 
 static const struct conform_group *const groups[] = {
-	&group_api,  &group_level,  &group_run,     &group_pin,
-	&group_psci, &group_memory, &group_eventfd, &group_vgic,
+	&group_api,  &group_level,  &group_run,  &group_pin,
+	&group_psci, &group_memory, &group_vgic, &group_eventfd,
 };
 
 /* A test is meant by its name, or by the part of it before a '/'. */
