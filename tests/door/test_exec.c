@@ -268,10 +268,10 @@ static void logs(void **state)
 	read_log();
 	for (unsigned int i = 0; i < ARRAY_SIZE(parts); i++)
 		has(log_text, parts[i]);
-	/* Whole lines, from threads that race. */
-	EXEC("--log", FILE_ "log", client, "threads");
+	/* Whole lines, from threads and processes that race. */
+	EXEC("--log", FILE_ "log", "sh", "-c", "$0 threads & $0 threads & wait", client);
 	read_log();
-	assert_int_equal(lines(log_text), 4 * 200 * 4);
+	assert_int_equal(lines(log_text), 2 * 4 * 200 * 4);
 	for (char *line = strtok(log_text, "\n"); line; line = strtok(NULL, "\n")) {
 		assert_int_equal(line[2], ':');
 		has(line, " KVM_");
