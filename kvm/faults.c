@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "cpu/pmu.h"
 #include "kvm/faults.h"
@@ -33,6 +36,7 @@ enum fault {
 	LEVEL_EXIT_IS_0,
 	TIMER_NOT_SWAPPED,
 	LOST_RISE,
+	LOST_SIGNAL,
 };
 
 const struct fault_row faults[] = {
@@ -60,6 +64,8 @@ const struct fault_row faults[] = {
 			       "TIMER_CVAL and TIMER_CNT mean what their encodings say",
 			       "timer-swap"},
 	[LOST_RISE] = {"lost-rise", "now and then a rise is lost", "none-lost"},
+	[LOST_SIGNAL] = {"lost-signal", "a signal ends KVM_RUN, and its handler does not run",
+			 "signal/spinning"},
 };
 const unsigned int nr_faults = sizeof(faults) / sizeof(faults[0]);
 
@@ -100,6 +106,8 @@ bool __real_pmu_level(struct cpu *cpu);
 bool __wrap_pmu_level(struct cpu *cpu);
 long __real_vcpu_run(struct vcpu *vcpu, unsigned long arg);
 long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg);
+bool __real_signals_pending(struct vcpu *vcpu);
+bool __wrap_signals_pending(struct vcpu *vcpu);
 long __real_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg);
 long __wrap_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg);
 
@@ -180,6 +188,17 @@ long __wrap_vcpu_run(struct vcpu *vcpu, unsigned long arg)
 	long ret = __real_vcpu_run(vcpu, arg);
 
 	return fault == LEVEL_EXIT_IS_0 && ret == -EINTR ? 0 : ret;
+}
+
+bool __wrap_signals_pending(struct vcpu *vcpu)
+{
+	static const struct timespec at_once;
+	uint64_t set = vcpu->interrupting;
+	bool pending = __real_signals_pending(vcpu);
+
+	if (fault == LOST_SIGNAL && pending)
+		syscall(SYS_rt_sigtimedwait, &set, NULL, &at_once, SIGSET_SIZE);
+	return pending;
 }
 
 long __wrap_one_reg_set(struct vcpu *vcpu, const struct kvm_one_reg *reg)

@@ -13,7 +13,7 @@
  *            is made to return.
  *
  * A signal so put off is pending meanwhile, as one is that is blocked: a standard signal that comes
- * once more is the same one; real-time signals stay in order, see in_order().
+ * once more is the same one; real-time signals stay in order, see struct late.
  *
  * What the caller has installed is what the kernel says, but for the handler itself and two flags,
  * which are in meanings[]. The table belongs to the process. In a child of vfork(), whose memory
@@ -25,6 +25,7 @@
  *    blocked; calls.mask is what they were before.
  *  - lock is held with all signals blocked.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
@@ -35,6 +36,7 @@
 
 #define NSIG_KERNEL  64
 #define FIRST_QUEUED 32 /* signals from here on are queued */
+#define MAX_LATE     32 /* of a thread; of more the order is lost, but no signal */
 
 /* A meaning: the caller's handler, and in the bits above all addresses its flags. */
 #define HANDLER_MASK ((1ull << 56) - 1)
@@ -47,7 +49,8 @@ __thread struct calls calls __attribute__((tls_model("initial-exec")));
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t meanings[NSIG_KERNEL + 1];
 static _Atomic bool told;
-static pid_t process; /* that the table is of */
+static pthread_key_t key; /* a thread's struct late */
+static pid_t process;     /* that the table is of */
 static uint64_t fork_mask;
 
 bool handlers_told(void)
@@ -97,47 +100,96 @@ static void send_again(int sig, siginfo_t *info)
 		syscall(SYS_tgkill, pid, tid, sig);
 }
 
-static unsigned int find_late(const struct calls *t, int sig, const siginfo_t *info)
+/*
+ * A real-time signal that was taken from the head of the kernel's queue cannot be put back there:
+ * send_again() puts it behind those of its number that wait. So whatever comes out of the queue
+ * takes the place of the one before it, and the place of the last is that of the one that was sent
+ * again:
+ *
+ *     queue    1 2 3        1 comes, inside the library, and is sent again
+ *              2 3 1'       due: 1, again: 1
+ *              3 1'         2 comes, and the handler is told of 1; due: 2
+ *              1'           3 comes, and the handler is told of 2; due: 3
+ *                           1' comes, and the handler is told of 3; nothing is due
+ *
+ * Of each number there are as many in due as in again. Two that say the same are the same.
+ */
+struct late {
+	siginfo_t due[MAX_LATE], again[MAX_LATE];
+};
+
+/* The first of @sig that says what @info does (NULL: whatever it says), or nr_late. */
+static unsigned int find(const struct calls *t, const siginfo_t *list, int sig,
+			 const siginfo_t *info)
 {
 	unsigned int i = 0;
 
 	while (i < t->nr_late &&
-	       (t->late[i].si_signo != sig || (info && memcmp(&t->late[i], info, sizeof(*info)))))
+	       (list[i].si_signo != sig || (info && memcmp(&list[i], info, sizeof(*info)))))
 		i++;
 	return i;
 }
 
-/*
- * A real-time signal that was taken from the head of the kernel's queue cannot be put back there:
- * send_again() puts it behind those of its number that wait. So what it says is remembered, and
- * goes to the handler first: whatever comes out of the queue takes the place of the one before, and
- * the last place is that of the signal that was sent again.
- */
-static void remember(struct calls *t, int sig, const siginfo_t *info)
+static void drop(siginfo_t *list, unsigned int nr, unsigned int i)
 {
-	if (sig < FIRST_QUEUED || find_late(t, sig, info) < t->nr_late || t->nr_late == MAX_LATE)
+	memmove(&list[i], &list[i + 1], (nr - i - 1) * sizeof(*list));
+}
+
+/* @info has come out of the queue and goes back to its end. */
+static void goes_back(struct calls *t, int sig, const siginfo_t *info)
+{
+	struct late *l = t->late;
+
+	if (sig < FIRST_QUEUED || !l || t->nr_late == MAX_LATE ||
+	    find(t, l->again, sig, info) < t->nr_late)
 		return;
-	t->late[t->nr_late++] = *info;
+	l->due[t->nr_late] = *info;
+	l->again[t->nr_late] = *info;
+	t->nr_late++;
 }
 
 /* What the handler of @sig is to be told; @info has come out of the queue, and may change. */
 static void in_order(struct calls *t, int sig, siginfo_t *info)
 {
-	unsigned int first = find_late(t, sig, NULL), same;
+	struct late *l = t->late;
+	unsigned int nr = t->nr_late, first = find(t, l->due, sig, NULL);
+	unsigned int again = find(t, l->again, sig, info);
 	siginfo_t due;
 
-	if (first == t->nr_late)
+	if (first == nr)
 		return;
-	due = t->late[first];
-	same = find_late(t, sig, info);
-	/* The others of its number move up; the new one is last of them. */
-	memmove(&t->late[first], &t->late[first + 1],
-		(t->nr_late - first - 1) * sizeof(t->late[0]));
-	if (same == t->nr_late)
-		t->late[t->nr_late - 1] = *info;
-	else
-		t->nr_late--;
+	due = l->due[first];
+	drop(l->due, nr, first);
+	l->due[nr - 1] = *info;
+	if (again < nr) {
+		drop(l->again, nr, again);
+		t->nr_late = nr - 1;
+	}
 	*info = due;
+}
+
+static unsigned int keep(siginfo_t *list, unsigned int nr, uint64_t signals)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < nr; i++)
+		if (signals & SIGBIT(list[i].si_signo))
+			list[kept++] = list[i];
+	return kept;
+}
+
+/*
+ * What is not blocked is not in the queue any more: a handler has jumped over the one that would
+ * have been told.
+ */
+void calls_forget_late(void)
+{
+	struct calls *t = &calls;
+	uint64_t mask = block(UINT64_MAX);
+
+	keep(t->late->due, t->nr_late, mask);
+	t->nr_late = keep(t->late->again, t->nr_late, mask);
+	set_mask(mask);
 }
 
 /* The thread is inside the library. */
@@ -148,7 +200,7 @@ static void put_off(struct calls *t, int sig, siginfo_t *info, ucontext_t *uc)
 
 	/* Before anything is noted: a handler that comes first notes less, and is done. */
 	block(ASYNCHRONOUS);
-	remember(t, sig, info);
+	goes_back(t, sig, info);
 	send_again(sig, info);
 	memcpy(&mask, &uc->uc_sigmask, sizeof(mask));
 	blocked = mask | ASYNCHRONOUS;
@@ -201,24 +253,17 @@ static void handle(int sig, siginfo_t *info, void *uc)
 		errno = saved;
 		return;
 	}
-	if (sig >= FIRST_QUEUED && t->nr_late)
+	if (sig >= FIRST_QUEUED && t->nr_late) {
+		uint64_t mask = block(UINT64_MAX);
+
 		in_order(t, sig, info);
+		set_mask(mask);
+	}
 	errno = saved;
 	call(meaning, sig, info, uc);
 }
 
 /* ---- Calls ---- */
-
-/* What was remembered is told, but for signals that are blocked now. */
-static void forget_late(struct calls *t, uint64_t mask)
-{
-	unsigned int kept = 0;
-
-	for (unsigned int i = 0; i < t->nr_late; i++)
-		if (mask & SIGBIT(t->late[i].si_signo))
-			t->late[kept++] = t->late[i];
-	t->nr_late = kept;
-}
 
 void calls_block(void)
 {
@@ -238,16 +283,31 @@ void calls_deliver(void)
 
 	t->put_off = 0;
 	set_mask(mask);
-	if (t->nr_late)
-		forget_late(t, mask);
 }
 
-void calls_open_faults(void)
+static void thread_ends(void *late)
+{
+	calls.nr_late = 0;
+	calls.late = NULL;
+	calls.prepared = false;
+	free(late);
+}
+
+void calls_prepare(void)
 {
 	uint64_t set = HOST_FAULTS;
+	struct late *late;
 
 	syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, SIGSET_SIZE);
-	calls.faults_open = true;
+	if (handlers_told() && !calls.late) {
+		late = calloc(1, sizeof(*late));
+		if (late && pthread_setspecific(key, late)) {
+			free(late);
+			late = NULL;
+		}
+		calls.late = late;
+	}
+	calls.prepared = handlers_told();
 }
 
 /* ---- Dispositions ---- */
@@ -345,18 +405,38 @@ static void begin(void)
 {
 	struct sigaction sa;
 
+	if (pthread_key_create(&key, thread_ends))
+		return;
+	/* Its lock is taken inside ours: so it asks for fork() first, and is locked last. */
+	host_fault_arm();
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 	process = getpid();
-	host_fault_arm();
 	atomic_store(&told, true);
 	for (int sig = 1; sig <= NSIG_KERNEL; sig++)
 		if ((SIGBIT(sig) & ASYNCHRONOUS) && !sigaction(sig, NULL, &sa) && is_handler(&sa))
 			handlers_sigaction(sig, &sa, NULL);
 }
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LATE_HANDLERS
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define LATE_HANDLERS
+#endif
+
 void handlers_promise(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+	/*
+	 * The runtime of ThreadSanitizer keeps a handler waiting until the thread's next call that
+	 * may block: a guest that computes makes none, so its thread's signals are masked as ever.
+	 */
+#ifndef LATE_HANDLERS
 	pthread_once(&once, begin);
+#else
+	(void)once;
+	(void)begin;
+#endif
 }

@@ -42,7 +42,9 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define KVM_PAGE_SIZE 4096u
-#define NEVER         UINT64_MAX /* a deadline that does not come */
+#define NSEC          1000000000ull /* in a second */
+#define SIGSET_SIZE   8u            /* bytes of the kernel's signal set */
+#define NEVER         UINT64_MAX    /* a deadline that does not come */
 
 /* ---- fd.c: descriptors ---- */
 
@@ -409,7 +411,6 @@ void vcpu_wake(struct vcpu *vcpu);
 void vcpu_interrupt(struct vcpu *vcpu);
 /** vcpu_set_pin() - Drive CPU_PIN_IRQ or CPU_PIN_FIQ. Any thread. */
 void vcpu_set_pin(struct vcpu *vcpu, uint32_t pin, bool level);
-void vcpu_reset_state(struct vcpu *vcpu);
 /** vcpu_check_reset() - Serve a reset that PSCI CPU_ON asked for. */
 void vcpu_check_reset(struct vcpu *vcpu);
 void vcpu_power_off(struct vcpu *vcpu);
@@ -428,14 +429,11 @@ static inline bool vcpu_has_feature(const struct vcpu *vcpu, unsigned int bit)
 long vcpu_run(struct vcpu *vcpu, unsigned long arg);
 /** vcpu_wfi() - Sleep until a pin is high, a level differs from the field, or a signal waits. */
 void vcpu_wfi(struct vcpu *vcpu);
-/** vcpu_update_deadline() - Tell the clock thread when this vCPU's levels change next. */
-void vcpu_update_deadline(struct vcpu *vcpu);
 extern const struct machine_ops vcpu_machine_ops;
 
 /* signals.c */
 
-#define SIGBIT(n)   (1ull << ((n)-1))
-#define SIGSET_SIZE 8 /* of the kernel's set */
+#define SIGBIT(n) (1ull << ((n)-1))
 
 #define HOST_FAULTS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS))
 /* Synchronous; and glibc's own (cancellation, setuid in all threads). */
@@ -460,7 +458,8 @@ void signals_sleep(struct vcpu *vcpu, uint64_t deadline);
 
 /* handlers.c: signals of a process that tells of its handlers */
 
-#define MAX_LATE 2
+/* Real-time signals that were put off, and are not with their handlers yet: handlers.c. */
+struct late;
 
 /* What a thread knows of its call into the library; for its signal handlers, too. */
 struct calls {
@@ -469,9 +468,9 @@ struct calls {
 	volatile sig_atomic_t put_off;
 	uint64_t mask;
 	struct vcpu *volatile running; /* interrupted by a signal that is put off */
-	bool faults_open;              /* SIGSEGV and SIGBUS have been unblocked */
-	unsigned int nr_late;
-	siginfo_t late[MAX_LATE]; /* real-time signals that wait, behind others of their number */
+	bool prepared;                 /* calls_prepare() */
+	volatile uint32_t nr_late;
+	struct late *volatile late; /* so many in it; NULL: the host had no memory */
 };
 
 /* In the static block of each thread: a handler may not allocate. */
@@ -485,8 +484,15 @@ int handlers_sigaction(int sig, const struct sigaction *act, struct sigaction *o
 void calls_block(void);
 /** calls_deliver() - The mask is as it was: handlers run, and may not come back. */
 void calls_deliver(void);
-/** calls_open_faults() - A fault in guest memory that met a blocked signal would end the process. */
-void calls_open_faults(void);
+/**
+ * calls_prepare() - What a thread needs once, before its first call is under way.
+ *
+ * SIGSEGV and SIGBUS are unblocked: a fault in guest memory that met a blocked signal would end the
+ * process.
+ */
+void calls_prepare(void);
+/** calls_forget_late() - Drop signals that the handlers of calls that never came back left. */
+void calls_forget_late(void);
 
 /* Between these two no handler of the caller's runs on the thread, if the process tells of them. */
 static inline void calls_begin(void)

@@ -34,8 +34,6 @@
 #include "cpu/host_fault.h"
 #include "kvm/kvm.h"
 
-#define NSEC 1000000000ull
-
 #define IGNORED_BY_DEFAULT (SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | SIGBIT(SIGURG) | SIGBIT(SIGWINCH))
 
 /* Of a process that tells nothing: block signals, and let faults in guest memory come. */
@@ -43,7 +41,7 @@ static void begin_untold(void)
 {
 	calls_block();
 	if (calls.mask & HOST_FAULTS)
-		calls_open_faults();
+		calls_prepare();
 	host_fault_arm();
 }
 
@@ -53,8 +51,11 @@ void signals_begin(bool run)
 	if (!handlers_told()) {
 		if (run)
 			begin_untold();
-	} else if (!calls.faults_open) {
-		calls_open_faults();
+	} else {
+		if (!calls.prepared)
+			calls_prepare();
+		if (calls.nr_late)
+			calls_forget_late();
 	}
 }
 

@@ -69,7 +69,7 @@ static bool may_fault(void)
 #ifdef HOST_UNGUARDED
 	return false;
 #else
-	return handlers_told() && calls.faults_open;
+	return handlers_told() && calls.prepared;
 #endif
 }
 
