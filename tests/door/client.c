@@ -253,6 +253,12 @@ static void descriptors(void)
 	send_descriptor(pair[0], fd);
 	closedir(directory);
 	CHECK(receive_descriptor(pair[1]) == a && is_kvm(a) && !close(a));
+	f = popen("true", "r");
+	a = fileno(f);
+	CHECK(ioctl(a, KVM_GET_API_VERSION, 0) < 0 && errno == ENOTTY);
+	send_descriptor(pair[0], fd);
+	pclose(f);
+	CHECK(receive_descriptor(pair[1]) == a && is_kvm(a) && !close(a));
 	f = fopen("/dev/null", "r");
 	a = fileno(f);
 	CHECK(ioctl(a, KVM_GET_API_VERSION, 0) < 0 && errno == ENOTTY);
@@ -271,6 +277,19 @@ static void wake(int sig)
 {
 }
 
+/* How many descriptors there are from a number on, but for the directory's that tells. */
+static int count_descriptors(int from)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	int count = 0;
+
+	while ((entry = readdir(directory)))
+		count += atoi(entry->d_name) >= from && atoi(entry->d_name) != dirfd(directory);
+	closedir(directory);
+	return count;
+}
+
 /* What the KVM keeps for itself survives a program that closes all that it does not know. */
 static void ranges(void)
 {
@@ -278,14 +297,19 @@ static void ranges(void)
 	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
 	struct vm v;
 	timer_t timer;
-	int last;
+	int last, own;
 
+	/* What this program has inherited is not the library's. */
+	CHECK(!close_range(3, ~0u, 0));
 	make_vm(&v, 0xd503207f); /* wfi */
 	last = v.vcpu;
+	own = count_descriptors(last + 1);
+	CHECK(own > 0);
 	CHECK(!close_range((unsigned int)last + 1, ~0u, 0));
 	closefrom(last + 1);
 	for (int fd = last + 1; fd < sysconf(_SC_OPEN_MAX) && fd < 65536; fd++)
-		close(fd);
+		CHECK(close(fd) && errno == EBADF);
+	CHECK(count_descriptors(last + 1) == own);
 	signal(SIGUSR1, SIG_IGN);
 	CHECK(is_kvm(v.kvm));
 	CHECK(ioctl(v.kvm, KVM_CREATE_VM, 0) == last + 1);
