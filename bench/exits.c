@@ -8,19 +8,19 @@
  */
 #include <stdint.h>
 
-#define GICD     0x08000000ul
-#define GICC     0x08010000ul
-#define UART     0x09000000ul
-#define UART_DR  0x000
-#define UART_FR  0x018
-#define GICD_CTLR      0x000
-#define GICD_ISENABLER 0x100
-#define GICD_SGIR      0xf00
-#define GICC_CTLR 0x000
-#define GICC_PMR  0x004
-#define GICC_IAR  0x00c
-#define GICC_EOIR 0x010
-#define SPURIOUS  1023
+#define GICD            0x08000000ul
+#define GICC            0x08010000ul
+#define UART            0x09000000ul
+#define UART_DR         0x000
+#define UART_FR         0x018
+#define GICD_CTLR       0x000
+#define GICD_ISENABLER  0x100
+#define GICD_SGIR       0xf00
+#define GICC_CTLR       0x000
+#define GICC_PMR        0x004
+#define GICC_IAR        0x00c
+#define GICC_EOIR       0x010
+#define SPURIOUS        1023
 #define PSCI_VERSION    0x84000000ul
 #define PSCI_SYSTEM_OFF 0x84000008ul
 #define PSCI_CPU_ON     0xc4000003ul

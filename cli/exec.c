@@ -166,6 +166,14 @@ static int find_door(const struct settings *s, bool foreign, char *path)
 			folder);
 }
 
+/* This process has a door already, of an armature exec that it is a child of. */
+static bool behind_a_door(void)
+{
+	const char *present = getenv("LD_PRELOAD");
+
+	return present && strstr(present, DOOR_FILE);
+}
+
 /* "PRESENT DOOR", what the environment preloads already first. */
 static int preload(const char *door, char **value)
 {
@@ -175,7 +183,7 @@ static int preload(const char *door, char **value)
 		return complain("'%s': the loader cannot preload from a path with blanks or colons;"
 				" --door-dir names another",
 				door);
-	if (present && strstr(present, door)) {
+	if (behind_a_door()) {
 		*value = strdup(present);
 	} else if (asprintf(value, "%s%s%s", present ? present : "", present && *present ? ":" : "",
 			    door) < 0) {
@@ -206,7 +214,7 @@ static int set_absolute(const char *name, const char *path)
 	char *full = NULL;
 
 	if (!path)
-		return unsetenv(name);
+		return 0; /* as an armature exec around this one has it */
 	if (path[0] == '/')
 		return setenv(name, path, 1);
 	if (!getcwd(real, sizeof(real)) || asprintf(&full, "%s/%s", real, path) < 0)
@@ -231,7 +239,7 @@ static int check_log(const char *path)
 
 static int prepare(const struct settings *s, const struct program *program)
 {
-	if (!s->kvm && !s->force && host_has_kvm())
+	if (!s->kvm && !s->force && !behind_a_door() && host_has_kvm())
 		return complain(
 			"this host has a KVM for arm64 guests, /dev/kvm, which needs no armature; "
 			"--force uses armature's all the same");
@@ -239,9 +247,7 @@ static int prepare(const struct settings *s, const struct program *program)
 		return complain("kvm '%s': %s", s->kvm, strerror(errno));
 	if (check_log(s->log) || set_absolute(DOOR_LOG, s->log) || set_absolute(DOOR_KVM, s->kvm))
 		return -1;
-	if (s->trap || program->own_calls)
-		return setenv(DOOR_TRAP, "1", 1);
-	return unsetenv(DOOR_TRAP);
+	return s->trap || program->own_calls ? setenv(DOOR_TRAP, "1", 1) : 0;
 }
 
 /* In this process. Return: the exit status, when that fails. */

@@ -189,7 +189,7 @@ static void make_filter(void)
 /* Nothing here, and nothing in a handler before borrow(), may use the thread pointer. */
 
 struct raw_thread {
-	_Atomic int tid;
+	_Atomic int tid;       /* changes when another thread inherits it */
 	unsigned long pointer; /* the C library's thread pointer that it borrows */
 	unsigned long own;     /* the program's, meanwhile */
 };
@@ -224,6 +224,23 @@ static void set_pointer(unsigned long pointer)
 	bare_call(SYS_arch_prctl, ARCH_SET_FS, (long)pointer);
 }
 
+#else
+/* Such programs are for x86-64: see start(). */
+static long bare_call(long nr, long a, long b)
+{
+	return -ENOSYS;
+}
+
+static unsigned long get_pointer(void)
+{
+	return 0;
+}
+
+static void set_pointer(unsigned long pointer)
+{
+}
+#endif
+
 static int bare_tid(void)
 {
 	return (int)bare_call(SYS_gettid, 0, 0);
@@ -233,27 +250,6 @@ static void bare_yield(void)
 {
 	bare_call(SYS_sched_yield, 0, 0);
 }
-#else
-/* A thread made by clone(2) shares its maker's pointer there; such programs are refused. */
-static unsigned long get_pointer(void)
-{
-	return 0;
-}
-
-static void set_pointer(unsigned long pointer)
-{
-}
-
-static int bare_tid(void)
-{
-	return gettid();
-}
-
-static void bare_yield(void)
-{
-	sched_yield();
-}
-#endif
 
 static struct raw_thread *find_raw(int tid)
 {
@@ -282,12 +278,15 @@ static void *lend(void *opaque)
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	spare = get_pointer();
 	for (;;)
 		pause();
 	return NULL;
 }
 
+/*
+ * A thread's name is its pointer, in the C library. It need not have run: the child of a vfork()
+ * may make one that ends with it, and leaves the memory.
+ */
 static void make_spare(void)
 {
 	pthread_attr_t attr;
@@ -295,8 +294,24 @@ static void make_spare(void)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN + (64u << 10));
-	pthread_create(&thread, &attr, lend, NULL);
+	if (!pthread_create(&thread, &attr, lend, NULL))
+		spare = (unsigned long)thread;
 	pthread_attr_destroy(&attr);
+}
+
+/* Takes over what a thread had borrowed that is no more. */
+static struct raw_thread *inherit(int tid)
+{
+	const unsigned int nr = nr_raw < MAX_RAW ? nr_raw : MAX_RAW;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		int other = raw[i].tid;
+
+		if (other && bare_call(SYS_tkill, other, 0) == -ESRCH &&
+		    atomic_compare_exchange_strong(&raw[i].tid, &other, tid))
+			return &raw[i];
+	}
+	return NULL;
 }
 
 /* What the thread has borrowed, or borrows now; NULL if there is none to be had. */
@@ -306,6 +321,8 @@ static struct raw_thread *raw_thread(void)
 	struct raw_thread *t = find_raw(tid);
 	unsigned long pointer;
 
+	if (!t)
+		t = inherit(tid);
 	if (t)
 		return t;
 	while (!(pointer = atomic_exchange(&spare, 0)))
@@ -510,19 +527,20 @@ static uintptr_t stack_pointer(const ucontext_t *uc)
 #endif
 }
 
-/* How many requests of this thread's this one is inside of. */
-static int level_of(ucontext_t *uc)
+/*
+ * The level of stacks that is free: behind the one whose alternate stack is set, which this handler
+ * may be on. Where a handler jumped away from that one's request, the program's is set again.
+ */
+static int free_level(ucontext_t *uc)
 {
 	const uintptr_t sp = stack_pointer(uc);
 
 	for (int i = 0; i < LEVELS; i++) {
 		if (uc->uc_stack.ss_sp != alt_of(i))
 			continue;
-		if (sp - (uintptr_t)area < AREA_SIZE)
-			return i + 1;
-		/* A handler jumped away from that request. */
-		uc->uc_stack = program_alt;
-		break;
+		if (sp - (uintptr_t)area >= AREA_SIZE)
+			uc->uc_stack = program_alt;
+		return i + 1;
 	}
 	return 0;
 }
@@ -534,7 +552,7 @@ static long serve(const struct call *call, ucontext_t *uc)
 
 	if (!call_is_deep(call) || !make_area())
 		return call_serve(call);
-	level = level_of(uc);
+	level = free_level(uc);
 	if (level >= LEVELS)
 		return call_serve(call);
 	if (!level)
@@ -666,7 +684,7 @@ __attribute__((constructor(200))) static void start(void)
 	make_filter();
 	prog.len = length;
 	pthread_key_create(&area_key, free_area);
-	if (!libc)
+	if (!libc && (unsigned long)pthread_self() == get_pointer())
 		start_raw_threads();
 	sigemptyset(&set);
 	sigaddset(&set, SIGSYS);

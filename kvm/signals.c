@@ -34,8 +34,6 @@
 #include "cpu/host_fault.h"
 #include "kvm/kvm.h"
 
-#define NSEC 1000000000ull
-
 #define IGNORED_BY_DEFAULT (SIGBIT(SIGCHLD) | SIGBIT(SIGCONT) | SIGBIT(SIGURG) | SIGBIT(SIGWINCH))
 
 /* Of a process that tells nothing: block signals, and let faults in guest memory come. */

@@ -2,8 +2,8 @@
 /*
  * Which KVM: three system calls, or the three functions that stand for them.
  *
- * Nothing else differs between Linux's KVM and ours, but one fault of Linux's. What the VMM cannot say with these three and
- * mmap() does not exist.
+ * Nothing else differs between Linux's KVM and ours, but one fault of Linux's. What the VMM cannot
+ * say with these three and mmap() does not exist.
  */
 #ifndef VMM_KVM_H
 #define VMM_KVM_H
@@ -20,9 +20,6 @@ struct vmm_kvm {
 	/* A pin that another thread drives may be lost: see "Pins and other threads", vcpu.h. */
 	bool loses_pins;
 };
-
-extern const struct vmm_kvm vmm_kvm_linux; /* the system calls */
-extern const struct vmm_kvm vmm_kvm_soft;  /* libarmature's */
 
 #define VMM_KVM_DEVICE "/dev/kvm"
 

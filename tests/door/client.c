@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -41,9 +42,11 @@ static int failures;
 		}                                                                   \
 	} while (0)
 
+/* Whether it is the KVM of arm64 guests: the host's, on another machine, lacks that capability. */
 static bool is_kvm(int fd)
 {
-	return fd >= 0 && ioctl(fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION;
+	return fd >= 0 && ioctl(fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION &&
+	       ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ) > 0;
 }
 
 /* A VM of one vCPU whose guest does nothing for ever, or writes to nowhere for ever. */
@@ -178,12 +181,48 @@ static bool is_closed(int fd)
 	return ioctl(fd, KVM_GET_API_VERSION, 0) < 0 && errno == EBADF;
 }
 
+/* A descriptor over a socket: the number that it gets there is made by no call that names it. */
+union control {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static void send_descriptor(int socket, int fd)
+{
+	struct iovec byte = {.iov_base = "x", .iov_len = 1};
+	union control c = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+				      .cmsg_level = SOL_SOCKET,
+				      .cmsg_type = SCM_RIGHTS}};
+	struct msghdr m = {
+		.msg_iov = &byte, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
+
+	memcpy(CMSG_DATA(&c.header), &fd, sizeof(fd));
+	CHECK(sendmsg(socket, &m, 0) == 1);
+}
+
+static int receive_descriptor(int socket)
+{
+	char text;
+	struct iovec byte = {.iov_base = &text, .iov_len = 1};
+	union control c;
+	struct msghdr m = {
+		.msg_iov = &byte, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
+	int fd = -1;
+
+	CHECK(recvmsg(socket, &m, 0) == 1);
+	memcpy(&fd, CMSG_DATA(&c.header), sizeof(fd));
+	return fd;
+}
+
 static void descriptors(void)
 {
 	const int fd = open(KVM, O_RDWR), null = open("/dev/null", O_RDWR);
 	struct kvm_stats_header header;
+	int a, b, pair[2];
 	DIR *directory;
-	int a, b;
+	FILE *f;
+
+	CHECK(!socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
 
 	CHECK(ioctl(null, KVM_GET_API_VERSION, 0) < 0 && errno == ENOTTY);
 	a = dup(fd);
@@ -207,6 +246,25 @@ static void descriptors(void)
 	closedir(directory);
 	CHECK(dup(fd) == a && is_kvm(a));
 	CHECK((int)syscall(SYS_close, a) == 0 && is_closed(a));
+	/* The same, when nobody tells of the number's new file. */
+	directory = opendir("/");
+	a = dirfd(directory);
+	CHECK(ioctl(a, KVM_GET_API_VERSION, 0) < 0 && errno == ENOTTY);
+	send_descriptor(pair[0], fd);
+	closedir(directory);
+	CHECK(receive_descriptor(pair[1]) == a && is_kvm(a) && !close(a));
+	f = popen("true", "r");
+	a = fileno(f);
+	CHECK(ioctl(a, KVM_GET_API_VERSION, 0) < 0 && errno == ENOTTY);
+	send_descriptor(pair[0], fd);
+	pclose(f);
+	CHECK(receive_descriptor(pair[1]) == a && is_kvm(a) && !close(a));
+	f = fopen("/dev/null", "r");
+	a = fileno(f);
+	CHECK(ioctl(a, KVM_GET_API_VERSION, 0) < 0 && errno == ENOTTY);
+	send_descriptor(pair[0], fd);
+	fclose(f);
+	CHECK(receive_descriptor(pair[1]) == a && is_kvm(a) && !close(a));
 	CHECK(open("/dev/null", O_RDWR) == a && !is_kvm(a));
 	/* A file of statistics is the program's, which closes it. */
 	b = ioctl(fd, KVM_CREATE_VM, 0);
@@ -219,6 +277,19 @@ static void wake(int sig)
 {
 }
 
+/* How many descriptors there are from a number on, but for the directory's that tells. */
+static int count_descriptors(int from)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	int count = 0;
+
+	while ((entry = readdir(directory)))
+		count += atoi(entry->d_name) >= from && atoi(entry->d_name) != dirfd(directory);
+	closedir(directory);
+	return count;
+}
+
 /* What the KVM keeps for itself survives a program that closes all that it does not know. */
 static void ranges(void)
 {
@@ -226,14 +297,17 @@ static void ranges(void)
 	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
 	struct vm v;
 	timer_t timer;
-	int last;
+	int last, own;
 
 	make_vm(&v, 0xd503207f); /* wfi */
 	last = v.vcpu;
+	own = count_descriptors(last + 1);
+	CHECK(own > 0);
 	CHECK(!close_range((unsigned int)last + 1, ~0u, 0));
 	closefrom(last + 1);
-	for (int fd = last + 1; fd < 4096; fd++)
-		close(fd);
+	for (int fd = last + 1; fd < sysconf(_SC_OPEN_MAX) && fd < 65536; fd++)
+		CHECK(close(fd) && errno == EBADF);
+	CHECK(count_descriptors(last + 1) == own);
 	signal(SIGUSR1, SIG_IGN);
 	CHECK(is_kvm(v.kvm));
 	CHECK(ioctl(v.kvm, KVM_CREATE_VM, 0) == last + 1);
@@ -419,6 +493,47 @@ static void note(int sig)
 	came++;
 }
 
+/* System calls that this program makes itself, while all signals are blocked. */
+static long bare(long nr, long a, long b, long c)
+{
+#ifdef __aarch64__
+	register long x8 __asm__("x8") = nr, x0 __asm__("x0") = a, x1 __asm__("x1") = b,
+			 x2 __asm__("x2") = c;
+
+	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+	return x0;
+#else
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
+	return ret;
+#endif
+}
+
+static void masked(void)
+{
+	struct sigaction act = {.sa_handler = make_calls}, old;
+	sigset_t all;
+	long fd;
+
+	CHECK(!sigaction(SIGSYS, &act, NULL) && !sigaction(SIGSYS, NULL, &old) &&
+	      old.sa_handler == make_calls);
+	sigfillset(&all);
+	CHECK(!pthread_sigmask(SIG_SETMASK, &all, NULL));
+	fd = bare(SYS_openat, AT_FDCWD, (long)KVM, O_RDWR);
+	CHECK(is_kvm((int)fd));
+	CHECK(bare(SYS_ioctl, fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ) == 1);
+	CHECK(!sigprocmask(SIG_BLOCK, &all, NULL));
+	CHECK(!bare(SYS_close, fd, 0, 0) && bare(SYS_close, fd, 0, 0) == -EBADF);
+	/* What is no call of ours is the program's own handler's. */
+	guest.kvm = open(KVM, O_RDWR);
+	raise(SIGSYS);
+	CHECK(in_handler == 1 && nested == 1);
+}
+
 /* What each way to install a handler is to leave, also when a KVM is there. */
 static void dispositions(void)
 {
@@ -461,6 +576,7 @@ int main(int argc, char **argv)
 		{"handlers", handlers},
 		{"jumps", jumps},
 		{"dispositions", dispositions},
+		{"masked", masked},
 		{"version", version},
 	};
 	const char *name = argc > 1 ? argv[1] : "";

@@ -18,6 +18,7 @@
 #define SIGSYS     31
 #define SA_SIGINFO 4ul
 #define SA_ONSTACK 0x08000000ul
+#define SA_NODEFER 0x40000000ul
 #define RESTORER   0x04000000ul
 #define SETMASK    2
 #define STACK      65536
@@ -37,6 +38,37 @@ static long call6(long nr, long a, long b, long c, long d, long e, long f)
 			 : "rcx", "r11", "memory");
 	return ret;
 }
+
+/* The C library's setjmp() and longjmp(). */
+int set_jump(long *to) __attribute__((returns_twice));
+void long_jump(const long *to) __attribute__((noreturn));
+__asm__(".text\n"
+	".globl set_jump\n"
+	"set_jump:\n"
+	"	mov %rbx, (%rdi)\n"
+	"	mov %rbp, 8(%rdi)\n"
+	"	mov %r12, 16(%rdi)\n"
+	"	mov %r13, 24(%rdi)\n"
+	"	mov %r14, 32(%rdi)\n"
+	"	mov %r15, 40(%rdi)\n"
+	"	mov %rsp, 48(%rdi)\n"
+	"	mov (%rsp), %rax\n"
+	"	mov %rax, 56(%rdi)\n"
+	"	xor %eax, %eax\n"
+	"	ret\n"
+	".globl long_jump\n"
+	"long_jump:\n"
+	"	mov (%rdi), %rbx\n"
+	"	mov 8(%rdi), %rbp\n"
+	"	mov 16(%rdi), %r12\n"
+	"	mov 24(%rdi), %r13\n"
+	"	mov 32(%rdi), %r14\n"
+	"	mov 40(%rdi), %r15\n"
+	"	mov 48(%rdi), %rsp\n"
+	"	mov 56(%rdi), %rax\n"
+	"	mov %rax, (%rsp)\n"
+	"	mov $1, %eax\n"
+	"	ret\n");
 
 /* A thread on a stack of its own, with a thread pointer that is nobody's. */
 long make_thread(unsigned long flags, void *stack, void (*function)(void), void *pointer);
@@ -160,6 +192,65 @@ static bool whole_vm(void)
 	       CALL(ioctl, vm, KVM_CREATE_VCPU, 1, 0) == -9 /* EBADF */;
 }
 
+/* A handler on an alternate stack that makes requests, or jumps out of KVM_RUN, while it runs. */
+static char alternate[32768];
+static volatile int alarms, jump;
+static long away[8];
+
+static void on_alarm(int sig)
+{
+	const long vm = CALL(ioctl, kvm, KVM_CREATE_VM, 0, 0);
+
+	alarms += vm >= 0 && !CALL(close, vm, 0, 0, 0);
+	if (jump)
+		long_jump(away);
+}
+
+static void set_alarm(long us)
+{
+	const long timer[4] = {0, us, 0, us};
+
+	CALL(setitimer, 0, timer, NULL, 0);
+}
+
+static bool alternate_stacks(void)
+{
+	static struct {
+		void *sp;
+		long flags;
+		unsigned long size;
+	} stack = {alternate, 0, sizeof(alternate)}, now;
+	struct action act = {on_alarm, RESTORER | SA_ONSTACK | SA_NODEFER, restore, 0};
+	static unsigned int ram[1024] __attribute__((aligned(4096))) = {0x14000000};
+	struct kvm_userspace_memory_region region = {.memory_size = sizeof(ram)};
+	const long vm = CALL(ioctl, kvm, KVM_CREATE_VM, 0, 0);
+	const long vcpu = CALL(ioctl, vm, KVM_CREATE_VCPU, 0, 0);
+	static volatile int round;
+	struct kvm_vcpu_init init;
+	static volatile bool good;
+
+	region.userspace_addr = (unsigned long)ram;
+	good = !CALL(sigaltstack, &stack, NULL, 0, 0) &&
+	       !CALL(ioctl, vm, KVM_SET_USER_MEMORY_REGION, &region, 0) &&
+	       !CALL(ioctl, vm, KVM_ARM_PREFERRED_TARGET, &init, 0) &&
+	       !CALL(ioctl, vcpu, KVM_ARM_VCPU_INIT, &init, 0) &&
+	       !CALL(rt_sigaction, 14, &act, NULL, 8);
+	for (round = 1; good && round <= 20; round++) {
+		jump = round % 2 == 0;
+		if (!set_jump(away)) {
+			set_alarm(20000);
+			good = CALL(ioctl, vcpu, KVM_RUN, 0, 0) == -4 && !jump;
+		}
+		set_alarm(0);
+		/* One may come between the two calls; but each that came was right. */
+		good = good && alarms >= round;
+		good = good && CALL(ioctl, kvm, KVM_GET_API_VERSION, 0, 0) == KVM_API_VERSION;
+		CALL(sigaltstack, NULL, &now, 0, 0);
+		good = good && now.sp == alternate;
+	}
+	return good;
+}
+
 static void thread(void)
 {
 	const bool good = whole_vm();
@@ -230,7 +321,8 @@ void start(long *stack)
 		CALL(exit_group, 0, 0, 0, 0);
 	}
 	check(kvm >= 0, "open");
-	check(CALL(ioctl, kvm, KVM_GET_API_VERSION, 0, 0) == KVM_API_VERSION, "ioctl");
+	/* The KVM of another host's own /dev/kvm lacks it. */
+	check(CALL(ioctl, kvm, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ, 0) == 1, "ioctl");
 	check(shown(), "stat and access");
 	duplicate = CALL(dup, kvm, 0, 0, 0);
 	check(CALL(ioctl, duplicate, KVM_GET_API_VERSION, 0, 0) == KVM_API_VERSION, "dup");
@@ -239,6 +331,7 @@ void start(long *stack)
 	      "dup2");
 	check(!install(SIGUSR1, on_usr1), "sigaction");
 	check(whole_vm(), "requests in handlers");
+	check(alternate_stacks(), "handlers in requests");
 	check(threads(), "a thread");
 	check(!install(SIGSYS, on_sigsys) &&
 		      !CALL(tgkill, CALL(getpid, 0, 0, 0, 0), CALL(gettid, 0, 0, 0, 0), SIGSYS,

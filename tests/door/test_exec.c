@@ -217,10 +217,17 @@ static void statuses(void **state)
 	EXEC("--help");
 	assert_int_equal(r.status, 0);
 	has(r.out, "--trap");
-	/* What is preloaded already stays, and is first. */
-	EXEC("env", "LD_PRELOAD=libm.so.6", armature, "exec", "sh");
+	/* What is preloaded already stays, and is first; a second door is none. */
+	setenv("LD_PRELOAD", "libm.so.6", 1);
 	EXEC("sh", "-c", "echo $LD_PRELOAD");
+	unsetenv("LD_PRELOAD");
+	assert_int_equal(strncmp(r.out, "libm.so.6:/", 11), 0);
 	has(r.out, "/libarmature-door.so\n");
+	EXEC(armature, "exec", "sh", "-c", "echo $LD_PRELOAD");
+	assert_int_equal(r.out[0], '/');
+	assert_null(strchr(r.out, ':'));
+	EXEC(armature, "exec", client, "version");
+	assert_int_equal(r.status, 0);
 }
 
 /* A script's child, by a script. */
@@ -248,8 +255,8 @@ static void logs(void **state)
 	static const char *const parts[] = {
 		" system:3 KVM_CREATE_VM(type=0) = 4 <",
 		" vm:4 KVM_CREATE_VCPU(id=0) = 5 <",
-		" vm:4 KVM_SET_USER_MEMORY_REGION(slot=0, flags=0, guest_phys_addr=0x40000000, "
-		"memory_size=0x1000, userspace_addr=0x",
+		" vm:4 KVM_SET_USER_MEMORY_REGION(slot=0, flags=0, guest_phys_addr=0x40000000, ",
+		", memory_size=0x1000, userspace_addr=0x",
 		" vm:4 KVM_ARM_PREFERRED_TARGET(target=5, features[0]=0) = 0 <",
 		" vcpu:5 KVM_SET_ONE_REG(id=regs.pc, size=8, value=0x0000000040000000) = 0 <",
 		" vcpu:5 KVM_RUN() = -1 EINTR device_irq_level=0 <",
@@ -261,10 +268,10 @@ static void logs(void **state)
 	read_log();
 	for (unsigned int i = 0; i < ARRAY_SIZE(parts); i++)
 		has(log_text, parts[i]);
-	/* Whole lines, from threads that race. */
-	EXEC("--log", FILE_ "log", client, "threads");
+	/* Whole lines, from threads and processes that race. */
+	EXEC("--log", FILE_ "log", "sh", "-c", "$0 threads & $0 threads & wait", client);
 	read_log();
-	assert_int_equal(lines(log_text), 4 * 200 * 3);
+	assert_int_equal(lines(log_text), 2 * 4 * 200 * 4);
 	for (char *line = strtok(log_text, "\n"); line; line = strtok(NULL, "\n")) {
 		assert_int_equal(line[2], ':');
 		has(line, " KVM_");

@@ -1,10 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /* What the tests of libarmature share. */
 #include <dirent.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/kvm/common.h"
+
+__attribute__((constructor)) static void promise(void)
+{
+	if (getenv("TELL") && armature_promise(ARMATURE_TELLS_SIGNALS | ARMATURE_TELLS_DESCRIPTORS))
+		abort();
+}
+
+/* cmocka's, too: its handlers are to be told, as all others are. */
+__attribute__((visibility("default"))) void (*signal(int sig, void (*handler)(int)))(int)
+{
+	struct sigaction sa = {.sa_handler = handler, .sa_flags = SA_RESTART}, old;
+
+	return armature_sigaction(sig, &sa, &old) ? SIG_ERR : old.sa_handler;
+}
+
+int told_close(int fd)
+{
+	int ret;
+
+	armature_fds_begin((unsigned int)fd, (unsigned int)fd);
+	ret = close(fd);
+	armature_fds_end((unsigned int)fd, (unsigned int)fd);
+	return ret;
+}
+
+int told_dup2(int fd, int onto)
+{
+	int ret;
+
+	armature_fds_begin((unsigned int)onto, (unsigned int)onto);
+	ret = dup2(fd, onto);
+	armature_fds_end((unsigned int)onto, (unsigned int)onto);
+	return ret;
+}
 
 int call(int fd, unsigned long request, unsigned long arg)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptors: they behave as the kernel's would, and what they stand for goes when the last one
- * goes. */
+/*
+ * Descriptors: they behave as the kernel's would, and what they stand for goes when the last one
+ * goes.
+ */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -97,15 +99,15 @@ static void open_refuses(void **state)
 static void duplicates_work(void **state)
 {
 	struct machine_under_test *m = *state;
-	int a = dup(m->vcpu), b = fcntl(m->vcpu, F_DUPFD_CLOEXEC, 100), c = dup2(m->vm, 200);
+	int a = dup(m->vcpu), b = fcntl(m->vcpu, F_DUPFD_CLOEXEC, 100), c = told_dup2(m->vm, 200);
 
 	assert_true(b >= 100);
 	assert_int_equal(set_u64(a, PC, 0x1234), 0);
 	assert_int_equal(get_u64(b, PC), 0x1234);
 	assert_int_equal(call(c, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ), 1);
-	close(a);
-	close(b);
-	close(c);
+	told_close(a);
+	told_close(b);
+	told_close(c);
 	assert_int_equal(get_u64(m->vcpu, PC), 0x1234);
 }
 
@@ -115,17 +117,17 @@ static void numbers_are_reused(void **state)
 	struct machine_under_test *m = *state;
 	int a = dup(m->vcpu), pipes[2];
 
-	close(a);
+	told_close(a);
 	assert_int_equal(pipe(pipes), 0);
 	assert_true(pipes[0] == a || pipes[1] == a);
 	assert_int_equal(call(a, KVM_GET_MP_STATE, 0), -ENOTTY);
-	close(pipes[0]);
-	close(pipes[1]);
+	told_close(pipes[0]);
+	told_close(pipes[1]);
 	assert_int_equal(call(a, KVM_GET_MP_STATE, 0), -EBADF);
 	/* And one that means another object now means that one. */
-	assert_int_equal(dup2(m->vm, a), a);
+	assert_int_equal(told_dup2(m->vm, a), a);
 	assert_int_equal(call(a, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ), 1);
-	close(a);
+	told_close(a);
 }
 
 static void other_files(void **state)
@@ -139,7 +141,7 @@ static void other_files(void **state)
 	assert_int_equal(armature_close(null), 0);
 	assert_int_equal(armature_close(null), -1);
 	assert_int_equal(errno, EBADF);
-	close(file);
+	told_close(file);
 	unlink(path);
 }
 
@@ -305,8 +307,8 @@ static void plain_close_lets_go(void **state)
 	for (i = 0; i < 50; i++) {
 		make(m->sys, &vm, &vcpu, &page);
 		munmap(page, 4096);
-		close(vcpu);
-		close(vm);
+		told_close(vcpu);
+		told_close(vm);
 	}
 	/* Found out by the next call that makes or closes a descriptor. */
 	armature_close(armature_open());
@@ -372,8 +374,8 @@ static void socket_holds(void **state)
 	again = receive_fd(pair[1]);
 	assert_int_equal(call(again, KVM_CHECK_EXTENSION, KVM_CAP_ARM_USER_IRQ), 1);
 	armature_close(again);
-	close(pair[0]);
-	close(pair[1]);
+	told_close(pair[0]);
+	told_close(pair[1]);
 }
 
 static void child_holds(void **state)
@@ -387,13 +389,13 @@ static void child_holds(void **state)
 	assert_int_equal(pipe2(sync, O_CLOEXEC), 0);
 	pid = fork();
 	if (!pid) {
-		close(sync[1]);
+		told_close(sync[1]);
 		_exit(read(sync[0], &byte, 1) ? 1 : 0);
 	}
 	armature_close(vm);
 	assert_true(open_fds() > before + 2);
-	close(sync[0]);
-	close(sync[1]);
+	told_close(sync[0]);
+	told_close(sync[1]);
 	waitpid(pid, NULL, 0);
 	armature_close(armature_open());
 	assert_int_equal(open_fds(), before);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What needs a running guest and is not the ABI's: services of the firmware, SError, and many
- * threads. */
+/*
+ * What needs a running guest and is not the ABI's: services of the firmware, SError, and many
+ * threads.
+ */
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,7 +17,6 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define X(n)             CORE_ID(regs.regs[n])
 #define TRNG_VERSION     0x84000050
 #define TRNG_FEATURES    0x84000051
 #define TRNG_RND32       0x84000053
@@ -306,7 +307,7 @@ static void catch_usr1(void)
 {
 	struct sigaction sa = {.sa_handler = nothing};
 
-	sigaction(SIGUSR1, &sa, NULL);
+	armature_sigaction(SIGUSR1, &sa, NULL);
 }
 
 struct runner {
@@ -505,7 +506,7 @@ static void handler_jumps(void **state)
 	timer_t t;
 	volatile int wfi;
 
-	sigaction(SIGALRM, &sa, NULL);
+	armature_sigaction(SIGALRM, &sa, NULL);
 	assert_int_equal(timer_create(CLOCK_MONOTONIC, &ev, &t), 0);
 	for (wfi = 0; wfi < 2; wfi++) {
 		p.n = 0;

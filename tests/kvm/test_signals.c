@@ -31,7 +31,7 @@
 
 #define EACH        12500 /* signals of each kind: 100,000 in all */
 #define JUMP_EVERY  5     /* of the signals whose handler jumps */
-#define IN_FLIGHT   16 /* of a kind; SA_NODEFER stacks them */
+#define IN_FLIGHT   16    /* of a kind; SA_NODEFER stacks them */
 #define MARK        0x5150
 #define DOING       0x8000 /* in RAM: enum doing */
 #define STACK_BYTES (1 << 20)
@@ -261,9 +261,8 @@ static void storm(void **state)
 		if (kinds[k].way == BY_TIMER)
 			timer = start_timer(k);
 		else
-			assert_int_equal(pthread_create(&threads[k], NULL, send,
-							(void *)(uintptr_t)k),
-					 0);
+			assert_int_equal(
+				pthread_create(&threads[k], NULL, send, (void *)(uintptr_t)k), 0);
 	run_guest();
 	timer_delete(timer);
 	pthread_sigmask(SIG_BLOCK, NULL, &after);

@@ -16,9 +16,7 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define PAGE      4096ull
 #define ELSEWHERE 0x50000000ull
-#define X(n)      CORE_ID(regs.regs[n])
 #define ROUNDS    200 /* of each thread */
 #define MAX_REGS  512
 
@@ -232,7 +230,7 @@ static void everything(void **state)
 
 	m = *state;
 	done = false;
-	sigaction(SIGUSR1, &sa, NULL);
+	armature_sigaction(SIGUSR1, &sa, NULL);
 	assert_int_equal(init_vcpu(m->vcpu, PSCI_FEATURE | PMU_FEATURE), 0);
 	put_programs();
 	start_running();
