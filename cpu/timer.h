@@ -34,13 +34,13 @@ struct timers {
 	uint64_t frq; /* CNTFRQ_EL0 as reset */
 };
 
-/** timer_count() - The physical counter now, in ticks, which are nanoseconds. Any thread. */
+/** timer_count() - The host's counter now, in ticks, which are nanoseconds. Any thread. */
 uint64_t timer_count(void);
 
 /**
- * timer_rebase() - Let a timer's counter, of all vCPUs, be behind the host's.
+ * timer_rebase() - Let a counter of all vCPUs be behind the host's.
  * @m:      their machine
- * @id:     the timer
+ * @id:     the timer whose counter it is
  * @offset: by how many ticks, modulo 2^64
  *
  * Any thread, also while vCPUs run: each read of the counter sees the one offset or the other.

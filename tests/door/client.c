@@ -217,8 +217,8 @@ static int receive_descriptor(int socket)
 static void descriptors(void)
 {
 	const int fd = open(KVM, O_RDWR), null = open("/dev/null", O_RDWR);
-	int a, b, pair[2];
 	struct kvm_stats_header header;
+	int a, b, pair[2];
 	DIR *directory;
 	FILE *f;
 
