@@ -35,7 +35,13 @@
 #define ASKERS  2     /* threads that ask, of each number */
 #define EXITS   1000
 
-static struct machine_under_test *m;
+static struct machine_under_test *m; /* NULL: there is none */
+
+static int tear_down_told(void **state)
+{
+	m = NULL;
+	return tear_down(state);
+}
 
 /* ---- Numbers that change hands ---- */
 
@@ -238,9 +244,12 @@ static void no_system_call(void **unused)
 
 static volatile sig_atomic_t calls_seen;
 
+/* Also when the signal comes just before KVM_RUN, that does not wait. */
 static void count_call(int sig)
 {
 	calls_seen++;
+	if (m)
+		m->run->immediate_exit = 1;
 }
 
 static void as_told(void **state)
@@ -296,6 +305,7 @@ static void once_only(void **state)
 		pthread_create(&thread, NULL, raise_and_wait, &self);
 		while (!calls_seen)
 			assert_int_equal(run_vcpu(m), -EINTR);
+		m->run->immediate_exit = 0;
 		pthread_join(thread, NULL);
 		assert_int_equal(calls_seen, 1);
 		armature_sigaction(SIGUSR1, NULL, &now);
@@ -339,6 +349,7 @@ static void guest_on_terminal(const char *terminal, int ready)
 	struct prog p = {0};
 	void *state;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setsid();
 	if (open(terminal, O_RDWR) < 0)
 		_exit(1);
@@ -353,6 +364,7 @@ static void guest_on_terminal(const char *terminal, int ready)
 	for (int i = 1; i <= 100; i++) {
 		if (write(ready, "", 1) != 1 || run_vcpu(m) != -EINTR || calls_seen != i)
 			_exit(2);
+		m->run->immediate_exit = 0;
 	}
 	_exit(0);
 }
@@ -364,6 +376,10 @@ static void typed(void **unused)
 	char c;
 	pid_t pid;
 
+#ifdef LATE_HANDLERS
+	print_message("skipped: the handler would wait while the guest sleeps\n");
+	skip();
+#endif
 	assert_true(master >= 0 && !grantpt(master) && !unlockpt(master) && !pipe(ready));
 	pid = fork();
 	if (!pid)
@@ -384,11 +400,11 @@ static void typed(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(numbers_change, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(number_of_another, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(numbers_change, set_up, tear_down_told),
+		cmocka_unit_test_setup_teardown(number_of_another, set_up, tear_down_told),
 		cmocka_unit_test(no_system_call),
 		cmocka_unit_test(as_told),
-		cmocka_unit_test_setup_teardown(once_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(once_only, set_up, tear_down_told),
 		cmocka_unit_test(child_of_vfork),
 		cmocka_unit_test(typed),
 	};
