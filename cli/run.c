@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_MEM (UINT64_C(512) << 20)
+#define DEFAULT_MEM (512ull << 20)
 
 struct run_options {
 	struct vmm_config config;

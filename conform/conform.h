@@ -87,11 +87,14 @@ void skip(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)
 /* The bits of device_irq_level that the text defines. */
 #define ALL_BITS (KVM_ARM_DEV_EL1_VTIMER | KVM_ARM_DEV_EL1_PTIMER | KVM_ARM_DEV_PMU)
 
-#define RAM_BASE    0x40000000ull
-#define RAM_SIZE    0x200000ull
-#define REPORT_ADDR 0x09000000ull /* no memory: a store there is KVM_EXIT_MMIO */
-#define MAX_VCPUS   4
-#define REPORT_BASE 20 /* the register that holds REPORT_ADDR in all programs */
+#define RAM_BASE     0x40000000ull
+#define RAM_SIZE     0x200000ull
+#define REPORT_ADDR  0x09000000ull /* no memory: a store there is KVM_EXIT_MMIO */
+#define VECTORS      0x800         /* from RAM_BASE, and so in the program: where VBAR_EL1 points */
+#define MAX_VCPUS    4
+#define PMU_FEATURE  (1u << KVM_ARM_VCPU_PMU_V3)
+#define PSCI_FEATURE (1u << KVM_ARM_VCPU_PSCI_0_2)
+#define REPORT_BASE  20 /* the register that holds REPORT_ADDR in all programs */
 
 #define PSTATE_EL1H_MASKED (PSR_D_BIT | PSR_A_BIT | PSR_I_BIT | PSR_F_BIT | PSR_MODE_EL1h)
 

@@ -7,8 +7,6 @@
 
 #define OLD_CAP_NUMBER                 137 /* of KVM_CAP_ARM_USER_IRQ before it was merged */
 #define UNKNOWN_IOCTL                  _IO(KVMIO, 0xee)
-#define PMU_FEATURE                    (1u << KVM_ARM_VCPU_PMU_V3)
-#define PSCI_FEATURE                   (1u << KVM_ARM_VCPU_PSCI_0_2)
 #define PMU_ATTR(g, req, attr, addr)   vcpu_attr(g, 0, req, KVM_ARM_VCPU_PMU_V3_CTRL, attr, addr)
 #define TIMER_ATTR(g, req, attr, addr) vcpu_attr(g, 0, req, KVM_ARM_VCPU_TIMER_CTRL, attr, addr)
 

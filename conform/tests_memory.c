@@ -5,7 +5,6 @@
 
 #include "conform/conform.h"
 
-#define VECTORS      0x800
 #define VECTOR_SYNC  0x200 /* from EL1 with SP_EL1 */
 #define SCTLR_EE     (1ull << 25)
 #define OUTSIDE      0x0a000000ull

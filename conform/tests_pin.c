@@ -7,7 +7,6 @@
 
 #include "conform/conform.h"
 
-#define VECTORS     0x800 /* in RAM, and so in the program */
 #define VECTOR_IRQ  0x280 /* from EL1 with SP_EL1 */
 #define VECTOR_FIQ  0x300
 #define TOOK_IRQ    100

@@ -6,11 +6,10 @@
 
 #include "conform/conform.h"
 
-#define FN(f)        ((uint64_t)(uint32_t)(f))
-#define S32(v)       ((uint64_t)(int64_t)(v))
-#define PSCI_FEATURE (1u << KVM_ARM_VCPU_PSCI_0_2)
-#define OFF_FEATURE  (1u << KVM_ARM_VCPU_POWER_OFF)
-#define SECOND       0x10000 /* where the other vCPU's program lies */
+#define FN(f)       ((uint64_t)(uint32_t)(f))
+#define S32(v)      ((uint64_t)(int64_t)(v))
+#define OFF_FEATURE (1u << KVM_ARM_VCPU_POWER_OFF)
+#define SECOND      0x10000 /* where the other vCPU's program lies */
 
 /* One HVC (or SMC) with arguments, and its x0. */
 static uint64_t call(struct guest *g, bool smc, uint64_t fn, uint64_t a1, uint64_t a2, uint64_t a3)

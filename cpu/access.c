@@ -9,11 +9,11 @@
  *
  * What must hold:
  *  - Nothing of the guest's memory or registers changes before every page of the access is known to
- * be there.
+ *    be there.
  *  - A page enters the TLB for writing only when its descriptor is dirty, its slot is writable and
- * its dirty bit is set.
+ *    its dirty bit is set.
  *  - Device memory never enters the TLB while the MMU is on: alignment must be checked on each
- * access.
+ *    access.
  */
 #include <errno.h>
 
@@ -136,11 +136,6 @@ int access_no_syndrome(struct cpu *cpu, uint64_t va, uint64_t pa, bool write)
 {
 	cpu->exit.mmio = (struct cpu_mmio){.va = va, .pa = pa, .write = write};
 	return CPU_EXIT_NOSYNDROME;
-}
-
-static uint64_t swap(uint64_t v, unsigned int size_log2)
-{
-	return __builtin_bswap64(v) >> (64 - (8u << size_log2));
 }
 
 /* The machine does the access itself, with *@data in the order of the guest's memory. */
@@ -503,7 +498,8 @@ int access_cache(struct cpu *cpu, uint64_t va, enum cache_op op)
 	uint8_t byte;
 	int err;
 
-	/* At EL0 a read must be allowed; invalidation destroys data, so a write must be (D4.4.8).
+	/*
+	 * At EL0 a read must be allowed; invalidation destroys data, so a write must be (D4.4.8).
 	 */
 	if (op == CACHE_DC_INVALIDATE)
 		q.write = true;

@@ -54,21 +54,48 @@ struct mem_desc {
 };
 
 /*
- * Load at virtual address @va (not yet TBI-stripped). out[0], out[1]: first and second element; a
- * 16-byte element or pair of 8 fills both; pair of 16 fills 4 words. Integers are extended as the
- * descriptor says.
+ * All functions are for the vCPU's own thread. @va is a virtual address as the instruction has it,
+ * with its tag. Data is passed as words of 64 bits, in the guest's order of elements: one element
+ * of up to 8 bytes, or each of a pair of such, is a word; one of 16 bytes is two, low half first.
+ */
+
+/**
+ * access_load() - A load (Arm ARM, shared pseudocode Mem[], with the checks before it).
+ * @cpu: the vCPU
+ * @va:  the first byte's address
+ * @d:   what is accessed
+ * @out: the elements, 1 to 4 words; integers are extended as @d says
+ *
+ * Return: see the top of this file.
  */
 int access_load(struct cpu *cpu, uint64_t va, const struct mem_desc *d, uint64_t out[4]);
+
+/**
+ * access_store() - A store.
+ * @cpu: the vCPU
+ * @va:  the first byte's address
+ * @d:   what is accessed
+ * @in:  the elements, 1 to 4 words; bits beyond an element's size do not count
+ *
+ * Return: see the top of this file.
+ */
 int access_store(struct cpu *cpu, uint64_t va, const struct mem_desc *d, const uint64_t in[4]);
 
-/*
- * Store exclusive: *status = 0 stored, 1 not. Compare-and-swap on the value that the load exclusive
- * read.
+/**
+ * access_store_excl() - A store exclusive (Arm ARM B2.9; cpu/monitor.h).
+ * @cpu:    the vCPU; its local monitor is open afterwards
+ * @va:     the first byte's address
+ * @d:      what is accessed, 1 to 16 bytes in all
+ * @in:     the elements
+ * @status: 0: stored; 1: not stored, because the monitor was open, was for another address or size,
+ *          or another vCPU wrote in between
+ *
+ * Return: see the top of this file; *@status is set if it is CPU_EXIT_NONE.
  */
 int access_store_excl(struct cpu *cpu, uint64_t va, const struct mem_desc *d, const uint64_t in[2],
 		      uint32_t *status);
 
-/* Read-modify-write; *old is zero-extended. CAS: swap if memory equals *old. */
+/* What an atomic of FEAT_LSE does to memory. */
 enum mem_rmw {
 	RMW_ADD,
 	RMW_CLR,
@@ -80,38 +107,78 @@ enum mem_rmw {
 	RMW_UMIN,
 	RMW_SWP
 };
+
+/**
+ * access_rmw() - An atomic read-modify-write: LD<op>, ST<op>, SWP.
+ * @cpu:   the vCPU
+ * @va:    the address, which @d wants aligned
+ * @d:     one element of 1 to 8 bytes
+ * @op:    what it does
+ * @value: its operand
+ * @old:   what was in memory, zero-extended
+ *
+ * Return: see the top of this file.
+ */
 int access_rmw(struct cpu *cpu, uint64_t va, const struct mem_desc *d, enum mem_rmw op,
 	       uint64_t value, uint64_t *old);
+
+/**
+ * access_cas() - A compare-and-swap: CAS, CASP.
+ * @cpu:    the vCPU
+ * @va:     the address, which @d wants aligned
+ * @d:      one element of 1 to 8 bytes, or a pair of 4 or 8
+ * @expect: what must be in memory for @value to be stored
+ * @value:  what is stored then
+ * @old:    what was in memory, zero-extended
+ *
+ * Return: see the top of this file.
+ */
 int access_cas(struct cpu *cpu, uint64_t va, const struct mem_desc *d, const uint64_t expect[2],
 	       const uint64_t value[2], uint64_t old[2]);
 
-/*
- * Make sure that [va, va+len) can be accessed (as a write if @write): for instructions with several
- * accesses.
+/**
+ * access_probe() - Make sure that bytes can be accessed, before an instruction of several accesses.
+ * @cpu:   the vCPU
+ * @va:    the first byte's address
+ * @len:   bytes
+ * @d:     what is accessed
+ * @write: by stores
+ *
+ * Return: see the top of this file; no data was read or written.
  */
 int access_probe(struct cpu *cpu, uint64_t va, uint64_t len, const struct mem_desc *d, bool write);
 
-/* DC ZVA at @va (64-byte block). */
+/** access_dc_zva() - DC ZVA: zero the block of 64 bytes (BLOCK_ZVA) that holds @va. */
 int access_dc_zva(struct cpu *cpu, uint64_t va);
 
-/*
- * DC C*VA, DC IVAC, IC IVAU: permission checks and faults; IC IVAU calls
- * machine->ops->icache_invalidate.
- */
 enum cache_op { CACHE_DC_CLEAN, CACHE_DC_INVALIDATE, CACHE_DC_CLEAN_INVALIDATE, CACHE_IC_IVAU };
+
+/**
+ * access_cache() - Cache maintenance by address: DC C*VA, DC CI*VA, DC IVAC, IC IVAU.
+ * @cpu: the vCPU
+ * @va:  the address
+ * @op:  which
+ *
+ * Checks permissions as the Arm ARM has them for these (D4.4.8). Data caches need nothing else; for
+ * IC IVAU machine_ops.icache_invalidate is called with the line. An address outside memory is
+ * skipped.
+ *
+ * Return: see the top of this file.
+ */
 int access_cache(struct cpu *cpu, uint64_t va, enum cache_op op);
 
 /**
  * access_fetch() - Find the page of code at cpu->pc and enter it in the execute TLB.
+ * @cpu: the vCPU; a tagged PC becomes canonical
+ * @x:   the filled line; its host is the page in host memory
  *
- * Checks PC alignment, canonicalises a tagged PC (changes cpu->pc), walks, checks execute
- * permission. Return: CPU_EXIT_NONE with *x the filled line (x->host is the page in host memory),
- * or CPU_FAULT (PC alignment, instruction abort; also for a fetch from outside memslots:
- * synchronous external abort).
+ * Return: CPU_EXIT_NONE; or CPU_FAULT: by priority (Arm ARM D1.12.4) Software Step, PC alignment,
+ * instruction abort (outside memslots: a synchronous external abort), breakpoint, illegal state; or
+ * CPU_EXIT_ERROR.
  */
 int access_fetch(struct cpu *cpu, struct xtlb_entry **x);
 
-/* The instruction word at cpu->pc, without any effect. Return: false when it cannot be read. */
+/** access_insn() - The word at cpu->pc, without any effect. Return: false if it cannot be read. */
 bool access_insn(struct cpu *cpu, uint32_t *insn);
 
 #endif

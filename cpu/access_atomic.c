@@ -14,11 +14,6 @@
 #include "cpu/mmu.h"
 #include "cpu/monitor.h"
 
-static uint64_t swap(uint64_t v, unsigned int size_log2)
-{
-	return __builtin_bswap64(v) >> (64 - (8u << size_log2));
-}
-
 static uint64_t truncate(uint64_t v, unsigned int size_log2)
 {
 	return size_log2 < 3 ? v & (BIT64(8u << size_log2) - 1) : v;

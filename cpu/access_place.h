@@ -35,4 +35,10 @@ int access_watch(struct cpu *cpu, uint64_t va, uint64_t len, const struct mem_de
 int access_no_syndrome(struct cpu *cpu, uint64_t va, uint64_t pa, bool write);
 int access_check_align(struct cpu *cpu, uint64_t va, const struct mem_desc *d, bool write);
 
+/* The low 2^@size_log2 bytes of @v in the other byte order, the others zero. */
+static inline uint64_t swap(uint64_t v, unsigned int size_log2)
+{
+	return __builtin_bswap64(v) >> (64 - (8u << size_log2));
+}
+
 #endif

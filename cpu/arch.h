@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of register fields and syndrome codes from the Arm ARM (DDI 0487), chapter D13, that
- * several files of cpu/ use.
+ * Names of register fields and syndrome codes that several files of cpu/, kvm/ and the front end
+ * use, from the descriptions of the System registers in the Arm ARM (DDI 0487).
  */
 #ifndef CPU_ARCH_H
 #define CPU_ARCH_H
@@ -93,14 +93,14 @@
 #define FPCR_RW (BITS64(26, 22) | BIT64(19))
 #define FPSR_RW (BIT64(27) | BIT64(7) | BITS64(4, 0))
 
-/* ISS of a trapped instruction with a condition field: CV = 1, COND = 0b1110 (D13.2.40). */
+/* The condition in the ISS of a trapped A64 instruction: CV = 1, COND = 0b1110 (ESR_EL1). */
 #define ISS_COND_ALWAYS 0x1e00000u
 
-/* ISS of a Software Step exception */
+/* ISS of a Software Step exception (ESR_EL1) */
 #define STEP_ISV (1u << 24)
 #define STEP_EX  (1u << 6)
 
-/* ISS of aborts (D13.2.40) */
+/* ISS of aborts (ESR_EL1) */
 #define ISS_WNR          (1u << 6)
 #define ISS_CM           (1u << 8)
 #define FSC_ADDRESS_SIZE 0x00u /* | level */

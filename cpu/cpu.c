@@ -111,12 +111,6 @@ void cpu_step_done(struct cpu *cpu, bool load_excl)
 	cpu_update_mode(cpu);
 }
 
-/* Does an enabled event counter count what only generated code can count? */
-static bool pmu_wants_blocks(const struct cpu *cpu)
-{
-	return (cpu->features & CPU_FEATURE_PMU) && pmu_counts_blocks(cpu);
-}
-
 void cpu_update_mode(struct cpu *cpu)
 {
 	static const uint32_t fpcr_dynamic = FPCR_RW;
@@ -142,7 +136,7 @@ void cpu_update_mode(struct cpu *cpu)
 		mode |= CPU_MODE_ALIGN;
 	if (sctlr & (el ? SCTLR_SA : SCTLR_SA0))
 		mode |= CPU_MODE_SP_ALIGN;
-	if (pmu_wants_blocks(cpu))
+	if ((cpu->features & CPU_FEATURE_PMU) && pmu_counts_blocks(cpu))
 		mode |= CPU_MODE_PMU_BR;
 	if (el && !cpu->ps.spsel)
 		mode |= CPU_MODE_EL1T;

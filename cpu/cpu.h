@@ -55,15 +55,15 @@ struct pstate {
 
 /* Why engine_run() came back. Details are in cpu->exit. */
 enum cpu_exit_reason {
-	CPU_EXIT_NONE = 0,   /* not an exit: go on */
-	CPU_EXIT_KICK,       /* cpu->remote.kick was set: look at the requests */
-	CPU_EXIT_HVC,        /* HVC at EL1; PC is after it; cpu->exit.imm has its immediate */
-	CPU_EXIT_SMC,        /* SMC at EL1; PC is AT it (Linux skips it); cpu->exit.imm */
-	CPU_EXIT_WFI,        /* PC is after it */
-	CPU_EXIT_WFE,        /* PC is after it; the event register was clear */
-	CPU_EXIT_MMIO,       /* cpu->exit.mmio; PC is AT the instruction */
-	CPU_EXIT_NOSYNDROME, /* data access outside memory without valid syndrome; PC AT it;
-				exit.mmio.pa */
+	CPU_EXIT_NONE = 0, /* not an exit: go on */
+	CPU_EXIT_KICK,     /* cpu->remote.kick was set: look at the requests */
+	CPU_EXIT_HVC,      /* HVC at EL1; PC is after it; cpu->exit.imm has its immediate */
+	CPU_EXIT_SMC,      /* SMC at EL1; PC is AT it (Linux skips it); cpu->exit.imm */
+	CPU_EXIT_WFI,      /* PC is after it */
+	CPU_EXIT_WFE,      /* PC is after it; the event register was clear */
+	CPU_EXIT_MMIO,     /* cpu->exit.mmio; PC is AT the instruction */
+	/* A data access outside memory without valid syndrome: exit.mmio.pa; PC is AT it. */
+	CPU_EXIT_NOSYNDROME,
 	/*
 	 * The engine cannot go on at PC; exit.imm is an errno: ENOMEM; EFAULT: guest memory is not
 	 * there, or not writable, on the host; E2BIG: a bug of ours.
@@ -170,10 +170,10 @@ struct cpu {
 	/* Rows that sysreg_mrs() and sysreg_msr() found last, by a hash of the encoding. */
 	const struct sysreg *sysreg_cache[SYSREG_CACHE];
 	bool watching; /* a watchpoint may match: accesses go through their slow paths */
-	bool stepped,
-		stepped_ex; /* Software Step: an instruction was stepped; it was a load exclusive */
-	void *engine;       /* the engine's per-vCPU part */
-	void *owner;        /* the KVM's vCPU */
+	/* Software Step: an instruction was stepped; it was a load exclusive. */
+	bool stepped, stepped_ex;
+	void *engine; /* the engine's per-vCPU part */
+	void *owner;  /* the KVM's vCPU */
 
 	struct cpu_remote remote;
 
@@ -215,8 +215,8 @@ _Static_assert(CPU_STATE_SIZE <= CPU_SLOT_LIMIT, "slots have 16-bit names");
 #define CPU_SLOT_V(n)   ((uint16_t)(offsetof(struct cpu, v) + 16 * (n)))
 
 /*
- * What the layers above give to a machine (libarmature's KVM fills this in).
- * All are called on a vCPU's thread unless said otherwise.
+ * What the layers above give to a machine (libarmature's KVM fills this in). All are called on a
+ * vCPU's thread unless said otherwise.
  */
 struct machine_ops {
 	/*

@@ -118,8 +118,10 @@ bool debug_breakpoint(const struct cpu *cpu)
 	return false;
 }
 
-/* WatchpointByteMatch(): a range of 2^MASK bytes, or the bytes of a doubleword (word) that BAS
- * selects. */
+/*
+ * WatchpointByteMatch(): a range of 2^MASK bytes, or the bytes of a doubleword (word) that BAS
+ * selects.
+ */
 static bool byte_matches(uint64_t wvr, uint64_t wcr, uint64_t va)
 {
 	unsigned int bottom = wvr & BIT64(2) ? 2 : 3;

@@ -31,6 +31,23 @@
 
 #define HOST_INLINE static inline __attribute__((always_inline, unused))
 
+/*
+ * The functions, for n = 8, 16, 32, 64 bits. Loads and stores may be unaligned, but are not atomic
+ * then; all else wants @host aligned. Each returns false if guest memory is not there on the host,
+ * or not for writing; nothing was stored then, and results mean nothing. Any thread;
+ * host_fault_arm() comes before the first one.
+ *
+ *   host_load<n>(host, &value)               also for 128
+ *   host_store<n>(host, value)               also for 128
+ *   host_swap<n>(host, value, &old)          old: what was there
+ *   host_add<n>(host, value, &old)
+ *   host_cas<n>(host, &expect, value, &done) done: expect was there, and value is now; otherwise
+ *                                            expect becomes what was there
+ *   host_cas128(host, expect, value, &done)  the same of two words, the low one first
+ *
+ *   host_copy_from(), host_copy_to(), host_same()   of any number of bytes, see below
+ */
+
 /* Sixteen bytes, in one register of the host. */
 typedef uint64_t host_u128 __attribute__((vector_size(16)));
 
@@ -94,10 +111,6 @@ HOST_STORE(32, uint32_t, "movl %k[v], %[m]", "r")
 HOST_STORE(64, uint64_t, "movq %[v], %[m]", "r")
 HOST_STORE(128, host_u128, "movups %[v], %[m]", "x")
 
-/*
- * host_swap and host_add leave what was there in *old; host_cas stores @value if *expect is there,
- * else *expect becomes what is there: *done says which.
- */
 #define HOST_ATOMIC(bits, type, s)                                                        \
 	HOST_INLINE bool host_swap##bits(void *host, type v, type *old)                   \
 	{                                                                                 \
@@ -361,7 +374,14 @@ HOST_INLINE bool host_cas128(void *host, uint64_t expect[2], const uint64_t valu
 }
 #endif
 
-/* Bytes of any number and alignment, as single accesses that are as large as fits. */
+/**
+ * host_copy_from() - Read guest memory, by single accesses that are as large as fits.
+ * @to:   receives the bytes
+ * @host: guest memory, of any alignment
+ * @n:    how many bytes
+ *
+ * Return: false if some are not there; those before them have been read.
+ */
 HOST_INLINE bool host_copy_from(void *to, const void *host, size_t n)
 {
 	const char *from = host;
@@ -382,6 +402,7 @@ HOST_INLINE bool host_copy_from(void *to, const void *host, size_t n)
 	return true;
 }
 
+/** host_copy_to() - The reverse. False: some are not writable; those before them are written. */
 HOST_INLINE bool host_copy_to(void *host, const void *from, size_t n)
 {
 	const char *at = from;
@@ -400,9 +421,13 @@ HOST_INLINE bool host_copy_to(void *host, const void *from, size_t n)
 	return true;
 }
 
-/*
- * Is guest memory the same as @bytes? Not if it is not there. KVM_RUN asks that of all code that it
- * enters, so what is long is compared in large steps.
+/**
+ * host_same() - Is guest memory the same as other bytes? Not if it is not there.
+ * @host:  guest memory, of any alignment
+ * @bytes: the others
+ * @n:     how many
+ *
+ * KVM_RUN asks that of all code that it enters, so what is long is compared in large steps.
  */
 HOST_INLINE bool host_same(const void *host, const void *bytes, size_t n)
 {

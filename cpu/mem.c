@@ -18,9 +18,9 @@
 /* A slot's place in the heap: the larger, the nearer to the root. */
 static uint64_t rank(const struct mem_slot *s)
 {
-	uint64_t h = (s->gpa >> MEM_PAGE_SHIFT) * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t h = (s->gpa >> MEM_PAGE_SHIFT) * 0x9e3779b97f4a7c15ull;
 
-	return (h ^ h >> 32) * UINT64_C(0xd6e8feb86659fd93);
+	return (h ^ h >> 32) * 0xd6e8feb86659fd93ull;
 }
 
 /* Take the tree @t apart: what lies below @gpa to *@low, the rest to *@high. */

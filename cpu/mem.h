@@ -14,14 +14,6 @@
 #define MEM_PAGE_SHIFT 12
 #define MEM_PAGE_SIZE  (1ull << MEM_PAGE_SHIFT)
 
-/*
- * A function that reads or writes guest memory as the guest's own accesses do: other vCPUs and the
- * VMM may be at the same bytes. That is the guest's affair, no race of ours, so ThreadSanitizer
- * does not look. Accesses in it are single loads and stores: library functions are looked at
- * always.
- */
-#define GUEST_MEMORY __attribute__((noinline, no_sanitize("thread")))
-
 struct mem_slot {
 	uint64_t gpa, size; /* bytes, page-aligned */
 	uint8_t *host;
@@ -52,19 +44,19 @@ const struct mem_slot *mem_find(const struct mem_map *map, uint64_t pa);
  */
 struct mem_slot *mem_next(const struct mem_map *map, uint64_t pa);
 
+/** mem_slot_end() - The first guest physical address behind a slot. */
 static inline uint64_t mem_slot_end(const struct mem_slot *s)
 {
 	return s->gpa + s->size;
 }
 
-/* Host address of @pa, or NULL. The page is contiguous on the host; beyond its end is not promised.
- */
+/** mem_slot_host() - Host address of @pa, which the slot holds; good up to the end of its page. */
 static inline uint8_t *mem_slot_host(const struct mem_slot *s, uint64_t pa)
 {
 	return s->host + (pa - s->gpa);
 }
 
-/* Record a write to the page of @pa in the dirty log, if its slot has one. Any thread. */
+/** mem_mark_dirty() - Record a write to the page of @pa, if its slot has a log. Any thread. */
 void mem_mark_dirty(const struct mem_slot *s, uint64_t pa);
 
 #endif

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* The global exclusive monitor: see monitor.h. */
 #include <sched.h>
 

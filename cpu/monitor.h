@@ -41,6 +41,7 @@
 #define MONITOR_GRANULE_SHIFT 4 /* 16 bytes, the largest exclusive; CTR_EL0.ERG may say more */
 #define MONITOR_NONE          1 /* noted: a store exclusive fails */
 
+/** monitor_word() - The word of the granule that @host, an address of guest memory, lies in. */
 static inline _Atomic uint64_t *monitor_word(struct machine *m, const void *host)
 {
 	uint64_t granule = (uintptr_t)host >> MONITOR_GRANULE_SHIFT;
@@ -48,6 +49,7 @@ static inline _Atomic uint64_t *monitor_word(struct machine *m, const void *host
 	return &m->monitor[(granule ^ granule >> MONITOR_BITS) % (1u << MONITOR_BITS)].word;
 }
 
+/** monitor_shared() - Are there other vCPUs that could write? */
 static inline bool monitor_shared(const struct machine *m)
 {
 	return __atomic_load_n(&m->nr_cpus, __ATOMIC_RELAXED) > 1;
@@ -89,6 +91,7 @@ static inline void monitor_release(const struct monitor_hold *h, bool wrote)
  */
 int monitor_hold(struct cpu *cpu, const void *host, struct monitor_hold *h);
 
+/* Private to monitor_mark(). */
 void monitor_note(struct cpu *cpu, const void *host);
 
 /** monitor_mark() - Note the granule of @host for a load exclusive, before it loads. */

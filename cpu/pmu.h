@@ -30,31 +30,52 @@ struct pmu {
 	bool initialised;      /* KVM_ARM_VCPU_PMU_V3_INIT was done */
 };
 
-/* Bring counters up to date; call before EL, PSTATE or a PMU register changes. Cheap when nothing
- * is enabled. */
+/* All functions are for the vCPU's own thread, or for a time when no thread runs the vCPU. */
+
+/**
+ * pmu_sync() - Bring the counters up to date.
+ *
+ * To be called before EL or a PMU register changes. Cheap when nothing is enabled.
+ */
 void pmu_sync(struct cpu *cpu);
-/* Does an enabled counter count events that only generated code can count (CPU_MODE_PMU_BR)? */
+
+/** pmu_counts_blocks() - Is something counted that only blocks can count (CPU_MODE_PMU_BR)? */
 bool pmu_counts_blocks(const struct cpu *cpu);
-/*
- * To be called after EL or a PMU register changed: sets cpu->icount_limit from pmu_horizon(). A
- * counter of cycles that is filtered by EL starts or stops with a change of it, so pmu_deadline()
- * is another: machine_ops.pmu_changed is told, if its overflow would interrupt.
+
+/**
+ * pmu_update_limit() - Set cpu->icount_limit from pmu_horizon().
+ *
+ * To be called after EL or a PMU register changed. A counter of cycles that is filtered by EL
+ * starts or stops with a change of it, so pmu_deadline() is another: machine_ops.pmu_changed is
+ * told, if its overflow would interrupt.
  */
 void pmu_update_limit(struct cpu *cpu);
-/* PMCR.E and (PMOVSSET & PMINTENSET) != 0. */
+
+/** pmu_level() - The overflow line: PMCR_EL0.E and (PMOVSSET_EL0 & PMINTENSET_EL1) != 0. */
 bool pmu_level(struct cpu *cpu);
-/* Instructions until the next enabled counter may overflow with its interrupt, UINT64_MAX: none;
- * the engine stops by then. */
+
+/**
+ * pmu_horizon() - How many instructions may retire before an overflow may interrupt.
+ *
+ * Counters of cycles apart, for which there is pmu_deadline(). The engine stops by then.
+ *
+ * Return: 1 or more; UINT64_MAX: as many as there are.
+ */
 uint64_t pmu_horizon(struct cpu *cpu);
-/* CLOCK_MONOTONIC ns when a counter of cycles will overflow with its interrupt enabled, if the EL
- * stays as it is; UINT64_MAX: never. */
+
+/**
+ * pmu_deadline() - When a counter of cycles will overflow with its interrupt enabled.
+ *
+ * Return: in nanoseconds of CLOCK_MONOTONIC, if the EL stays as it is; UINT64_MAX: never.
+ */
 uint64_t pmu_deadline(struct cpu *cpu);
+
+/** pmu_reset() - All registers as at reset; whether the VMM has initialised the PMU is kept. */
 void pmu_reset(struct cpu *cpu);
 
 /*
- * What PMU registers do. Each folds the counts in first, and tells machine_ops.pmu_changed
- * afterwards.
- * @n: 0..PMU_COUNTERS-1, or PMU_CYCLE.
+ * What PMU registers do, for sysreg_pmu.c. What is counted is folded in first; a write tells
+ * machine_ops.pmu_changed afterwards. @n is 0 to PMU_COUNTERS - 1, or PMU_CYCLE.
  */
 uint64_t pmu_read_pmcr(struct cpu *cpu);
 void pmu_write_pmcr(struct cpu *cpu, uint64_t value);
@@ -77,8 +98,7 @@ enum pmu_event {
 	PMU_MEM_ACCESS = 0x13,
 	PMU_CHAIN = 0x1e,
 	PMU_BR_RETIRED = 0x21,
-	/* PMUv3 of Armv8.1 must have these two. This CPU has no pipeline that stalls: they stay at
-	   0. */
+	/* PMUv3 of Armv8.1 must have these two; no pipeline stalls here, so they stay at 0. */
 	PMU_STALL_FRONTEND = 0x23,
 	PMU_STALL_BACKEND = 0x24,
 };

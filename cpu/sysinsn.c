@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SYS instructions (op0 = 1): TLB maintenance, address translation, cache maintenance (Arm ARM
- * C5.4, C5.5).
+ * SYS instructions (op0 = 1): cache maintenance, address translation, TLB maintenance (Arm ARM
+ * C5.3 to C5.5).
  *
  * Caches are coherent and instructions are fetched from translations, so data cache maintenance
  * does its checks and nothing else, and instruction cache maintenance goes to

@@ -88,7 +88,7 @@ int sysreg_undefined(struct cpu *cpu)
 	return CPU_FAULT;
 }
 
-/* ISS of a trapped MSR, MRS or System instruction (D13.2.40), Rt left 0. */
+/* ISS of a trapped MSR, MRS or System instruction (ESR_EL1, EC 0x18), Rt left 0. */
 int sysreg_trap(struct cpu *cpu, uint16_t enc, bool read)
 {
 	uint32_t iss = (ENC_OP0(enc) << 20) | (ENC_OP2(enc) << 17) | (ENC_OP1(enc) << 14) |

@@ -75,10 +75,10 @@ struct sysreg {
 	uint64_t mask; /* bits of the slot that MSR can change; 0: all */
 };
 
-/* The row of @enc among those that every CPU has, or NULL. O(log n). */
+/** sysreg_find() - The row of @enc among those that every CPU has, or NULL. O(log n). */
 const struct sysreg *sysreg_find(uint16_t enc);
 
-/* These rows, sorted by encoding. */
+/** sysreg_table() - These rows, sorted by encoding; *@nr: how many. */
 const struct sysreg *sysreg_table(size_t *nr);
 
 /**
@@ -120,30 +120,47 @@ const struct sysreg *machine_sysreg(const struct machine *m, uint16_t enc);
 /* Rows that a vCPU remembers; a power of two. */
 #define SYSREG_CACHE 128
 
-/*
- * MRS and MSR of any encoding at the present EL, on the vCPU's thread: CPU_EXIT_NONE or CPU_FAULT.
+/**
+ * sysreg_mrs() / sysreg_msr() - MRS and MSR of any encoding at the present EL.
+ * @cpu:   the vCPU, on its own thread
+ * @enc:   the encoding, SYSREG()
+ * @value: the register's value
+ *
  * A register that was accessed lately is found at once: guests use few, and those often.
+ *
+ * Return: CPU_EXIT_NONE; or CPU_FAULT with cpu->fault filled in, if the access is UNDEFINED or
+ * trapped to EL1.
  */
 int sysreg_mrs(struct cpu *cpu, uint16_t enc, uint64_t *value);
 int sysreg_msr(struct cpu *cpu, uint16_t enc, uint64_t value);
 
-/* MRS and MSR at the present EL: does all access checks itself (EL, RO/WO, traps). CPU_EXIT_NONE or
- * CPU_FAULT. */
+/** sysreg_read() / sysreg_write() - The same of a row: with all checks (EL, RO, WO, traps). */
 int sysreg_read(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
 int sysreg_write(struct cpu *cpu, const struct sysreg *r, uint64_t value);
 
-/*
- * KVM's view of one register: 0 or -errno (-ENOENT, -EINVAL). It does not depend on what the guest
- * may do, nor on where it is.
+/**
+ * sysreg_get_user() / sysreg_set_user() - KVM_GET_ONE_REG and KVM_SET_ONE_REG of a register.
+ * @cpu:   the vCPU, which no other thread runs
+ * @r:     the register
+ * @value: its value
+ *
+ * They depend neither on what the guest may do nor on where it is.
+ *
+ * Return: 0; -ENOENT if the VMM has no such register; -EINVAL for a value that it cannot have.
  */
 int sysreg_get_user(struct cpu *cpu, const struct sysreg *r, uint64_t *value);
 int sysreg_set_user(struct cpu *cpu, const struct sysreg *r, uint64_t value);
 
+/** sysreg_reset() - Give every register of a vCPU that has a slot its value at reset. */
 void sysreg_reset(struct cpu *cpu);
 
 /**
  * sysreg_write_imm() - MSR (immediate): DAIFSet, DAIFClr, SPSel, PAN, UAO, SSBS.
- * @op1, @op2: which PSTATE field; @imm: CRm
+ * @cpu: the vCPU, on its own thread
+ * @op1: with @op2, which field of PSTATE
+ * @op2: see @op1
+ * @imm: CRm, 0 to 15
+ *
  * Return: CPU_EXIT_NONE, or CPU_FAULT (UNDEFINED, or trapped at EL0 by SCTLR_EL1.UMA).
  */
 int sysreg_write_imm(struct cpu *cpu, unsigned int op1, unsigned int op2, unsigned int imm);
@@ -154,14 +171,25 @@ bool sysreg_imm_exists(unsigned int op1, unsigned int op2, bool el0);
 /**
  * sysreg_ccsidr() - CCSIDR_EL1 of a cache, for KVM_REG_ARM_DEMUX_ID_CCSIDR.
  * @csselr: CSSELR_EL1: level in bits 3:1, instruction cache in bit 0
+ * @value:  the register
+ *
  * Return: 0, or -ENOENT if there is no such cache.
  */
 int sysreg_ccsidr(unsigned int csselr, uint64_t *value);
 
-/* SYS instructions that are not registers (op0 == 1: TLBI, DC, IC, AT): sysinsn.c. CPU_EXIT_NONE,
- * CPU_FAULT…; false from sysinsn_exists() means UNDEFINED. @el0: is it there at EL0 (traps are
- * checked when executed). */
+/* sysinsn.c: SYS instructions, which are no registers (op0 = 1): TLBI, DC, IC, AT. */
+
+/** sysinsn_exists() - Is @enc one (at EL0, if @el0)? Else it is UNDEFINED; traps come later. */
 bool sysinsn_exists(uint16_t enc, bool el0);
+
+/**
+ * sysinsn_execute() - Execute one (Arm ARM C5.3 to C5.5).
+ * @cpu:   the vCPU, on its own thread
+ * @enc:   for which sysinsn_exists() at the present EL
+ * @value: Xt
+ *
+ * Return: as the functions of cpu/access.h; CPU_FAULT also if it is trapped to EL1.
+ */
 int sysinsn_execute(struct cpu *cpu, uint16_t enc, uint64_t value);
 
 #endif

@@ -65,8 +65,10 @@ uint64_t read_dfr0(struct cpu *cpu, const struct sysreg *r)
 	return r->reset | (cpu->features & CPU_FEATURE_PMU ? DFR0_PMUVER_8_1 : 0);
 }
 
-/* The caches that CLIDR_EL1 tells of; CCSIDR_EL1 without CCIDX: sets - 1, ways - 1, log2 of line
- * words - 2. */
+/*
+ * The caches that CLIDR_EL1 tells of; CCSIDR_EL1 without CCIDX: sets - 1, ways - 1, log2 of line
+ * words - 2.
+ */
 #define CCSIDR(sets, ways) (((uint64_t)(sets)-1) << 13 | ((uint64_t)(ways)-1) << 3 | 2)
 #define CSSELR_ICACHE      1u
 

@@ -12,8 +12,10 @@
 #include "cpu/cpu.h"
 #include "cpu/sysreg.h"
 
-/* The access is UNDEFINED, or trapped to EL1 (EC 0x18; cpu_take_fault() adds Rt). Both return
- * CPU_FAULT. */
+/*
+ * The access is UNDEFINED, or trapped to EL1 (EC 0x18; cpu_take_fault() adds Rt). Both return
+ * CPU_FAULT.
+ */
 int sysreg_undefined(struct cpu *cpu);
 int sysreg_trap(struct cpu *cpu, uint16_t enc, bool read);
 

@@ -17,8 +17,8 @@
 #define EL0_RW  (SR_EL0_R | SR_EL0_W)
 
 /*
- * Identification.
- * MIDR: implementer 0 (reserved for software use), architecture 0xf (by ID registers), part 0xa64.
+ * Identification. MIDR: implementer 0 (reserved for software use), architecture 0xf (by ID
+ * registers), part 0xa64.
  */
 #define MIDR    0x000fa640ull
 #define CTR     0x9444c004ull /* lines of 64 bytes, CWG and ERG 64 bytes, PIPT, IDC = 1, DIC = 0 */

@@ -34,25 +34,43 @@ struct timers {
 	uint64_t frq; /* CNTFRQ_EL0 as reset */
 };
 
-/* Physical counter now, ticks. Any thread. */
+/** timer_count() - The physical counter now, in ticks, which are nanoseconds. Any thread. */
 uint64_t timer_count(void);
 
 /**
- * timer_rebase() - Let the virtual counter of all vCPUs of @m be @offset ticks behind the physical.
+ * timer_rebase() - Let the virtual counter of all vCPUs be behind the physical one.
+ * @m:      their machine
+ * @offset: by how many ticks, modulo 2^64
  *
  * Any thread, also while vCPUs run: each read of the counter sees the one offset or the other.
  * Levels and deadlines change with it; the caller makes running vCPUs look at theirs again.
  */
 void timer_rebase(struct machine *m, uint64_t offset);
-/* Counter as timer @id of @cpu sees it. */
+
+/** timer_now() - The counter as timer @id sees it, in ticks. Any thread. */
 uint64_t timer_now(const struct cpu *cpu, enum timer_id id);
-/* Output level: ENABLE and not IMASK and count >= CVAL. */
+
+/**
+ * timer_level() - The output of a timer: ENABLE, not IMASK, and the counter has reached CVAL.
+ * @cpu: the vCPU, which no other thread runs
+ * @id:  the timer
+ */
 bool timer_level(const struct cpu *cpu, enum timer_id id);
-/* Nanoseconds of CLOCK_MONOTONIC when the level will next rise; UINT64_MAX: never without a
- * register write (or it is high now). */
+
+/**
+ * timer_deadline() - When the output of a timer will rise.
+ * @cpu: the vCPU, which no other thread runs
+ * @id:  the timer
+ *
+ * Return: in nanoseconds of CLOCK_MONOTONIC; UINT64_MAX if it is high, or will not rise unless a
+ * register is written.
+ */
 uint64_t timer_deadline(const struct cpu *cpu, enum timer_id id);
-/* Next instant (as above) of the event stream (CNTKCTL_EL1.EVNTEN), UINT64_MAX: off. */
+
+/** timer_event_deadline() - When the event stream sends its next event; UINT64_MAX: it is off. */
 uint64_t timer_event_deadline(const struct cpu *cpu);
+
+/** timer_reset() - Both timers off, comparators 0. The counters go on. */
 void timer_reset(struct cpu *cpu);
 
 #endif

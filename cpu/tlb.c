@@ -81,8 +81,10 @@ static inline void drop(struct tlb_entry *e)
 	e->read_tag = e->write_tag = TLB_NO_MATCH;
 }
 
-/* Drop the lines that ng and xng list; with @only_ng, not those that are listed for their half
- * alone. */
+/*
+ * Drop the lines that ng and xng list; with @only_ng, not those that are listed for their half
+ * alone.
+ */
 static void bank_drop_listed(struct tlb_bank *b, bool only_ng)
 {
 	for (unsigned int w = 0; w < TLB_SIZE / 64; w++) {
@@ -344,7 +346,8 @@ static void bank_clean(struct tlb_bank *b, const struct tlb_op *op)
 	}
 }
 
-/* Pages [first, last] by address, and which lines of them: what a maintenance by address looks for.
+/*
+ * Pages [first, last] by address, and which lines of them: what a maintenance by address looks for.
  */
 struct target {
 	uint64_t first, last;
@@ -374,8 +377,10 @@ static void check_xline(struct xtlb_entry *x, const struct target *t)
 		x->tag = TLB_NO_MATCH;
 }
 
-/* The size of the largest mapping that may overlap the target, less one; 0 when none is larger than
- * a page. */
+/*
+ * The size of the largest mapping that may overlap the target, less one; 0 when none is larger than
+ * a page.
+ */
 static uint64_t largest_mask(const struct tlb_bank *b, const struct target *t)
 {
 	uint64_t large = b->large[t->first >> 63], mask;

@@ -45,8 +45,8 @@ struct tlb_entry {
 	uint64_t read_tag;
 	uint64_t write_tag;
 	uintptr_t addend;
-	uint64_t info; /* private to tlb.c/access.c: physical page, nG, level, contiguous size,
-			  attributes */
+	/* Private to tlb.c and access.c: physical page, log2 of the mapping's size, nG. */
+	uint64_t info;
 };
 
 /* A page of code that may be fetched: tag -> the engine's object for the physical page. */
@@ -67,19 +67,27 @@ struct tlb_bank_key {
 struct tlb_bank {
 	struct tlb_entry e[TLB_SIZE];
 	struct xtlb_entry x[XTLB_SIZE];
-	/* Private to tlb.c: the key (EL, PAN, ASID, TTBRs, TCR…), LRU stamp, maps of non-global
-	 * lines. */
+	/*
+	 * All below is private to tlb.c. The registers that the lines are for, and when the bank
+	 * was used last; the least recently used one is taken for others.
+	 */
 	struct tlb_bank_key key;
 	uint64_t used;
-	/* Lines that hold a non-global or lower-half translation: they go when ASID or TTBR0
-	 * change. */
+	/*
+	 * Lines that hold a non-global or lower-half translation: they go when ASID or TTBR0
+	 * change.
+	 */
 	uint64_t ng[TLB_SIZE / 64];
 	uint64_t xng[XTLB_SIZE / 64];
-	/* Sizes (bit n: 2^n bytes) above 4 KiB of the mappings behind the lines, for each half of
-	 * the VA space. */
+	/*
+	 * Sizes (bit n: 2^n bytes) above 4 KiB of the mappings behind the lines, for each half of
+	 * the VA space.
+	 */
 	uint64_t large[2];
-	/* Which 2 MiB regions such lines lie in, by a hash: bits that are set too much only cost a
-	 * search. */
+	/*
+	 * Which 2 MiB regions such lines lie in, by a hash: bits that are set too much only cost a
+	 * search.
+	 */
 	uint64_t large_map[TLB_REGIONS / 64];
 } __attribute__((aligned(64)));
 
@@ -138,33 +146,66 @@ struct cpu_tlb {
 	_Atomic bool in_guest;   /* false: whoever waits need not; the queue is served at entry */
 };
 
+/* But for tlb_post(), these are for the thread that has the vCPU. */
+
+/** tlb_init() - Give a vCPU its banks, empty: 0 or -ENOMEM. */
 int tlb_init(struct cpu *cpu);
+/** tlb_destroy() - Undo tlb_init(), if it was done. */
 void tlb_destroy(struct cpu *cpu);
 
-/* Choose cpu->bank and cpu->bank_el0 for the present EL, PAN, ASID and translation registers. */
+/**
+ * tlb_select() - Choose the vCPU's present banks, by EL, PAN, ASID and translation registers.
+ *
+ * To be called when one of these has changed, before the next access: cpu_update_mode() does.
+ */
 void tlb_select(struct cpu *cpu);
 
-/*
- * The bank that lines of an access may be filled into: cpu->bank, or for @unpriv the EL0 bank,
- * which is chosen (maybe recycled) only now, so that register writes on the way to another process
- * cost no bank. NULL: nothing may be filled, accesses are being watched.
+/**
+ * tlb_fill_bank() - The bank that lines of an access may be filled into.
+ * @cpu:    the vCPU
+ * @unpriv: the access counts as EL0's (LDTR, STTR)
+ *
+ * An EL0 bank is chosen (maybe recycled) only now, so that register writes on the way to another
+ * process cost no bank.
+ *
+ * Return: the bank; NULL: nothing may be filled, because accesses are being watched.
  */
 struct tlb_bank *tlb_fill_bank(struct cpu *cpu, bool unpriv);
 
-/* Enter a translation. @va: canonical; @size_shift: log2 of the mapping's size; @read, @write: what
- * may match. */
+/**
+ * tlb_fill() - Enter the translation of a page of data.
+ * @bank:       from tlb_fill_bank()
+ * @va:         a canonical address on the page
+ * @pa:         its physical address
+ * @host:       its host address
+ * @size_shift: log2 of the size of the mapping that it is from, for maintenance by address
+ * @ng:         the mapping is of one ASID
+ * @read:       loads may match
+ * @write:      stores may match: the page is writable, and dirty where that is noted
+ */
 void tlb_fill(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host,
 	      unsigned int size_shift, bool ng, bool read, bool write);
+
+/**
+ * tlb_fill_exec() - The same for a page of code that may be executed.
+ *
+ * Return: the line; its page is NULL.
+ */
 struct xtlb_entry *tlb_fill_exec(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host,
 				 unsigned int size_shift, bool ng);
 
 /* Physical page of a line of either kind. */
 #define TLB_INFO_PA 0xfffffffff000ull
 
-/* Drop everything of this vCPU. Its own thread; for another's there is tlb_post(). */
+/** tlb_flush() - Drop everything of this vCPU; for another's there is tlb_post(). */
 void tlb_flush(struct cpu *cpu);
 
-/* Do @op on this vCPU now; with @broadcast, also queue it to the machine's other vCPUs. */
+/**
+ * tlb_maintain() - Maintenance that the guest asks for (Arm ARM D5.10, C5.5).
+ * @cpu:       the vCPU, which has done @op when this returns
+ * @op:        what to drop
+ * @broadcast: queue it to the machine's other vCPUs, too; tlb_sync() waits for them
+ */
 void tlb_maintain(struct cpu *cpu, const struct tlb_op *op, bool broadcast);
 
 /**
@@ -176,14 +217,17 @@ void tlb_maintain(struct cpu *cpu, const struct tlb_op *op, bool broadcast);
  */
 void tlb_post(struct machine *m, const struct tlb_op *op);
 
-/* Serve the queue (at a kick with CPU_REQ_TLB, at guest entry, and while waiting). */
+/** tlb_serve() - Do what is queued: at a kick with CPU_REQ_TLB, at guest entry, in tlb_sync(). */
 void tlb_serve(struct cpu *cpu);
 
-/* DSB: wait until every vCPU has done what this one broadcast, serving one's own queue meanwhile.
+/**
+ * tlb_sync() - DSB: wait until every vCPU has done what this one broadcast.
+ *
+ * It serves its own queue meanwhile, so that two vCPUs can wait for each other.
  */
 void tlb_sync(struct cpu *cpu);
 
-/* Guest entry and leave: maintain in_guest, serve the queue on entry. */
+/** tlb_enter_guest() / tlb_leave_guest() - Around all that the vCPU executes; entry serves. */
 void tlb_enter_guest(struct cpu *cpu);
 void tlb_leave_guest(struct cpu *cpu);
 

@@ -31,6 +31,8 @@
  * Return: 0, -ENOMEM, or -EINVAL (with a message) when there is no engine of that name.
  */
 int engine_vm_init(struct machine *m);
+
+/** engine_vm_destroy() - Undo engine_vm_init(); all vCPUs are gone. */
 void engine_vm_destroy(struct machine *m);
 
 /**
@@ -49,6 +51,8 @@ struct cpu *engine_cpu_alloc(const struct machine *m);
  * Return: 0 or -errno.
  */
 int engine_vcpu_init(struct cpu *cpu);
+
+/** engine_vcpu_destroy() - Undo engine_vcpu_init(); no thread runs the vCPU, nor will one. */
 void engine_vcpu_destroy(struct cpu *cpu);
 
 /**
@@ -77,7 +81,9 @@ void engine_user_wrote(struct cpu *cpu);
 
 /**
  * engine_memory_changed() - Guest memory [gpa, gpa+len) is replaced or taken away.
- * @m: the machine; no vCPU of it is inside the guest, and the map has that memory still
+ * @m:   the machine; no vCPU of it is inside the guest, and the map has that memory still
+ * @gpa: guest physical address of the first byte
+ * @len: bytes, not 0
  *
  * Drops the translations of those pages, and has every vCPU forget them before it runs again.
  */
@@ -85,14 +91,27 @@ void engine_memory_changed(struct machine *m, uint64_t gpa, uint64_t len);
 
 /**
  * engine_icache_invalidate() - IC IVAU / IC IALLU(IS): drop translations that differ from memory.
- * @len: 0 means all of memory. Any vCPU thread. This is machine_ops.icache_invalidate.
+ * @m:   the machine
+ * @pa:  guest physical address of the first byte
+ * @len: bytes, within one memslot; 0 means all of memory
+ *
+ * This is machine_ops.icache_invalidate; on any vCPU's thread.
  */
 void engine_icache_invalidate(struct machine *m, uint64_t pa, uint64_t len);
 
+/**
+ * struct engine_stats - What a machine's code cache holds.
+ * @translations: how many are in it
+ * @guest_insns:  instructions in these
+ * @invalidated:  translations that were dropped until now
+ * @code_bytes:   memory that they take, with those that were dropped and cannot be freed yet
+ */
 struct engine_stats {
 	uint64_t translations, guest_insns, invalidated;
 	uint64_t code_bytes;
 };
+
+/** engine_stats() - Read them. Any thread. */
 void engine_stats(struct machine *m, struct engine_stats *s);
 
 #endif

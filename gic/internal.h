@@ -144,7 +144,7 @@ struct armature_gic {
 /* The set of one CPU. */
 static inline uint64_t agic_cpu_bit(unsigned int cpu)
 {
-	return UINT64_C(1) << cpu;
+	return 1ull << cpu;
 }
 
 /* The first CPU of a set that is not empty, */

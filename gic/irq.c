@@ -45,8 +45,8 @@ static void ready_add(struct ready *ready, unsigned int level, unsigned int inti
 {
 	unsigned int word = intid / AGIC_WORD_BITS;
 
-	ready->bits[level][word] |= UINT64_C(1) << intid % AGIC_WORD_BITS;
-	ready->words[level] |= UINT64_C(1) << word;
+	ready->bits[level][word] |= 1ull << intid % AGIC_WORD_BITS;
+	ready->words[level] |= 1ull << word;
 	ready->levels |= 1u << level;
 }
 
@@ -54,9 +54,9 @@ static void ready_remove(struct ready *ready, unsigned int level, unsigned int i
 {
 	unsigned int word = intid / AGIC_WORD_BITS;
 
-	ready->bits[level][word] &= ~(UINT64_C(1) << intid % AGIC_WORD_BITS);
+	ready->bits[level][word] &= ~(1ull << intid % AGIC_WORD_BITS);
 	if (!ready->bits[level][word])
-		ready->words[level] &= ~(UINT64_C(1) << word);
+		ready->words[level] &= ~(1ull << word);
 	if (!ready->words[level])
 		ready->levels &= ~(1u << level);
 }

@@ -22,7 +22,6 @@
 
 #include "kvm/kvm.h"
 
-#define NSEC     1000000000ull
 #define SLICE_NS 100000u /* the least that Linux takes */
 
 struct clock_state {

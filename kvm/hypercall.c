@@ -207,7 +207,7 @@ static void vendor_ptp(struct vcpu *vcpu, uint64_t v[4])
 		return;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	count = timer_now(vcpu->cpu, which == PTP_VIRTUAL_COUNTER ? TIMER_VIRT : TIMER_PHYS);
-	real = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	real = (uint64_t)ts.tv_sec * NSEC + (uint64_t)ts.tv_nsec;
 	v[0] = real >> 32;
 	v[1] = (uint32_t)real;
 	v[2] = count >> 32;

@@ -45,7 +45,9 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define KVM_PAGE_SIZE 4096u
-#define NEVER         UINT64_MAX /* a deadline that does not come */
+#define NSEC          1000000000ull /* in a second */
+#define SIGSET_SIZE   8u            /* bytes of the kernel's signal set */
+#define NEVER         UINT64_MAX    /* a deadline that does not come */
 
 /* ---- fd.c: descriptors ---- */
 
@@ -387,7 +389,6 @@ void vcpu_kick(struct vcpu *vcpu);
 void vcpu_wake(struct vcpu *vcpu);
 /** vcpu_set_pin() - Drive CPU_PIN_IRQ or CPU_PIN_FIQ. Any thread. */
 void vcpu_set_pin(struct vcpu *vcpu, uint32_t pin, bool level);
-void vcpu_reset_state(struct vcpu *vcpu);
 /** vcpu_check_reset() - Serve a reset that PSCI CPU_ON asked for. */
 void vcpu_check_reset(struct vcpu *vcpu);
 void vcpu_power_off(struct vcpu *vcpu);
@@ -406,8 +407,6 @@ static inline bool vcpu_has_feature(const struct vcpu *vcpu, unsigned int bit)
 long vcpu_run(struct vcpu *vcpu, unsigned long arg, uint64_t mask);
 /** vcpu_wfi() - Sleep until a pin is high, a level differs from the field, or a signal waits. */
 void vcpu_wfi(struct vcpu *vcpu);
-/** vcpu_update_deadline() - Tell the clock thread when this vCPU's levels change next. */
-void vcpu_update_deadline(struct vcpu *vcpu);
 extern const struct machine_ops vcpu_machine_ops;
 
 /* signals.c */

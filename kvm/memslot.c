@@ -179,8 +179,7 @@ static int set_slot(struct vm *vm, const struct kvm_userspace_memory_region *r)
 	return 0;
 }
 
-/** memslot_set() - KVM_SET_USER_MEMORY_REGION: create, move, delete, or change the flags of a slot.
- */
+/* KVM_SET_USER_MEMORY_REGION: create, move or delete a slot, or change its flags. */
 int memslot_set(struct vm *vm, const struct kvm_userspace_memory_region *r)
 {
 	int ret = check_region(r);

@@ -44,7 +44,8 @@
 
 /* ---- Deadlines and limits ---- */
 
-void vcpu_update_deadline(struct vcpu *vcpu)
+/* Tells the clock thread when this vCPU's levels change next. */
+static void update_deadline(struct vcpu *vcpu)
 {
 	const struct cpu *cpu = vcpu->cpu;
 	uint64_t d = min64(timer_deadline(cpu, TIMER_VIRT), timer_deadline(cpu, TIMER_PHYS));
@@ -62,7 +63,7 @@ static void output_changed(struct cpu *cpu)
 
 	if (!atomic_load_explicit(&vcpu->in_guest, memory_order_relaxed))
 		return; /* a reset, or ONE_REG: the next entry looks */
-	vcpu_update_deadline(vcpu);
+	update_deadline(vcpu);
 	if (device_lines_must_exit(vcpu))
 		cpu_request(cpu, CPU_REQ_EXIT);
 	else
@@ -205,7 +206,7 @@ void vcpu_wfi(struct vcpu *vcpu)
 {
 	for (;;) {
 		atomic_store(&vcpu->sleeping, 1);
-		vcpu_update_deadline(vcpu);
+		update_deadline(vcpu);
 		if (is_runnable(vcpu) || has_request(vcpu))
 			break;
 		signals_sleep(vcpu, atomic_load(&vcpu->deadline));
@@ -224,7 +225,7 @@ static void wait_for_event(struct vcpu *vcpu)
 		return;
 	}
 	atomic_store(&vcpu->sleeping, 1);
-	vcpu_update_deadline(vcpu);
+	update_deadline(vcpu);
 	deadline = min64(atomic_load(&vcpu->deadline), clock_now() + WFE_SLEEP_NS);
 	deadline = min64(deadline, timer_event_deadline(cpu));
 	if (!atomic_load(&cpu->remote.event) && !is_runnable(vcpu) && !has_request(vcpu))
@@ -407,7 +408,7 @@ static int run_loop(struct vcpu *vcpu)
 
 	while (ret > 0) {
 		atomic_fetch_and(&cpu->remote.requests, ~CPU_REQ_EXIT);
-		vcpu_update_deadline(vcpu);
+		update_deadline(vcpu);
 		ret = check_requests(vcpu);
 		if (!ret) {
 			ret = 1;

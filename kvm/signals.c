@@ -25,9 +25,7 @@
 #include "cpu/host_fault.h"
 #include "kvm/kvm.h"
 
-#define SIGBIT(n)   (1ull << ((n)-1))
-#define SIGSET_SIZE 8 /* of the kernel's set */
-#define NSEC        1000000000ull
+#define SIGBIT(n) (1ull << ((n)-1))
 
 #define HOST_FAULTS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS))
 /* Synchronous; and glibc's own (cancellation, setuid in all threads). */

@@ -16,7 +16,6 @@
 
 #include "kvm/kvm.h"
 
-#define SIGSET_SIZE     8
 #define NO_SUCH_HOW     99
 #define LOWEST_ADDRESS  4096ull               /* nothing is mapped below */
 #define HIGHEST_ADDRESS 0x0100000000000000ull /* of any host's user space */

@@ -217,7 +217,7 @@ void vcpu_power_off(struct vcpu *vcpu)
 }
 
 /* Architectural reset, and what PSCI asked for besides. The caller holds vcpu->lock. */
-void vcpu_reset_state(struct vcpu *vcpu)
+static void reset_state(struct vcpu *vcpu)
 {
 	struct cpu *cpu = vcpu->cpu;
 	struct vcpu_reset reset;
@@ -248,7 +248,7 @@ void vcpu_reset_state(struct vcpu *vcpu)
 void vcpu_check_reset(struct vcpu *vcpu)
 {
 	if (atomic_fetch_and(&vcpu->requests, ~VCPU_REQ_RESET) & VCPU_REQ_RESET)
-		vcpu_reset_state(vcpu);
+		reset_state(vcpu);
 }
 
 /* ---- KVM_ARM_VCPU_INIT ---- */
@@ -283,7 +283,7 @@ static long vcpu_init(void *owner, void *arg, unsigned long raw)
 		return ret;
 	vcpu->features = init->features[0];
 	vcpu->initialised = true;
-	vcpu_reset_state(vcpu);
+	reset_state(vcpu);
 	/*
 	 * No SError waits after a reset. Both pins are low, and the VMM drives them again; but
 	 * those of a vgic are as it says.

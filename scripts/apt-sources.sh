@@ -13,6 +13,15 @@
 no_mirror="apt's sources (/etc/apt) name no mirror of Debian, whose arm64 packages are needed;"
 no_mirror+=' name one: ARMATURE_DEBIAN_MIRROR="URI [RELEASE]"'
 
+# The same of a mirror that has other architectures only.
+no_arm64()
+{
+	local uris
+	uris=$(debian_sources "$1" | cut -d '|' -f 2 | sort -u | tr '\n' ' ')
+	echo "${uris% } has no arm64 packages of $1; name a mirror of Debian that has them:" \
+		'ARMATURE_DEBIAN_MIRROR="URI [RELEASE]"'
+}
+
 # The keys of a mirror that no source of the system vouches for.
 debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -67,13 +76,15 @@ debian_sources()
 }
 
 # The entries of the system's sources with the component main, each as one line: OPTIONS|URI|SUITE
+# Where they are, apt says, unless it is not there.
 apt_entries()
 {
-	local f
-	for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+	local f list="" parts=""
+	eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
+	for f in "$list" "$parts"*.list; do
 		[ -f "$f" ] && one_line_entries "$f"
 	done
-	for f in /etc/apt/sources.list.d/*.sources; do
+	for f in "$parts"*.sources; do
 		[ -f "$f" ] && deb822_entries "$f"
 	done
 	return 0

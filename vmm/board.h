@@ -10,12 +10,12 @@
 #include "vmm/virtio_blk.h"
 #include "vmm/vm.h"
 
-#define BOARD_GIC_DIST UINT64_C(0x08000000)
-#define BOARD_GIC_CPU  UINT64_C(0x08010000)
-#define BOARD_PL011    UINT64_C(0x09000000)
-#define BOARD_PL031    UINT64_C(0x09010000)
-#define BOARD_VIRTIO   UINT64_C(0x0a000000) /* disk n is 0x200 * n further */
-#define BOARD_RAM      UINT64_C(0x40000000)
+#define BOARD_GIC_DIST 0x08000000ull
+#define BOARD_GIC_CPU  0x08010000ull
+#define BOARD_PL011    0x09000000ull
+#define BOARD_PL031    0x09010000ull
+#define BOARD_VIRTIO   0x0a000000ull /* disk n is 0x200 * n further */
+#define BOARD_RAM      0x40000000ull
 
 /* INTIDs. */
 #define BOARD_PL011_IRQ  33

@@ -16,10 +16,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct vmm_loop;
+
 struct vmm_device {
 	const char *name;
 	struct vmm_device *next; /* of the board's list */
-	/* Back to the state after power-on; no vCPU runs. */
+	struct vmm_loop *loop;   /* the VM's, or NULL */
+	/*
+	 * Begins nothing more on the host until the reset. Return: whether nothing is under way
+	 * there; if something is, the loop is woken when it is over. NULL for devices that wait for
+	 * nothing.
+	 */
+	bool (*quiesce)(struct vmm_device *device);
+	/* Back to the state after power-on; no vCPU runs, and the device is quiet. */
 	void (*reset)(struct vmm_device *device);
 	/* Adds the node with libfdt's sequential calls. Return: 0 or a libfdt error. */
 	int (*fdt)(const struct vmm_device *device, void *fdt);

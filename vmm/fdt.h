@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VMM_FDT_SIZE (UINT64_C(64) << 10) /* room for our tree */
-#define VMM_FDT_MAX  (UINT64_C(2) << 20)  /* Linux takes no larger one (arm64 booting.rst) */
+#define VMM_FDT_SIZE (64ull << 10) /* room for our tree */
+#define VMM_FDT_MAX  (2ull << 20)  /* Linux takes no larger one (arm64 booting.rst) */
 
 enum vmm_phandle { VMM_PHANDLE_GIC = 1, VMM_PHANDLE_CLOCK = 2 };
 

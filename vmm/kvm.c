@@ -31,14 +31,16 @@ static int linux_ioctl(int fd, unsigned long request, unsigned long arg)
 	return ioctl(fd, request, arg);
 }
 
-const struct vmm_kvm vmm_kvm_linux = {linux_open, linux_ioctl, close};
+/* The system calls. */
+static const struct vmm_kvm linux_kvm = {linux_open, linux_ioctl, close};
 
 static int soft_open(const char *path)
 {
 	return armature_open();
 }
 
-const struct vmm_kvm vmm_kvm_soft = {soft_open, armature_ioctl, armature_close};
+/* libarmature's. */
+static const struct vmm_kvm soft_kvm = {soft_open, armature_ioctl, armature_close};
 
 int vmm_kvm_ioctl(const struct vmm_kvm *kvm, int fd, unsigned long request, unsigned long arg)
 {
@@ -106,9 +108,9 @@ static const char *why_not(enum vmm_kvm_verdict verdict)
 
 static const struct vmm_kvm *choose_soft(int *fd)
 {
-	*fd = vmm_kvm_soft.open(NULL);
+	*fd = soft_kvm.open(NULL);
 	if (*fd >= 0)
-		return &vmm_kvm_soft;
+		return &soft_kvm;
 	vmm_report("--kvm soft: %s", strerror(errno));
 	return NULL;
 }
@@ -126,14 +128,14 @@ static const struct vmm_kvm *choose_auto(int *fd)
 			   host.machine);
 		return choose_soft(fd);
 	}
-	verdict = vmm_kvm_probe(&vmm_kvm_linux, VMM_KVM_DEVICE, fd, &version);
+	verdict = vmm_kvm_probe(&linux_kvm, VMM_KVM_DEVICE, fd, &version);
 	if (verdict != VMM_KVM_FITS) {
 		vmm_report("KVM: soft (%s %s)", VMM_KVM_DEVICE, why_not(verdict));
 		return choose_soft(fd);
 	}
 	vmm_report("KVM: %s (an arm64 KVM with KVM_CAP_ARM_USER_IRQ, version %d)", VMM_KVM_DEVICE,
 		   version);
-	return &vmm_kvm_linux;
+	return &linux_kvm;
 }
 
 const struct vmm_kvm *vmm_kvm_choose(const char *name, int *fd)
@@ -147,10 +149,10 @@ const struct vmm_kvm *vmm_kvm_choose(const char *name, int *fd)
 		vmm_report("KVM: soft (as asked)");
 		return choose_soft(fd);
 	}
-	verdict = vmm_kvm_probe(&vmm_kvm_linux, name, fd, &version);
+	verdict = vmm_kvm_probe(&linux_kvm, name, fd, &version);
 	if (verdict == VMM_KVM_FITS) {
 		vmm_report("KVM: %s (as asked; KVM_CAP_ARM_USER_IRQ version %d)", name, version);
-		return &vmm_kvm_linux;
+		return &linux_kvm;
 	}
 	vmm_report("--kvm %s: it %s; --kvm soft works everywhere", name, why_not(verdict));
 	return NULL;

@@ -17,9 +17,6 @@ struct vmm_kvm {
 	int (*close)(int fd);
 };
 
-extern const struct vmm_kvm vmm_kvm_linux; /* the system calls */
-extern const struct vmm_kvm vmm_kvm_soft;  /* libarmature's */
-
 #define VMM_KVM_DEVICE "/dev/kvm"
 
 /**

@@ -22,15 +22,15 @@
 
 #define ALIGN_DOWN(value, to) ((value) & ~((to)-1))
 #define ALIGN_UP(value, to)   ALIGN_DOWN((value) + (to)-1, to)
-#define REGION                (UINT64_C(2) << 20)
-#define MIB                   (UINT64_C(1) << 20)
-#define PAGE                  (UINT64_C(4) << 10)
+#define REGION                (2ull << 20)
+#define MIB                   (1ull << 20)
+#define PAGE                  (4ull << 10)
 
-#define IMAGE_MAGIC     0x644d5241u       /* "ARM\x64" */
-#define OLD_TEXT_OFFSET UINT64_C(0x80000) /* of kernels before 3.17, with image_size 0 */
-#define MIDDLE_MAX      (UINT64_C(128) << 20)
-#define FLAT_OFFSET     UINT64_C(0x80000)   /* where QEMU's "virt" has such a binary */
-#define FLAT_EXTRA      (UINT64_C(8) << 20) /* a bare binary does not say how large its BSS is */
+#define IMAGE_MAGIC     0x644d5241u /* "ARM\x64" */
+#define OLD_TEXT_OFFSET 0x80000ull  /* of kernels before 3.17, with image_size 0 */
+#define MIDDLE_MAX      (128ull << 20)
+#define FLAT_OFFSET     0x80000ull   /* where QEMU's "virt" has such a binary */
+#define FLAT_EXTRA      (8ull << 20) /* a bare binary does not say how large its BSS is */
 
 /*
  * Linux, Documentation/arm64/booting.rst, section 4. Little-endian, also that of a kernel whose

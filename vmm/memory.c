@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HUGE_PAGE (UINT64_C(2) << 20)
+#define HUGE_PAGE (2ull << 20)
 
 int vmm_memory_create(struct vmm_memory *mem, uint64_t base, uint64_t size)
 {

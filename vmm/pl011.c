@@ -24,8 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PL011_SIZE     0x1000
-#define PL011_CLOCK_HZ 24000000
+#define PL011_SIZE 0x1000
 
 /* DDI 0183G, table 3-1. */
 enum pl011_reg {
@@ -46,9 +45,8 @@ enum pl011_reg {
 	UART_ID = 0xfe0, /* UARTPeriphID0-3, UARTPCellID0-3 */
 };
 
-#define DR_OE    (1u << 11)
-#define RSR_OE   (1u << 3)
-#define RSR_MASK 0xfu
+#define DR_OE  (1u << 11)
+#define RSR_OE (1u << 3)
 
 #define FR_CTS  (1u << 0)
 #define FR_DSR  (1u << 1)
@@ -298,10 +296,10 @@ static uint64_t pl011_read(void *opaque, unsigned int cpu, uint64_t offset, unsi
 	uint64_t value;
 
 	pthread_mutex_lock(&uart->lock);
-	value = read_register(uart, offset & ~UINT64_C(3)) >> 8 * (offset & 3);
+	value = read_register(uart, offset & ~3ull) >> 8 * (offset & 3);
 	pl011_update(uart);
 	pthread_mutex_unlock(&uart->lock);
-	return size < 4 ? value & ((UINT64_C(1) << 8 * size) - 1) : value;
+	return size < 4 ? value & ((1ull << 8 * size) - 1) : value;
 }
 
 static void pl011_write(void *opaque, unsigned int cpu, uint64_t offset, unsigned int size,

@@ -148,9 +148,9 @@ static uint64_t pl031_read(void *opaque, unsigned int cpu, uint64_t offset, unsi
 	uint64_t value;
 
 	pthread_mutex_lock(&rtc->lock);
-	value = read_register(rtc, offset & ~UINT64_C(3)) >> 8 * (offset & 3);
+	value = read_register(rtc, offset & ~3ull) >> 8 * (offset & 3);
 	pthread_mutex_unlock(&rtc->lock);
-	return size < 4 ? value & ((UINT64_C(1) << 8 * size) - 1) : value;
+	return size < 4 ? value & ((1ull << 8 * size) - 1) : value;
 }
 
 static void pl031_write(void *opaque, unsigned int cpu, uint64_t offset, unsigned int size,

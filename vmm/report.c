@@ -111,3 +111,9 @@ void vmm_report_stop(void)
 		vmm_stream_close(stream, NULL);
 	stream = NULL;
 }
+
+void vmm_report_finish(void)
+{
+	if (stream)
+		vmm_stream_finish(stream);
+}

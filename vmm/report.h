@@ -40,4 +40,7 @@ int vmm_report_start(void);
 /* Writes what waits, as far as it is taken, and ends that. After all other threads have ended. */
 void vmm_report_stop(void);
 
+/* The same where threads may still report; nothing that is reported later is written. */
+void vmm_report_finish(void);
+
 #endif

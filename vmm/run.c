@@ -11,6 +11,7 @@
 #include "vmm/fdt.h"
 #include "vmm/files.h"
 #include "vmm/report.h"
+#include "vmm/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -408,6 +409,20 @@ static int clean_up(struct run *run)
 }
 
 /*
+ * The host keeps a thread of ours, which may use everything once it comes back. So nothing is
+ * undone; the process ends with what it has.
+ */
+static _Noreturn void abandon(struct run *run)
+{
+	vmm_stream_finish(run->console.output);
+	vmm_trace_finish(run->trace);
+	vmm_report_finish();
+	if (run->signal)
+		raise(run->signal); /* has been let in */
+	_exit(VMM_FAILED);
+}
+
+/*
  * From the first entry to the summary. Once the vCPUs have ended, only output is left to be waited
  * for: for as long as its readers take it, and from then on whoever is tired of that can end the
  * program by any signal.
@@ -417,12 +432,13 @@ static int run_to_the_end(struct run *run)
 	const uint64_t entered = vmm_now();
 	const enum vmm_request end = run_guest(run);
 	int status = end == VMM_REQUEST_ERROR ? VMM_FAILED : VMM_OK;
-	uint64_t wall_ns;
+	const int stuck = vmm_vm_stop(&run->vm);
+	const uint64_t wall_ns = vmm_now() - entered;
 
-	vmm_vm_stop(&run->vm);
-	wall_ns = vmm_now() - entered;
 	vmm_terminal_restore();
 	let_signals_in(run, true);
+	if (stuck)
+		abandon(run);
 	if (vmm_console_stop(&run->console))
 		status = VMM_FAILED;
 	summarise(run, end, wall_ns);

@@ -5,21 +5,21 @@
 #include <endian.h>
 #include <string.h>
 
-#define SCTLR_M  (UINT64_C(1) << 0)
-#define SCTLR_EE (UINT64_C(1) << 25)
+#define SCTLR_M  (1ull << 0)
+#define SCTLR_EE (1ull << 25)
 
-#define TCR_TSZ    UINT64_C(0x3f) /* T0SZ, and T1SZ from bit 16 */
+#define TCR_TSZ    0x3full /* T0SZ, and T1SZ from bit 16 */
 #define TCR_TG0    14
 #define TCR_TG1    30
 #define VA_SELECT  55 /* which TTBR translates an address */
 #define MAX_TSZ    48
 #define LAST_LEVEL 3
 
-#define DESC_VALID   UINT64_C(1)
-#define DESC_TABLE   UINT64_C(2) /* also that of a page at the last level */
-#define DESC_ADDRESS UINT64_C(0x0000fffffffff000)
+#define DESC_VALID   1ull
+#define DESC_TABLE   2ull /* also that of a page at the last level */
+#define DESC_ADDRESS 0x0000fffffffff000ull
 
-#define BELOW(bit) ((UINT64_C(1) << (bit)) - 1)
+#define BELOW(bit) ((1ull << (bit)) - 1)
 
 /* log2 of the granule by TCR_EL1.TG0 and TG1; 0: reserved. */
 static const uint8_t granules0[4] = {12, 16, 14, 0};

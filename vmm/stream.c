@@ -26,8 +26,8 @@
  */
 #define LINGER_NS 1000000L
 
-#define PATIENCE_NS UINT64_C(3000000000)
-#define RETRY_NS    UINT64_C(10000000)
+#define PATIENCE_NS 3000000000ull
+#define RETRY_NS    10000000ull
 
 struct vmm_stream {
 	struct vmm_stream_config config;
@@ -220,12 +220,12 @@ static bool wait_change(struct vmm_stream *stream, uint64_t ns)
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	ns += (uint64_t)until.tv_nsec;
-	until.tv_sec += (time_t)(ns / UINT64_C(1000000000));
-	until.tv_nsec = (long)(ns % UINT64_C(1000000000));
+	until.tv_sec += (time_t)(ns / 1000000000ull);
+	until.tv_nsec = (long)(ns % 1000000000ull);
 	return pthread_cond_timedwait(&stream->change, &stream->lock, &until) == ETIMEDOUT;
 }
 
-void vmm_stream_close(struct vmm_stream *stream, struct vmm_stream_end *end)
+void vmm_stream_finish(struct vmm_stream *stream)
 {
 	pthread_mutex_lock(&stream->lock);
 	stream->flushing = true;
@@ -242,6 +242,11 @@ void vmm_stream_close(struct vmm_stream *stream, struct vmm_stream_end *end)
 	}
 	pthread_mutex_unlock(&stream->lock);
 	pthread_join(stream->thread, NULL);
+}
+
+void vmm_stream_close(struct vmm_stream *stream, struct vmm_stream_end *end)
+{
+	vmm_stream_finish(stream);
 	stream->end.lost += stream->count;
 	if (end)
 		*end = stream->end;

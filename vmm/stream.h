@@ -52,11 +52,18 @@ bool vmm_stream_put(struct vmm_stream *stream, const void *bytes, size_t len);
 bool vmm_stream_has_room(struct vmm_stream *stream);
 
 /**
- * vmm_stream_close() - Writes what waits, and ends the stream.
- * @end: what became of it; or NULL
+ * vmm_stream_finish() - Writes what waits, and ends the stream's thread.
  *
  * It goes on for as long as the reader takes bytes: only when nothing was taken for three seconds
- * the rest is given up. No other thread may use the stream any more.
+ * the rest is given up. What other threads still put then is never written.
+ */
+void vmm_stream_finish(struct vmm_stream *stream);
+
+/**
+ * vmm_stream_close() - As vmm_stream_finish(), and ends the stream itself.
+ * @end: what became of it; or NULL
+ *
+ * No other thread may use the stream any more.
  */
 void vmm_stream_close(struct vmm_stream *stream, struct vmm_stream_end *end);
 

@@ -70,6 +70,12 @@ bool vmm_trace_has_room(void *opaque)
 	return vmm_stream_has_room(((struct vmm_trace *)opaque)->stream);
 }
 
+void vmm_trace_finish(struct vmm_trace *trace)
+{
+	if (trace && trace->stream)
+		vmm_stream_finish(trace->stream);
+}
+
 int vmm_trace_close(struct vmm_trace *trace)
 {
 	struct vmm_stream_end end = {0};

@@ -45,6 +45,9 @@ bool vmm_trace_has_room(void *opaque);
  */
 int vmm_trace_close(struct vmm_trace *trace);
 
+/* Writes what waits, as far as it is taken, where threads may still trace. @trace may be NULL. */
+void vmm_trace_finish(struct vmm_trace *trace);
+
 #define VMM_TRACE_NO_CPU (-1)
 
 void vmm_trace_line(struct vmm_trace *trace, int cpu, const char *fmt, ...)

@@ -2,7 +2,7 @@
 /* Accesses to nothing: ranges that grow by what is near to them. */
 #include "vmm/unmapped.h"
 
-#define NEAR UINT64_C(0x1000)
+#define NEAR 0x1000ull
 
 /* Whether [first, last] is near to a range. Nothing is added to an address: it might wrap. */
 static bool is_near(uint64_t first, uint64_t last, uint64_t from, uint64_t to)

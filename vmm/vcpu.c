@@ -21,8 +21,8 @@
 #define TTBR0_EL1      ARM64_SYS_REG(3, 0, 2, 0, 0)
 #define TTBR1_EL1      ARM64_SYS_REG(3, 0, 2, 0, 1)
 #define TCR_EL1        ARM64_SYS_REG(3, 0, 2, 0, 2)
-#define MPIDR_AFFINITY UINT64_C(0xff00ffffff)
-#define ISS_WNR        (UINT64_C(1) << 6) /* of a data abort: a write */
+#define MPIDR_AFFINITY 0xff00ffffffull
+#define ISS_WNR        (1ull << 6) /* of a data abort: a write */
 #define CORE_REG(field) \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(field))
 
@@ -455,6 +455,7 @@ static void *vcpu_thread(void *opaque)
 			vmm_vm_wait(vcpu->vm, vmm_trace_has_room, vcpu->vm->trace);
 		vmm_vcpu_step(vcpu); /* when it fails, the VM has been told, and pauses */
 	}
+	vmm_vm_thread_ends(vcpu->vm);
 	return NULL;
 }
 

@@ -2,6 +2,7 @@
 /* The virtio-mmio transport, version 2. */
 #include "vmm/virtio.h"
 #include "vmm/fdt.h"
+#include "vmm/loop.h"
 #include "vmm/report.h"
 
 #include <errno.h>
@@ -138,6 +139,8 @@ static void serve_queue(struct virtio *virtio)
 				raise_interrupt(virtio, INTERRUPT_USED);
 		}
 		pthread_cond_broadcast(&virtio->idle);
+		if (!(virtio->status & STATUS_DRIVER_OK) && virtio->device.loop)
+			vmm_loop_wake(virtio->device.loop); /* see virtio_quiesce() */
 	}
 }
 
@@ -196,7 +199,7 @@ static void write_driver_features(struct virtio *virtio, uint32_t value)
 
 	if (virtio->driver_features_sel > 1 || (virtio->status & STATUS_FEATURES_OK))
 		return;
-	virtio->driver_features &= ~(UINT64_C(0xffffffff) << shift);
+	virtio->driver_features &= ~(0xffffffffull << shift);
 	virtio->driver_features |= (uint64_t)value << shift;
 }
 
@@ -219,12 +222,12 @@ static void write_queue_ready(struct virtio *virtio, uint32_t value)
 
 static void set_low(uint64_t *value, uint32_t low)
 {
-	*value = (*value & ~UINT64_C(0xffffffff)) | low;
+	*value = (*value & ~0xffffffffull) | low;
 }
 
 static void set_high(uint64_t *value, uint32_t high)
 {
-	*value = (*value & UINT64_C(0xffffffff)) | (uint64_t)high << 32;
+	*value = (*value & 0xffffffffull) | (uint64_t)high << 32;
 }
 
 /* The registers of the selected queue. Only queue 0 exists, and it is not changed while ready. */
@@ -364,6 +367,18 @@ static void virtio_write(void *opaque, unsigned int cpu, uint64_t offset, unsign
 	pthread_mutex_unlock(&virtio->lock);
 }
 
+static bool virtio_quiesce(struct vmm_device *device)
+{
+	struct virtio *virtio = vmm_container_of(device, struct virtio, device);
+	bool quiet;
+
+	pthread_mutex_lock(&virtio->lock);
+	virtio->status = 0; /* no vCPU runs that could see it */
+	quiet = !virtio->busy;
+	pthread_mutex_unlock(&virtio->lock);
+	return quiet;
+}
+
 static void virtio_reset(struct vmm_device *device)
 {
 	struct virtio *virtio = vmm_container_of(device, struct virtio, device);
@@ -384,15 +399,8 @@ static int virtio_fdt(const struct vmm_device *device, void *fdt)
 	return fdt_end_node(fdt);
 }
 
-static void virtio_destroy(struct vmm_device *device)
-{
-	struct virtio *virtio = vmm_container_of(device, struct virtio, device);
-
-	virtio_stop(virtio);
-	virtio->class->destroy(virtio);
-}
-
-void virtio_stop(struct virtio *virtio)
+/* Stops the thread and destroys what virtio_start() made. */
+static void virtio_stop(struct virtio *virtio)
 {
 	if (virtio->has_thread) {
 		pthread_mutex_lock(&virtio->lock);
@@ -405,6 +413,14 @@ void virtio_stop(struct virtio *virtio)
 	pthread_cond_destroy(&virtio->idle);
 	pthread_cond_destroy(&virtio->work);
 	pthread_mutex_destroy(&virtio->lock);
+}
+
+static void virtio_destroy(struct vmm_device *device)
+{
+	struct virtio *virtio = vmm_container_of(device, struct virtio, device);
+
+	virtio_stop(virtio);
+	virtio->class->destroy(virtio);
 }
 
 /* Signals are the main thread's and the vCPUs'. */
@@ -425,6 +441,7 @@ int virtio_start(struct virtio *virtio, struct vmm_bus *bus)
 {
 	int err;
 
+	virtio->device.quiesce = virtio_quiesce;
 	virtio->device.reset = virtio_reset;
 	virtio->device.fdt = virtio_fdt;
 	virtio->device.destroy = virtio_destroy;

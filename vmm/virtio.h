@@ -20,9 +20,9 @@
 #define VIRTIO_MMIO_SIZE 0x200
 #define VIRTIO_MAX_TOLD  24 /* more than there are reasons */
 
-#define VIRTIO_F_INDIRECT_DESC (UINT64_C(1) << 28)
-#define VIRTIO_F_EVENT_IDX     (UINT64_C(1) << 29)
-#define VIRTIO_F_VERSION_1     (UINT64_C(1) << 32)
+#define VIRTIO_F_INDIRECT_DESC (1ull << 28)
+#define VIRTIO_F_EVENT_IDX     (1ull << 29)
+#define VIRTIO_F_VERSION_1     (1ull << 32)
 
 struct virtio;
 
@@ -69,8 +69,5 @@ struct virtio {
  * Return: 0, or -errno; the device is then still the caller's to free.
  */
 int virtio_start(struct virtio *virtio, struct vmm_bus *bus);
-
-/* Stops the thread and destroys what virtio_start() made. */
-void virtio_stop(struct virtio *virtio);
 
 #endif

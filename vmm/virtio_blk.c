@@ -23,10 +23,10 @@
 
 #define DEVICE_BLOCK 2
 
-#define F_SEG_MAX  (UINT64_C(1) << 2)
-#define F_RO       (UINT64_C(1) << 5)
-#define F_BLK_SIZE (UINT64_C(1) << 6)
-#define F_FLUSH    (UINT64_C(1) << 9)
+#define F_SEG_MAX  (1ull << 2)
+#define F_RO       (1ull << 5)
+#define F_BLK_SIZE (1ull << 6)
+#define F_FLUSH    (1ull << 9)
 
 #define SEG_MAX (VIRTQUEUE_MAX - 2) /* the header and the status have descriptors of their own */
 #define ID_SIZE 20

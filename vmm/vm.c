@@ -7,8 +7,13 @@
 #include <armature/kvm_arm64.h>
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #define DEFAULT_IPA_BITS 40 /* of KVM_CREATE_VM's type 0 */
+
+/* How long the end waits for the host, and how often it looks at the devices then. */
+#define PATIENCE_S 5
+#define LOOK_NS    1000000L
 
 static int vm_ioctl(struct vmm_vm *vm, unsigned long request, const void *arg)
 {
@@ -27,7 +32,7 @@ static int create_vm(struct vmm_vm *vm)
 	const bool small = bits > 0 && bits < DEFAULT_IPA_BITS;
 	const uint64_t end = vm->memory->base + vm->memory->size;
 
-	if (small && end > UINT64_C(1) << bits) {
+	if (small && end > 1ull << bits) {
 		vmm_report("--mem: this KVM has guest physical addresses of %d bits only", bits);
 		return -E2BIG;
 	}
@@ -152,6 +157,18 @@ static int check_cpus(struct vmm_vm *vm, unsigned int nr)
 	return -E2BIG;
 }
 
+static void init_locks(struct vmm_vm *vm)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_mutex_init(&vm->unmapped.lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&vm->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
 int vmm_vm_create(struct vmm_vm *vm, const struct vmm_kvm *kvm, int system_fd,
 		  struct vmm_memory *memory, unsigned int nr_vcpus, struct vmm_loop *loop,
 		  struct vmm_trace *trace)
@@ -165,9 +182,7 @@ int vmm_vm_create(struct vmm_vm *vm, const struct vmm_kvm *kvm, int system_fd,
 	vm->memory = memory;
 	vm->loop = loop;
 	vm->trace = trace;
-	pthread_mutex_init(&vm->lock, NULL);
-	pthread_cond_init(&vm->changed, NULL);
-	pthread_mutex_init(&vm->unmapped.lock, NULL);
+	init_locks(vm);
 	err = check_cpus(vm, nr_vcpus);
 	if (!err)
 		err = create_vm(vm);
@@ -188,6 +203,7 @@ void vmm_vm_add_device(struct vmm_vm *vm, struct vmm_device *device)
 	while (*last)
 		last = &(*last)->next;
 	device->next = NULL;
+	device->loop = vm->loop;
 	*last = device;
 }
 
@@ -225,7 +241,7 @@ bool vmm_vm_may_run(struct vmm_vm *vm, struct vmm_vcpu *vcpu)
 	vmm_vcpu_complete_mmio(vcpu);
 	pthread_mutex_lock(&vm->lock);
 	vm->parked++;
-	pthread_cond_broadcast(&vm->changed);
+	vmm_loop_wake(vm->loop);
 	while (vm->state == VMM_PAUSING)
 		pthread_cond_wait(&vm->changed, &vm->lock);
 	vm->parked--;
@@ -298,46 +314,113 @@ static unsigned int running_threads(const struct vmm_vm *vm)
 	return nr;
 }
 
+/* None begins anything more. Return: whether no device has anything under way on the host. */
+static bool devices_are_quiet(struct vmm_vm *vm)
+{
+	bool quiet = true;
+
+	for (struct vmm_device *d = vm->devices; d; d = d->next)
+		quiet &= !d->quiesce || d->quiesce(d);
+	return quiet;
+}
+
+/* Return: what is left of the request: NONE when the VM runs again, or will later. Lock held. */
+static enum vmm_request serve_reset(struct vmm_vm *vm)
+{
+	int err;
+
+	if (vm->parked < running_threads(vm) || !devices_are_quiet(vm))
+		return VMM_REQUEST_NONE;
+	vmm_trace(vm->trace, VMM_TRACE_NO_CPU, "reset");
+	vm->request = VMM_REQUEST_NONE;
+	err = reset_all(vm);
+	if (err) {
+		vmm_report("the guest cannot be reset: %s", strerror(-err));
+		vm->request = VMM_REQUEST_ERROR;
+	} else {
+		set_state(vm, VMM_RUNNING);
+	}
+	return vm->request;
+}
+
 enum vmm_request vmm_vm_serve(struct vmm_vm *vm)
 {
 	enum vmm_request request;
-	int err;
 
 	pthread_mutex_lock(&vm->lock);
-	if (vm->state == VMM_PAUSING) {
-		while (vm->parked < running_threads(vm))
-			pthread_cond_wait(&vm->changed, &vm->lock);
-	}
-	request = vm->request;
-	if (request == VMM_REQUEST_RESET) {
-		vmm_trace(vm->trace, VMM_TRACE_NO_CPU, "reset");
-		vm->request = VMM_REQUEST_NONE;
-		err = reset_all(vm);
-		if (err) {
-			vmm_report("the guest cannot be reset: %s", strerror(-err));
-			vm->request = VMM_REQUEST_ERROR;
-		} else {
-			set_state(vm, VMM_RUNNING);
-		}
-		request = vm->request;
-	}
+	request = vm->request == VMM_REQUEST_RESET ? serve_reset(vm) : vm->request;
 	if (request != VMM_REQUEST_NONE)
 		set_state(vm, VMM_STOPPED);
 	pthread_mutex_unlock(&vm->lock);
 	return request;
 }
 
-void vmm_vm_stop(struct vmm_vm *vm)
+void vmm_vm_thread_ends(struct vmm_vm *vm)
 {
+	pthread_mutex_lock(&vm->lock);
+	vm->ended++;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* Return: whether all have ended in time. */
+static bool wait_for_threads(struct vmm_vm *vm, const struct timespec *until)
+{
+	bool ended;
+	int err = 0;
+
+	pthread_mutex_lock(&vm->lock);
+	while (vm->ended < running_threads(vm) && !err)
+		err = pthread_cond_timedwait(&vm->changed, &vm->lock, until);
+	ended = vm->ended == running_threads(vm);
+	pthread_mutex_unlock(&vm->lock);
+	return ended;
+}
+
+static bool wait_for_devices(struct vmm_vm *vm, const struct timespec *until)
+{
+	const struct timespec look = {.tv_nsec = LOOK_NS};
+	struct timespec now;
+
+	while (!devices_are_quiet(vm)) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec > until->tv_sec)
+			return false;
+		nanosleep(&look, NULL);
+	}
+	return true;
+}
+
+static int give_up(const struct vmm_vm *vm)
+{
+	for (struct vmm_device *d = vm->devices; d; d = d->next) {
+		if (d->quiesce && !d->quiesce(d))
+			vmm_report("%s: the host does not finish a request; the end does not wait "
+				   "for it",
+				   d->name);
+	}
+	return -ETIMEDOUT;
+}
+
+int vmm_vm_stop(struct vmm_vm *vm)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += PATIENCE_S;
 	pthread_mutex_lock(&vm->lock);
 	set_state(vm, VMM_STOPPED);
 	kick_all(vm);
 	pthread_mutex_unlock(&vm->lock);
+	if (!wait_for_threads(vm, &until) || !wait_for_devices(vm, &until))
+		return give_up(vm);
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		if (vm->vcpus[i].has_thread)
 			pthread_join(vm->vcpus[i].thread, NULL);
 		vm->vcpus[i].has_thread = false;
 	}
+	vm->ended = 0;
+	return 0;
 }
 
 void vmm_vm_remove_devices(struct vmm_vm *vm)

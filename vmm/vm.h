@@ -2,14 +2,18 @@
 /*
  * A virtual machine: memory, bus, devices, vCPUs, and who decides that it goes on.
  *
- *	             request(reset)                    all parked: reset, and on
- *	running ------------------------> pausing -----------------------------> running
+ *	             request(reset)           all parked, devices quiet: reset, and on
+ *	running ------------------------> pausing ----------------------------------> running
  *	                                     |
- *	                                     +---- request was any other --> stopped
+ *	                                     +---- any other request --> stopped
  *
  * Any thread may request; what is asked for is done by the thread in vmm_vm_serve(). vCPU threads
  * look at the state before each entry, and wait while it is not running; so while it is paused no
  * vCPU runs and none has an MMIO access under way.
+ *
+ * The thread in vmm_vm_serve() waits neither for vCPUs nor for devices: who is the last to be ready
+ * wakes the loop. A host that does not finish what a disk asks of it thus keeps nobody from ending
+ * the VM.
  */
 #ifndef VMM_VM_H
 #define VMM_VM_H
@@ -65,7 +69,7 @@ struct vmm_vm {
 	pthread_cond_t changed;
 	enum vmm_state state; /* also read without the lock, atomically */
 	enum vmm_request request;
-	unsigned int parked;
+	unsigned int parked, ended; /* vCPU threads */
 };
 
 /**
@@ -101,8 +105,16 @@ void vmm_vm_request(struct vmm_vm *vm, enum vmm_request request);
  */
 enum vmm_request vmm_vm_serve(struct vmm_vm *vm);
 
-/* Ends the vCPUs' threads, and waits for them. */
-void vmm_vm_stop(struct vmm_vm *vm);
+/**
+ * vmm_vm_stop() - Ends the vCPUs' threads and what the devices do on the host.
+ *
+ * Return: 0, or -ETIMEDOUT after a message when the host does not finish what a device asked of it:
+ * threads then still use the VM, and it cannot be destroyed any more.
+ */
+int vmm_vm_stop(struct vmm_vm *vm);
+
+/* The last that a vCPU's thread does. */
+void vmm_vm_thread_ends(struct vmm_vm *vm);
 
 /* For vCPU threads: waits while the VM is paused. Return: false when it has stopped. */
 bool vmm_vm_may_run(struct vmm_vm *vm, struct vmm_vcpu *vcpu);

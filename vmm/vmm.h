@@ -14,8 +14,8 @@
 
 #define VMM_MIN_CPUS  1
 #define VMM_MAX_CPUS  8 /* GICv2 has eight CPU interfaces */
-#define VMM_MIN_MEM   (UINT64_C(16) << 20)
-#define VMM_MAX_MEM   (UINT64_C(255) << 30)
+#define VMM_MIN_MEM   (16ull << 20)
+#define VMM_MAX_MEM   (255ull << 30)
 #define VMM_MAX_DISKS 32
 
 /* Exit statuses of the process. */

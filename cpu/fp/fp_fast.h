@@ -16,6 +16,7 @@
  *    result is rounded up to the smallest normal number; then x86 has raised inexact alone and the
  *    exact function adds underflow. Sums are never tiny and inexact at once, so need no check.
  *  - Integers out of range are found before they are converted.
+ *
  * Overflow, division by zero, exact zeros and denormal operands and results are the same on both.
  */
 #ifndef CPU_FP_FP_FAST_H

@@ -24,9 +24,40 @@ static char folder[] = "/tmp/armature-cli-XXXXXX";
 #define OFF     0x52800100, 0x72b08000, 0xd4000002, 0x14000000
 #define RESTART 0x52800120, 0x72b08000, 0xd4000002, 0x14000000
 
+/*
+ * A disk's driver asks for its first sector, and counts for a while. In a second boot it goes
+ * @second words on instead. Descriptors lie at 0x41000000, the available ring 0x100 further, the
+ * used one 0x200, header, status and data 0x300, 0x700 and 0x800; 0x400 says that this is not the
+ * first boot.
+ *
+ *	mov x1, #0x0a000000; mov x3, #0x41000000; ldr w4, [x3, #0x400]; cbnz w4, SECOND
+ *	mov w4, #1; str w4, [x3, #0x400]
+ *	add x5, x3, #0x300; str x5, [x3]; mov x6, #(16 | NEXT << 32 | 1 << 48); str x6, [x3, #8]
+ *	add x7, x3, #0x800; str x7, [x3, #16]
+ *	mov x6, #(512 | (NEXT | WRITE) << 32 | 2 << 48); str x6, [x3, #24]
+ *	add x7, x3, #0x700; str x7, [x3, #32]; mov x6, #(1 | WRITE << 32); str x6, [x3, #40]
+ *	strh w4, [x3, #0x102]
+ *	mov w2, #3; str w2, [x1, #STATUS]; str w4, [x1, #DRIVER_FEATURES_SEL]
+ *	str w4, [x1, #DRIVER_FEATURES]; mov w2, #11; str w2, [x1, #STATUS]
+ *	mov w2, #4; str w2, [x1, #QUEUE_NUM]; str w3, [x1, #QUEUE_DESC_LOW]
+ *	add w2, w3, #0x100; str w2, [x1, #QUEUE_DRIVER_LOW]
+ *	add w2, w3, #0x200; str w2, [x1, #QUEUE_DEVICE_LOW]; str w4, [x1, #QUEUE_READY]
+ *	mov w2, #15; str w2, [x1, #STATUS]; str wzr, [x1, #QUEUE_NOTIFY]
+ *	mov x2, #0x1000000; 1: subs x2, x2, #1; b.ne 1b
+ */
+#define DISK_READ(second)                                                                  \
+	0xd2a14001, 0xd2a82003, 0xb9440064, 0x35000004 | (41 + (second)) << 5, 0x52800024, \
+		0xb9040064, 0x910c0065, 0xf9000065, 0xd2800206, 0xf2c00026, 0xf2e00026,    \
+		0xf9000466, 0x91200067, 0xf9000867, 0xd2804006, 0xf2c00066, 0xf2e00046,    \
+		0xf9000c66, 0x911c0067, 0xf9001067, 0xd2800026, 0xf2c00046, 0xf9001466,    \
+		0x79020464, 0x52800062, 0xb9007022, 0xb9002424, 0xb9002024, 0x52800162,    \
+		0xb9007022, 0x52800082, 0xb9003822, 0xb9008023, 0x11040062, 0xb9009022,    \
+		0x11080062, 0xb900a022, 0xb9004424, 0x528001e2, 0xb9007022, 0xb900503f,    \
+		0xd2a02002, 0xf1000442, 0x54ffffe1
+
 static const struct {
 	const char *name;
-	uint32_t code[48];
+	uint32_t code[56];
 } guests[GUESTS] = {
 	/* mov w2, #'H'; strb w2, [x1]; mov w2, #'i'; strb w2, [x1] */
 	[GUEST_POWEROFF] = {"off", {UART, 0x52800902, 0x39000022, 0x52800d22, 0x39000022, OFF}},
@@ -85,6 +116,11 @@ static const struct {
 	[GUEST_TREE] = {"tree",
 			{UART, 0xb9400003, 0xd2a80004, 0xb9400085, 0x6b05007f, 0x1a9f17e2,
 			 0x1100c042, 0x39000022, OFF}},
+	/* wfi; b .-4 */
+	[GUEST_DISK] = {"disk-read", {DISK_READ(0), 0xd503207f, 0x17ffffff}},
+	[GUEST_DISK_REBOOT] = {"disk-reboot", {DISK_READ(4), RESTART, OFF}},
+	/* str wzr, [x1, #STATUS] */
+	[GUEST_DISK_RESET] = {"disk-reset", {DISK_READ(1), 0xb900703f, OFF}},
 	/* An Image of "b ." */
 	[GUEST_SILENT] = {"silent",
 			  {0x14000010, 0, 0, 0, 0x00010000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x644d5241,

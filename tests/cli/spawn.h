@@ -45,7 +45,10 @@ enum guest {
 	GUEST_COUNT,
 	GUEST_STUCK,
 	GUEST_TREE,
-	GUEST_BIG_ENDIAN, /* an Image, as the next one is */
+	GUEST_DISK,        /* asks a disk for a sector, and sleeps */
+	GUEST_DISK_REBOOT, /* asks a disk for a sector, and reboots; then powers off */
+	GUEST_DISK_RESET,  /* asks a disk for a sector, resets it, and powers off */
+	GUEST_BIG_ENDIAN,  /* an Image, as the next one is */
 	GUEST_SILENT,
 	GUESTS
 };

@@ -3,12 +3,17 @@
 #include "spawn.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,7 +85,7 @@ static void access_without_syndrome(void **state)
 {
 	GUEST(NULL, GUEST_PAIR);
 	assert_int_equal(r.status, 1);
-	has(r.err, "the instruction 0xa9400c22 at PC 0x40080004");
+	has(r.err, "the instruction 0xa9400c22 at PC 0x40080004 reads 0x9000000 (pl011)");
 	has(r.err, "stopped by an error");
 }
 
@@ -162,6 +167,32 @@ static void big_endian_image(void **state)
 	assert_string_equal(r.out, "BEad");
 }
 
+/*
+ * From now on preadv(2) waits for ever in this process and in what it executes, as on a disk that
+ * does not answer: for what who listens on a descriptor says to it, and nobody does.
+ * Return: whether this machine can do that.
+ */
+static bool make_disks_stuck(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_preadv, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog filter = {ARRAY_SIZE(code), code};
+	int fd;
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+			  &filter);
+	return fd >= 0 && !fcntl(fd, F_SETFD, 0);
+}
+
+#define CANNOT 126 /* exit status: this machine cannot do that */
+
+static bool disks_are_stuck;
+
 /* Starts a guest with the three descriptors given; -1 stands for /dev/null. */
 static pid_t start_kernel(const char *kernel, int in, int out, int err, const char *option,
 			  const char *value)
@@ -176,6 +207,8 @@ static pid_t start_kernel(const char *kernel, int in, int out, int err, const ch
 		dup2(err < 0 ? null : err, STDERR_FILENO);
 		for (int fd = 3; fd < 64; fd++)
 			close(fd);
+		if (disks_are_stuck && !make_disks_stuck())
+			_exit(CANNOT);
 		alarm(100); /* what hangs fails */
 		execl(armature, armature, "run", "--kvm", "soft", "-m", "64", "-c", "2", "-k",
 		      kernel, option, value, NULL);
@@ -294,6 +327,25 @@ static void ends_while_output_is_stuck(void **state)
 	}
 }
 
+/* A guest's power-off does not wait for the reader either. */
+static void powers_off_while_output_is_stuck(void **state)
+{
+	static char text[65536];
+	int out[2], err[2];
+	pid_t pid;
+
+	make_full_pipe(out);
+	assert_int_equal(pipe(err), 0);
+	pid = start_with(GUEST_POWEROFF, -1, out[1], err[1], NULL, NULL);
+	close(err[1]);
+	assert_int_equal(wait_status(pid), 0);
+	read_all(err[0], text, sizeof(text));
+	has(text, "powered off after");
+	has(text, "standard output: nobody reads it; 2 bytes that the guest sent are lost");
+	close(out[0]);
+	close(out[1]);
+}
+
 /* Also a guest's own reset is done while one of its vCPUs waits for the reader. */
 static void resets_while_output_is_stuck(void **state)
 {
@@ -328,6 +380,37 @@ static void a_late_reader_gets_all(void **state)
 	assert_int_equal(strlen(text), COUNT_BYTES);
 	for (unsigned int i = 0; i < COUNT_BYTES; i++)
 		assert_int_equal(text[i], COUNT_BYTE(i));
+}
+
+/* That of a trace, too: a line for each byte that the guest sends. */
+static void a_late_reader_gets_all_of_the_trace(void **state)
+{
+	unsigned int bytes = 0;
+	char line[256];
+	FILE *fifo;
+	pid_t pid;
+	int fd;
+
+	assert_int_equal(mkfifo(file_path("late"), 0600), 0);
+	fd = open(file_path("late"), O_RDWR);
+	pid = start_with(GUEST_COUNT, -1, -1, -1, "--trace", file_path("late"));
+	wait_full(fd);
+	fifo = fopen(file_path("late"), "re");
+	assert_non_null(fifo);
+	close(fd);
+	while (fgets(line, sizeof(line), fifo)) {
+		unsigned int value;
+		const char *write = strstr(line, "exit mmio write pl011 0x9000000 1 ");
+
+		if (!write)
+			continue;
+		assert_int_equal(sscanf(write, "exit mmio write pl011 0x9000000 1 %x", &value), 1);
+		assert_int_equal(value, COUNT_BYTE(bytes));
+		bytes++;
+	}
+	fclose(fifo);
+	assert_int_equal(bytes, COUNT_BYTES);
+	assert_int_equal(wait_status(pid), 0);
 }
 
 /* Messages and the summary have nowhere to go: nobody is told, and nothing hangs. */
@@ -392,6 +475,43 @@ static void ends_while_the_tree_is_stuck(void **state)
 	close(fifo);
 	close(fds[0]);
 	close(fds[1]);
+}
+
+/*
+ * The host does not finish what a disk asked of it, whether the guest waits for that or not, or is
+ * in the middle of its reset, or of the device's: a signal ends the program.
+ */
+static void ends_while_the_disk_is_stuck(void **state)
+{
+	static const enum guest all[] = {GUEST_DISK, GUEST_DISK_REBOOT, GUEST_DISK_RESET};
+	static const uint8_t sectors[1024];
+	static char text[65536];
+
+	make_named("disk", sectors, sizeof(sectors));
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		int err[2], status;
+		pid_t pid;
+
+		/* Each comes to its end on a disk that works. */
+		if (all[i] != GUEST_DISK) {
+			GUEST(NULL, all[i], "-d", file_path("disk"));
+			assert_int_equal(r.status, 0);
+		}
+		assert_int_equal(pipe(err), 0);
+		disks_are_stuck = true;
+		pid = start_with(all[i], -1, -1, err[1], "-d", file_path("disk"));
+		disks_are_stuck = false;
+		close(err[1]);
+		wait_started(err[0]);
+		usleep(900000); /* for the guest to be where it is stuck */
+		kill(pid, SIGTERM);
+		read_all(err[0], text, sizeof(text));
+		status = wait_status(pid);
+		if (status == CANNOT)
+			skip();
+		assert_int_equal(status, 128 + SIGTERM);
+		has(text, "disk0: the host does not finish a request");
+	}
 }
 
 /* A kernel that was ended before it said anything: how to hear more, unless that was asked for. */
@@ -464,11 +584,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(ends_by_signals),
 		cmocka_unit_test(output_whose_reader_is_gone),
 		cmocka_unit_test(ends_while_output_is_stuck),
+		cmocka_unit_test(powers_off_while_output_is_stuck),
 		cmocka_unit_test(resets_while_output_is_stuck),
 		cmocka_unit_test(a_late_reader_gets_all),
+		cmocka_unit_test(a_late_reader_gets_all_of_the_trace),
 		cmocka_unit_test(ends_while_messages_are_stuck),
 		cmocka_unit_test(ends_while_the_trace_is_stuck),
 		cmocka_unit_test(ends_while_the_tree_is_stuck),
+		cmocka_unit_test(ends_while_the_disk_is_stuck),
 		cmocka_unit_test(output_to_a_full_disk),
 		cmocka_unit_test(hints_at_earlycon),
 	};

@@ -25,7 +25,7 @@ static int setup(void **state)
 	((uint64_t *)image)[2] = 0x100000;
 	make_named("Image", image, sizeof(image));
 	make_named("short", image, 20);
-	((uint64_t *)image)[2] = UINT64_C(1) << 32;
+	((uint64_t *)image)[2] = 1ull << 32;
 	make_named("large", image, sizeof(image));
 	make_named("text", TEXT, sizeof(TEXT) - 1);
 	make_named("empty", "", 0);
@@ -73,6 +73,9 @@ static const struct {
 	{{"run", "-k", FILE_ "large"}, {"too large for the memory of 512 MiB", "--mem 4"}},
 	{{"run", "-k", FILE_ "Image", "-i", FILE_ "missing"}, {"initrd '", "No such file"}},
 	{{"run", "-k", FILE_ "Image", "-i", FILE_ "empty"}, {"initrd '", "empty"}},
+	{{"run", "-k", FILE_ "Image", "-i", "/"}, {"initrd '/'", "not a file"}},
+	{{"run", "-k", FILE_ "Image", "-d", "/"}, {"disk '/'", "directory"}},
+	{{"run", "-k", FILE_ "Image", "-m", "0"}, {"--mem '0'", "16M to 255G"}},
 	{{"run", "-k", FILE_ "Image", "-m", "15"}, {"--mem '15'", "16M to 255G"}},
 	{{"run", "-k", FILE_ "Image", "-m", "256G"}, {"--mem '256G'", "16M to 255G"}},
 	{{"run", "-k", FILE_ "Image", "-m", "99999999999999999999"}, {"--mem '"}},

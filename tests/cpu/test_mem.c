@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The map of memslots: what is found, against an array; and how deep it gets, which is what
  * look-ups and changes cost.

@@ -7,6 +7,18 @@
 #define TESTS_FP_OPERANDS_H
 
 #include <stdint.h>
+#include <stdlib.h>
+
+#define DEFAULT_SEED     1
+#define MISMATCHES_SHOWN 4 /* of one operation */
+
+/* A number from the environment: FP_COUNT, FP_SEED. */
+static inline uint64_t env_number(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 0) : otherwise;
+}
 
 struct fp_random {
 	uint64_t state;

@@ -17,9 +17,7 @@
 #include "cpu/fp/fp_fast.h"
 #include "operands.h"
 
-#define DEFAULT_SEED     1
-#define DEFAULT_COUNT    40000
-#define MISMATCHES_SHOWN 4
+#define DEFAULT_COUNT 40000
 
 /* FZ16 and AHP are not about single and double, so they do not keep the host from being used. */
 static const uint32_t usable[] = {0, FP_CR_FZ16, FP_CR_AHP};
@@ -104,13 +102,6 @@ static const struct {
 #undef FP_OP
 #define FP_OP(name, ka, kb, kc, fast, exact) {#name, #ka #kb #kc, fast_##name, exact_##name},
 	FP_OPS};
-
-static uint64_t env_number(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoull(text, NULL, 0) : otherwise;
-}
 
 /* An operand that makes a sum cancel, or a result land on the smallest normal, now and then. */
 static void relate(struct fp_random *random, const char *kinds, uint64_t operand[3])

@@ -29,9 +29,7 @@
 #include "ops.h"
 
 #define EXIT_SKIP         77
-#define DEFAULT_SEED      1
 #define DEFAULT_COUNT     1500
-#define MISMATCHES_SHOWN  4
 #define NZCV_IN_JS_RESULT 32
 
 struct op {
@@ -79,13 +77,6 @@ static const struct op ops[] = {
 };
 
 #define NR_OPS (sizeof(ops) / sizeof(ops[0]))
-
-static uint64_t env_number(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoull(text, NULL, 0) : otherwise;
-}
 
 static void make_requests(FILE *to, unsigned count, uint64_t seed)
 {

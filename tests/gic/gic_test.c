@@ -28,25 +28,19 @@ static void record_event(void *opaque, unsigned int cpu, enum armature_gic_event
 	b->nr_events++;
 }
 
-void bench_config(struct bench *b, struct armature_gic_config *config)
+void bench_make(struct bench *b, unsigned int nr_cpus, unsigned int nr_irqs)
 {
-	*config = (struct armature_gic_config){
-		.nr_cpus = b->nr_cpus,
-		.nr_irqs = b->nr_irqs,
+	const struct armature_gic_config config = {
+		.nr_cpus = nr_cpus,
+		.nr_irqs = nr_irqs,
 		.set_pin = record_pin,
 		.event = record_event,
 		.opaque = b,
 	};
-}
-
-void bench_make(struct bench *b, unsigned int nr_cpus, unsigned int nr_irqs)
-{
-	struct armature_gic_config config;
 
 	memset(b, 0, sizeof(*b));
 	b->nr_cpus = nr_cpus;
 	b->nr_irqs = nr_irqs;
-	bench_config(b, &config);
 	assert_int_equal(armature_gic_create(&config, &b->gic), 0);
 	assert_int_equal(b->pin_changes, 0);
 }

@@ -29,7 +29,6 @@
 #define GICD_IPRIORITYR 0x400
 #define GICD_ITARGETSR  0x800
 #define GICD_ICFGR      0xc00
-#define GICD_NSACR      0xe00
 #define GICD_SGIR       0xf00
 #define GICD_CPENDSGIR  0xf10
 #define GICD_SPENDSGIR  0xf20
@@ -62,6 +61,8 @@
 #define GICC_CBPR    0x010
 #define GICC_EOIMODE 0x200
 
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
 #define SPURIOUS      1023
 #define SPURIOUS_GRP1 1022
 #define IDLE_PRIORITY 0xff
@@ -85,7 +86,6 @@ struct bench {
 /* A GIC as after reset; bench_free() ends it. */
 void bench_make(struct bench *b, unsigned int nr_cpus, unsigned int nr_irqs);
 void bench_free(struct bench *b);
-void bench_config(struct bench *b, struct armature_gic_config *config);
 /* Everything on: both groups everywhere, lowest priority mask, SPIs enabled and to CPU 0. */
 void bench_enable(struct bench *b);
 

@@ -5,8 +5,6 @@
  */
 #include "tests/gic/gic_test.h"
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
 static void set_priority(struct bench *b, unsigned int cpu, unsigned int intid, uint8_t priority)
 {
 	dist_write8(b, cpu, GICD_IPRIORITYR + intid, priority);

@@ -12,9 +12,8 @@
 #include "tests/gic/gic_test.h"
 #include "tests/gic/model.h"
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define HOT_IRQS      12 /* interrupts that most operations are about */
-#define STACK         40
+#define HOT_IRQS 12 /* interrupts that most operations are about */
+#define STACK    40
 
 struct run {
 	struct bench b;

@@ -8,8 +8,6 @@
 #include <string.h>
 #include "tests/gic/gic_test.h"
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
 static void no_pin(void *opaque, unsigned int cpu, enum armature_gic_pin pin, bool level)
 {
 }
@@ -295,7 +293,8 @@ static void nothing_beyond_the_last_interrupt(void **unused)
 	}
 }
 
-/* One bit an interrupt: set by one register, cleared by the other, in word 0 for each CPU its own.
+/*
+ * One bit an interrupt: set by one register, cleared by the other, in word 0 for each CPU its own.
  */
 static void set_and_clear(unsigned int set, unsigned int clear, uint32_t read_only)
 {

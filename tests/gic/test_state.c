@@ -8,8 +8,6 @@
 #include <string.h>
 #include "tests/gic/gic_test.h"
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
 /* Where things are in the buffer, for two CPUs: see gic/state.c. */
 #define HEADER            20
 #define CPU(n)            (HEADER + (n) * (16 + 32 * 4))

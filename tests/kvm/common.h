@@ -14,9 +14,18 @@
 #include <armature/armature.h>
 #include <armature/kvm_arm64.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN 1
+#elif defined(__has_feature)
+#define UNDER_TSAN __has_feature(thread_sanitizer)
+#else
+#define UNDER_TSAN 0
+#endif
+
 #define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
 #define RAM          0x40000000ull
 #define RAM_BYTES    0x100000ull
+#define PAGE         4096ull
 #define MMIO         0x09000000ull
 #define PSCI_FEATURE (1u << KVM_ARM_VCPU_PSCI_0_2)
 #define PMU_FEATURE  (1u << KVM_ARM_VCPU_PMU_V3)

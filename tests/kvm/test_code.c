@@ -15,8 +15,6 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define PAGE            4096ull
-#define X(n)            CORE_ID(regs.regs[n])
 #define VBAR            ARM64_SYS_REG(3, 0, 12, 0, 0)
 #define MOVZ(rd, k)     (0xd2800000u | (uint32_t)(k) << 5 | (rd))
 #define STR(rt, rn)     (0xf9000000u | (rn) << 5 | (rt))
@@ -260,8 +258,10 @@ static void mapped_over(void **state)
 #define ELSEWHERE      0x50000000ull
 #define HVA(g, offset) ((uintptr_t)(g)->m->ram + (offset))
 
-/* The function is in a slot of its own, which is taken away and made again: with other content, in
- * another place of the host's, moved to another address. */
+/*
+ * The function is in a slot of its own, which is taken away and made again: with other content, in
+ * another place of the host's, moved to another address.
+ */
 static void slot_again(void **state)
 {
 	struct guest *g = *state;

@@ -8,7 +8,6 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define X(n)      CORE_ID(regs.regs[n])
 #define PSTATE    CORE_ID(regs.pstate)
 #define EL1H_A    0x2c5u /* EL1h, D I F masked: SErrors are taken */
 #define VECTORS   (RAM + 0x800)

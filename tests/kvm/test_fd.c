@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Descriptors: they behave as the kernel's would, and what they stand for goes when the last one
- * goes. */
+/*
+ * Descriptors: they behave as the kernel's would, and what they stand for goes when the last one
+ * goes.
+ */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>

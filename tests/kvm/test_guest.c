@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What needs a running guest and is not the ABI's: services of the firmware, SError, and many
- * threads. */
+/*
+ * What needs a running guest and is not the ABI's: services of the firmware, SError, and many
+ * threads.
+ */
 #include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,7 +17,6 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define X(n)             CORE_ID(regs.regs[n])
 #define TRNG_VERSION     0x84000050
 #define TRNG_FEATURES    0x84000051
 #define TRNG_RND32       0x84000053

@@ -10,7 +10,6 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define PAGE         4096ull
 #define HVA(m, page) ((uintptr_t)(m)->ram + (page)*PAGE)
 #define LOG          KVM_MEM_LOG_DIRTY_PAGES
 #define RO           KVM_MEM_READONLY

@@ -20,7 +20,6 @@
 #include "kvm/kvm.h"
 #include "tests/kvm/common.h"
 
-#define X(n)           CORE_ID(regs.regs[n])
 #define VECTORS        0x800
 #define VECTOR_SYNC    (VECTORS + 0x200) /* from EL1h */
 #define VECTOR_IRQ     (VECTORS + 0x280)

@@ -16,9 +16,7 @@
 #include "conform/asm.h"
 #include "tests/kvm/common.h"
 
-#define PAGE      4096ull
 #define ELSEWHERE 0x50000000ull
-#define X(n)      CORE_ID(regs.regs[n])
 #define ROUNDS    200 /* of each thread */
 #define MAX_REGS  512
 

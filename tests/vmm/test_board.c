@@ -43,7 +43,7 @@ static int setup(void **state)
 	f.disk = make_file(bytes, sizeof(bytes));
 	if (vmm_disk_open(&disks[0], f.disk, true) || vmm_disk_open(&disks[1], f.disk, true))
 		return -1;
-	if (vmm_loop_init(&f.loop) || vmm_memory_create(&f.mem, BOARD_RAM, UINT64_C(5) << 30))
+	if (vmm_loop_init(&f.loop) || vmm_memory_create(&f.mem, BOARD_RAM, 5ull << 30))
 		return -1;
 	if (vmm_vm_create(&f.vm, &fake_kvm, f.system_fd, &f.mem, 3, &f.loop, NULL))
 		return -1;
@@ -228,11 +228,11 @@ static void patches_narrow_cells(void **state)
 	/* 5 GiB have no room in 32 bits */
 	assert_true(vmm_board_patch_fdt(&f.vm, &(struct vmm_board_tree){0}, f.dtb, sizeof(f.dtb)) <
 		    0);
-	f.mem.size = UINT64_C(1) << 30;
+	f.mem.size = 1ull << 30;
 	assert_int_equal(
 		vmm_board_patch_fdt(&f.vm, &(struct vmm_board_tree){0}, f.dtb, sizeof(f.dtb)), 0);
 	CELLS("/memory@40000000", "reg", 0x40000000, 0x40000000);
-	f.mem.size = UINT64_C(5) << 30;
+	f.mem.size = 5ull << 30;
 }
 
 /* ---- The bus and the memory ------------------------------------------------------------- */
@@ -302,7 +302,7 @@ static void bus_refuses(void **state)
 
 static void memory_edges(void **state)
 {
-	const uint64_t end = BOARD_RAM + (UINT64_C(5) << 30);
+	const uint64_t end = BOARD_RAM + (5ull << 30);
 
 	assert_ptr_equal(vmm_memory_at(&f.mem, BOARD_RAM, 1), f.mem.host);
 	assert_non_null(vmm_memory_at(&f.mem, end - 1, 1));

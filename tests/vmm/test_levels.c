@@ -448,6 +448,54 @@ static void reset_and_poweroff(void **state)
 	assert_true(irq(0) == false); /* the reset GIC has nothing enabled */
 }
 
+static struct {
+	struct vmm_device device;
+	bool quiet;
+	unsigned int resets;
+} slow;
+
+static bool slow_quiesce(struct vmm_device *device)
+{
+	return slow.quiet;
+}
+
+static void slow_reset(struct vmm_device *device)
+{
+	assert_true(slow.quiet);
+	slow.resets++;
+}
+
+static void slow_destroy(struct vmm_device *device)
+{
+}
+
+/* A reset waits for what a device does on the host, but nobody waits in it: the VM can be ended. */
+static void reset_waits_for_devices(void **state)
+{
+	memset(&slow, 0, sizeof(slow));
+	slow.device.name = "slow";
+	slow.device.quiesce = slow_quiesce;
+	slow.device.reset = slow_reset;
+	slow.device.destroy = slow_destroy;
+	vmm_vm_add_device(&f.vm, &slow.device);
+	assert_ptr_equal(slow.device.loop, &f.loop);
+	vmm_vm_request(&f.vm, VMM_REQUEST_RESET);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(vmm_vm_serve(&f.vm), VMM_REQUEST_NONE);
+	assert_int_equal(f.vm.state, VMM_PAUSING);
+	assert_int_equal(slow.resets, 0);
+	slow.quiet = true;
+	assert_int_equal(vmm_vm_serve(&f.vm), VMM_REQUEST_NONE);
+	assert_int_equal(f.vm.state, VMM_RUNNING);
+	assert_int_equal(slow.resets, 1);
+	slow.quiet = false;
+	vmm_vm_request(&f.vm, VMM_REQUEST_RESET);
+	assert_int_equal(vmm_vm_serve(&f.vm), VMM_REQUEST_NONE);
+	vmm_vm_request(&f.vm, VMM_REQUEST_QUIT);
+	assert_int_equal(vmm_vm_serve(&f.vm), VMM_REQUEST_QUIT);
+	slow.quiet = true;
+}
+
 /* An MMIO exit just before a pause is completed with immediate_exit, not run on. */
 static void open_access_is_completed(void **state)
 {
@@ -596,6 +644,7 @@ int main(void)
 		ONE(nothing_there),
 		ONE(no_syndrome),
 		TWO(reset_and_poweroff),
+		ONE(reset_waits_for_devices),
 		ONE(open_access_is_completed),
 		TWO(kicks_sleepers),
 		TWO(kick_is_never_lost),

@@ -12,8 +12,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define RAM UINT64_C(0x40000000)
-#define MIB UINT64_C(0x100000)
+#define RAM 0x40000000ull
+#define MIB 0x100000ull
 #define MEM (16 * MIB)
 
 static struct vmm_memory mem;

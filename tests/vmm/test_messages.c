@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RAM     UINT64_C(0x40000000)
+#define RAM     0x40000000ull
 #define RAM_LEN 0x400000u
 
 static struct vmm_memory mem;
@@ -71,7 +71,7 @@ static void put64(uint64_t at, uint64_t value)
 	memcpy(vmm_memory_at(&mem, at, 8), &value, 8);
 }
 
-#define TABLE(n) (RAM + 0x100000 + (n)*UINT64_C(0x10000))
+#define TABLE(n) (RAM + 0x100000 + (n)*0x10000ull)
 #define WORD     0xd503201fu
 #define TARGET   (RAM + 0x200000)
 
@@ -88,7 +88,7 @@ static const struct {
 static void map(size_t shape, uint64_t va, bool block, bool big_endian)
 {
 	const unsigned int page = shapes[shape].page, bits = page - 3;
-	const uint64_t low = va & ((UINT64_C(1) << (64 - shapes[shape].tsz)) - 1);
+	const uint64_t low = va & ((1ull << (64 - shapes[shape].tsz)) - 1);
 
 	for (unsigned int i = 0; i < shapes[shape].levels; i++) {
 		const unsigned int left = shapes[shape].levels - 1 - i;
@@ -97,9 +97,9 @@ static void map(size_t shape, uint64_t va, bool block, bool big_endian)
 
 		if (i)
 			index &= (1u << bits) - 1;
-		desc = left ? TABLE(i + 1) | 3 : (TARGET & ~((UINT64_C(1) << shift) - 1)) | 0x403;
+		desc = left ? TABLE(i + 1) | 3 : (TARGET & ~((1ull << shift) - 1)) | 0x403;
 		if (left == 1 && block)
-			desc = (TARGET & ~((UINT64_C(1) << shift) - 1)) | 0x401;
+			desc = (TARGET & ~((1ull << shift) - 1)) | 0x401;
 		put64(TABLE(i) + 8 * index, big_endian ? htobe64(desc) : desc);
 	}
 }
@@ -109,16 +109,15 @@ static void finds_instructions(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(shapes); i++) {
 		for (unsigned int variant = 0; variant < 8; variant++) {
 			const bool high = variant & 1, block = variant & 2, be = variant & 4;
-			const uint64_t va =
-				high ? ~UINT64_C(0) << (64 - shapes[i].tsz) : UINT64_C(0);
+			const uint64_t va = high ? ~0ull << (64 - shapes[i].tsz) : 0ull;
 			/* A block has its target at the same offset. */
 			const uint64_t offset = 0x40;
 			const struct vmm_stage1 regs = {
 				.sctlr = 1 | (be ? 1u << 25 : 0),
 				.tcr = shapes[i].tsz | shapes[i].tsz << 16 | shapes[i].tg0 << 14 |
 				       shapes[i].tg1 << 30,
-				.ttbr0 = high ? 0 : TABLE(0) | 1 | UINT64_C(7) << 48,
-				.ttbr1 = high ? TABLE(0) | 1 | UINT64_C(7) << 48 : 0,
+				.ttbr0 = high ? 0 : TABLE(0) | 1 | 7ull << 48,
+				.ttbr1 = high ? TABLE(0) | 1 | 7ull << 48 : 0,
 			};
 			uint32_t word = WORD, got = 0;
 
@@ -132,9 +131,9 @@ static void finds_instructions(void **state)
 			/* Nothing is mapped a block further, nor by the other TTBR. */
 			if (shapes[i].levels > 1)
 				assert_false(vmm_stage1_read32(
-					&mem, &regs, va + (UINT64_C(1) << (2 * shapes[i].page - 3)),
+					&mem, &regs, va + (1ull << (2 * shapes[i].page - 3)),
 					&got));
-			assert_false(vmm_stage1_read32(&mem, &regs, ~va & ~UINT64_C(3), &got));
+			assert_false(vmm_stage1_read32(&mem, &regs, ~va & ~3ull, &got));
 		}
 	}
 }

@@ -4,6 +4,7 @@
  * here builds its rings by hand in guest memory. Reference: VIRTIO 1.2, 2.7, 4.2 and 5.2.
  */
 #include "support.h"
+#include "vmm/loop.h"
 #include "vmm/virtio_blk.h"
 
 #include <fcntl.h>
@@ -465,15 +466,15 @@ static void *reset_thread(void *opaque)
 	return NULL;
 }
 
-/* The driver may use its memory for something else once the reset is over, and not before. */
-static void reset_waits_for_the_request(void **state)
+/* This device in place of the disk, with a request under way. */
+static void start_slow(struct vmm_loop *loop)
 {
 	static const struct virtio_class class = {.serve = slow_serve, .destroy = slow_destroy};
-	pthread_t thread;
 
 	memset(&slow, 0, sizeof(slow));
-	f.bus.nr = 0; /* this device in place of the disk */
+	f.bus.nr = 0;
 	slow.virtio.device.name = "slow";
+	slow.virtio.device.loop = loop;
 	slow.virtio.class = &class;
 	slow.virtio.mem = &f.mem;
 	slow.virtio.base = BASE;
@@ -485,6 +486,14 @@ static void reset_waits_for_the_request(void **state)
 	submit(0);
 	while (!__atomic_load_n(&slow.begun, __ATOMIC_SEQ_CST))
 		usleep(1000);
+}
+
+/* The driver may use its memory for something else once the reset is over, and not before. */
+static void reset_waits_for_the_request(void **state)
+{
+	pthread_t thread;
+
+	start_slow(NULL);
 	pthread_create(&thread, NULL, reset_thread, NULL);
 	usleep(20000);
 	assert_false(__atomic_load_n(&slow.reset_over, __ATOMIC_SEQ_CST));
@@ -493,6 +502,25 @@ static void reset_waits_for_the_request(void **state)
 	assert_true(slow.reset_over);
 	assert_int_equal(rd(0x060), 0);
 	slow.virtio.device.destroy(&slow.virtio.device);
+}
+
+/* The VM asks for quiet without waiting for it; when it is there, the loop is woken. */
+static void quiet_wakes_the_loop(void **state)
+{
+	struct vmm_device *device = &slow.virtio.device;
+	struct vmm_loop loop;
+
+	assert_int_equal(vmm_loop_init(&loop), 0);
+	start_slow(&loop);
+	assert_false(device->quiesce(device));
+	assert_false(device->quiesce(device));
+	__atomic_store_n(&slow.release, true, __ATOMIC_SEQ_CST);
+	vmm_loop_once(&loop);
+	assert_true(device->quiesce(device));
+	assert_true(slow.done);
+	device->reset(device);
+	device->destroy(device);
+	vmm_loop_destroy(&loop);
 }
 
 /* ---- Drivers that no machine allows ----------------------------------------------------- */
@@ -632,7 +660,8 @@ static void malicious_heads(void **state)
 	expect_broken("index outside");
 	fresh_driver(0);
 	capture_begin();
-	*avail(1) = NUM + 1; /* more than there are entries */
+	/* More than there are entries. The device's thread may be reading it. */
+	__atomic_store_n(avail(1), NUM + 1, __ATOMIC_RELEASE);
 	wr(0x050, 0);
 	expect_broken("more requests");
 }
@@ -888,6 +917,7 @@ int main(void)
 		TEST(indices_wrap),
 		TEST(reset_forgets),
 		TEST(reset_waits_for_the_request),
+		TEST(quiet_wakes_the_loop),
 		TEST(malicious_chains),
 		TEST(malicious_heads),
 		TEST(malicious_indirect),

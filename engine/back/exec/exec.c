@@ -205,7 +205,7 @@ static __attribute__((noinline)) uint64_t call_vec_int(struct cpu *cpu, const un
 	return vec_ftoi(cpu, (const union vreg *)(s + u->a), IR_LANE(u->b), u->c, u->imm);
 }
 
-/* Lane moves that are too rare for handlers of their own kind of width. */
+/* A lane of any width: moves of lanes are too rare for a handler for each width. */
 static inline uint64_t lane_get(const union vreg *v, unsigned int lane, unsigned int i)
 {
 	switch (lane) {

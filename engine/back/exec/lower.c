@@ -698,7 +698,7 @@ static bool lower_leave(struct exec_compiler *e, unsigned int i, const struct lo
 
 	u->a = o->aux;
 	u->b = e->w->b.insn_offset[o->insn + !stays];
-	/* One that is left at is completed, and counted, by whoever serves the exit. */
+	/* Where PC stays at the instruction, whoever serves the exit completes and counts it. */
 	u->c = (uint16_t)(retired(e, o) - stays);
 	u->imm = o->imm;
 	return true;

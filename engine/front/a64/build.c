@@ -7,10 +7,8 @@
  *  - sp_checked is true only while x[31] is known to be a multiple of 16 on the path being built.
  *  - One instruction never needs more than A64_OPS_RESERVE ops (decode.c ends the block in time).
  */
+#include "cpu/arch.h"
 #include "engine/front/a64/a64.h"
-
-/* ISS of an exception that was not conditional: CV = 1, COND = AL (Arm ARM D17.2.37, ESR_EL1). */
-#define ISS_COND_AL (0x1eu << 20)
 
 ir_val a64_op(struct a64 *t, unsigned int opc, unsigned int type, unsigned int aux, ir_val a,
 	      ir_val b, ir_val c, int32_t imm)
@@ -192,6 +190,6 @@ bool a64_fp_enabled(struct a64 *t)
 {
 	if (t->mode & CPU_MODE_FP)
 		return true;
-	a64_exception(t, ESR(EC_FP_ACCESS, ISS_COND_AL), false);
+	a64_exception(t, ESR(EC_FP_ACCESS, ISS_COND_ALWAYS), false);
 	return false;
 }

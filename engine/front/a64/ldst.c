@@ -5,7 +5,7 @@
  *
  * What must hold: the access is emitted before any PUT of its instruction; a Data Abort has a valid
  * syndrome (isv) exactly when the instruction loads or stores one general register without
- * write-back (D17.2.37, ISS encoding for a Data Abort).
+ * write-back (ESR_EL1, ISS encoding for a Data Abort).
  *
  * Write-back to a register that is also loaded (CONSTRAINED UNPREDICTABLE): the base's new value
  * wins; a store of the base stores its old value; of a load pair to one general register the first

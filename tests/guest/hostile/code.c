@@ -5,7 +5,6 @@
  */
 #include "guest.h"
 
-#define RET        0xd65f03c0u
 #define MOVZ(x, v) (0xd2800000u | (uint32_t)(v) << 5 | (x))
 
 typedef uint64_t fn(void);

@@ -5,7 +5,6 @@
  */
 #include "guest.h"
 
-#define SVC_0   0xd4000001u
 #define PMU_PPI 23
 
 #define PMCR_E    1ull

@@ -2,13 +2,10 @@
 /* Hardware breakpoints and watchpoints, on code that is hot already and on every kind of access. */
 #include "guest.h"
 
-#define RET    0xd65f03c0u
-#define SVC_0  0xd4000001u
 #define INC_X0 0x91000400u /* add x0, x0, #1 */
 
 #define MDSCR_KDE (1ull << 13)
 #define MDSCR_MDE (1ull << 15)
-#define SPSR_D    (1ull << 9)
 
 /* DBGBCR, DBGWCR */
 #define ENABLE   1ull

@@ -5,11 +5,9 @@
  */
 #include "guest.h"
 
-#define SVC_0     0xd4000001u
 #define MRS       0xd5300000u
 #define MSR       0xd5100000u
 #define SYS       0xd5080000u
-#define RET       0xd65f03c0u
 #define UART_CR   0x30
 #define UART_IMSC 0x38
 

@@ -18,12 +18,13 @@
 #define MAX_CPUS 8
 
 /* The board (docs/architecture.md). */
-#define GICD       0x08000000ull
-#define GICC       0x08010000ull
-#define UART       0x09000000ull
-#define NOTHING    0x0a800000ull /* no device, no memory */
-#define PPI_VTIMER 27
-#define PPI_PTIMER 30
+#define GICD        0x08000000ull
+#define GICC        0x08010000ull
+#define UART        0x09000000ull
+#define NOTHING     0x0a800000ull /* no device, no memory */
+#define PPI_VTIMER  27
+#define PPI_PTIMER  30
+#define PSCI_CPU_ON 0xc4000003u
 
 /* --- Exceptions --- */
 
@@ -85,7 +86,12 @@ enum {
 	FSC_EXTERNAL = 16,
 	FSC_ALIGNMENT = 33
 };
-#define WNR (1u << 6)
+#define WNR    (1u << 6)
+#define SPSR_D (1ull << 9)
+
+/* Instructions that several files build programs from. */
+#define RET   0xd65f03c0u
+#define SVC_0 0xd4000001u
 
 /* Forget what was counted; from here on faults are skipped, or not. */
 void catch_faults(bool skip);

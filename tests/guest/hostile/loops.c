@@ -5,7 +5,6 @@
  */
 #include "guest.h"
 
-#define RET      0xd65f03c0u
 #define NOP      0xd503201fu
 #define B(words) (0x14000000u | ((uint32_t)(words)&0x3ffffff))
 

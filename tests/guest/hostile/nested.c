@@ -2,12 +2,10 @@
 /* Exceptions within exceptions, at both levels, and states from which there is no good return. */
 #include "guest.h"
 
-#define RET    0xd65f03c0u
 #define SVC(n) (0xd4000001u | (uint32_t)(n) << 5)
 #define BRK(n) (0xd4200000u | (uint32_t)(n) << 5)
 #define UDF    0x00000000u
 
-#define SPSR_D   (1ull << 9)
 #define SPSR_A   (1ull << 8)
 #define SPSR_I   (1ull << 7)
 #define SPSR_F   (1ull << 6)

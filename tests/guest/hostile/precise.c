@@ -9,7 +9,6 @@
 
 #define MAX_WORDS 120
 #define BASES     RANDOM_BASES /* X20 to X23 point into pages of their own */
-#define RET       0xd65f03c0u
 
 static uint32_t program[MAX_WORDS + 1], code[MAX_WORDS + 8] __attribute__((aligned(64)));
 static unsigned int words;

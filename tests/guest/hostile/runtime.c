@@ -20,7 +20,6 @@
 #define GICC_EOIR       0x10
 #define SPURIOUS        1020
 
-#define PSCI_CPU_ON     0xc4000003u
 #define PSCI_SYSTEM_OFF 0x84000008u
 
 _Static_assert(sizeof(struct frame) == 304, "start.S");

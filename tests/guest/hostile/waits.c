@@ -246,7 +246,6 @@ static volatile unsigned int up;
 extern char secondary[];
 
 #define PSCI_CPU_OFF       0x84000002u
-#define PSCI_CPU_ON        0xc4000003u
 #define PSCI_AFFINITY_INFO 0xc4000004u
 #define PSCI_ALREADY_ON    -4
 
