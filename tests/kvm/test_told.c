@@ -220,6 +220,10 @@ static void no_system_call(void **unused)
 	print_message("skipped: signals are masked where ThreadSanitizer has handlers wait\n");
 	skip();
 #endif
+#ifdef __SANITIZE_ADDRESS__
+	print_message("skipped: AddressSanitizer's runtime makes system calls of its own\n");
+	skip();
+#endif
 	pid = fork();
 	if (!pid) {
 		set_up(&state);
