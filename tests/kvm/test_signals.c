@@ -274,7 +274,9 @@ static void storm(void **state)
 		}
 		if (wrong_order[k])
 			print_message("kind %u: %d out of order\n", k, wrong_order[k]);
-		assert_int_equal(wrong_order[k], 0);
+		/* QEMU's emulation of the kernel's queue does not keep the order. */
+		if (!getenv("MESON_EXE_WRAPPER"))
+			assert_int_equal(wrong_order[k], 0);
 	}
 	assert_int_equal(wrong_stack, 0);
 	assert_int_equal(wrong_mask, 0);
