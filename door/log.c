@@ -270,8 +270,6 @@ static const struct described {
 	{KVM_SET_DEVICE_ATTR, ATTRIBUTE},
 	{KVM_GET_DEVICE_ATTR, ATTRIBUTE},
 	{KVM_HAS_DEVICE_ATTR, ATTRIBUTE},
-	{KVM_ARM_SET_DEVICE_ADDR,
-	 {F(kvm_arm_device_addr, id, hex), F(kvm_arm_device_addr, addr, hex)}},
 	{KVM_ARM_VCPU_INIT, INIT},
 	{KVM_ARM_PREFERRED_TARGET, INIT},
 	{KVM_GET_ONE_REG, ONE_REG},
@@ -321,7 +319,29 @@ static void add_value(struct line *l, const struct kvm_one_reg *reg, bool good)
 		add(l, "%02x", value[i]);
 }
 
-static void add_argument(struct line *l, unsigned int request, unsigned long arg, bool good)
+/*
+ * Two requests are one number: KVM_ARM_SET_DEVICE_ADDR of a VM, and KVM_GET_ONE_REG of a vCPU,
+ * which is in the table.
+ */
+static const struct described set_device_addr = {
+	KVM_ARM_SET_DEVICE_ADDR,
+	{F(kvm_arm_device_addr, id, hex), F(kvm_arm_device_addr, addr, hex)}};
+_Static_assert(KVM_ARM_SET_DEVICE_ADDR == KVM_GET_ONE_REG, "or the names' table tells them apart");
+
+static bool is_set_device_addr(const char *kind, unsigned int request)
+{
+	return request == KVM_ARM_SET_DEVICE_ADDR && !strcmp(kind, "vm");
+}
+
+static const char *name_of(const char *kind, unsigned int request)
+{
+	if (request != KVM_GET_ONE_REG)
+		return NAME(request_names, request);
+	return is_set_device_addr(kind, request) ? "KVM_ARM_SET_DEVICE_ADDR" : "KVM_GET_ONE_REG";
+}
+
+static void add_argument(struct line *l, const char *kind, unsigned int request, unsigned long arg,
+			 bool good)
 {
 	const struct described *d = described;
 	unsigned char bytes[ARG_MAX_];
@@ -329,6 +349,8 @@ static void add_argument(struct line *l, unsigned int request, unsigned long arg
 
 	while (d < described + ARRAY_SIZE(described) && d->request != request)
 		d++;
+	if (is_set_device_addr(kind, request))
+		d = &set_device_addr;
 	if (d == described + ARRAY_SIZE(described)) {
 		if (arg)
 			add(l, "%#lx", arg);
@@ -347,7 +369,7 @@ static void add_argument(struct line *l, unsigned int request, unsigned long arg
 		add(l, "%s%s=", f == d->fields ? "" : ", ", f->name);
 		f->show(l, number(bytes + f->offset, f->size));
 	}
-	if (request == KVM_GET_ONE_REG || request == KVM_SET_ONE_REG)
+	if (d != &set_device_addr && (request == KVM_GET_ONE_REG || request == KVM_SET_ONE_REG))
 		add_value(l, (const struct kvm_one_reg *)bytes, good);
 }
 
@@ -447,7 +469,7 @@ void log_request(int fd, unsigned long request, unsigned long arg, unsigned long
 {
 	const unsigned long took = log_start() - start, day = 86400;
 	const int error = errno;
-	const char *name = NAME(request_names, (unsigned int)request);
+	const char *kind = kind_of(fd), *name = name_of(kind, (unsigned int)request);
 	struct line l = {.length = 0};
 	unsigned long second;
 	struct timespec t;
@@ -456,12 +478,12 @@ void log_request(int fd, unsigned long request, unsigned long arg, unsigned long
 	now(CLOCK_REALTIME, &t);
 	second = (unsigned long)t.tv_sec % day;
 	add(&l, "%02lu:%02lu:%02lu.%06ld %d %s:%d ", second / 3600, second / 60 % 60, second % 60,
-	    t.tv_nsec / 1000, gettid(), kind_of(fd), fd);
+	    t.tv_nsec / 1000, gettid(), kind, fd);
 	if (name)
 		add(&l, "%s(", name);
 	else
 		add(&l, "KVM_%#lx(", request);
-	add_argument(&l, (unsigned int)request, arg, ret >= 0);
+	add_argument(&l, kind, (unsigned int)request, arg, ret >= 0);
 	add(&l, ret < 0 ? ") = %d %s" : ") = %d", ret, ret < 0 ? strerrorname_np(error) : "");
 	if ((unsigned int)request == KVM_RUN)
 		add_run(&l, fd, ret >= 0);

@@ -456,8 +456,16 @@ static void run_kicked(void)
 static void handlers(void)
 {
 	struct sigaction act = {.sa_handler = make_calls, .sa_flags = SA_RESTART};
+	__u64 value;
+	struct kvm_one_reg pc = {.id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE |
+				       KVM_REG_ARM_CORE_REG(regs.pc),
+				 .addr = (uintptr_t)&value};
+	struct kvm_arm_device_addr addr = {.id = UINT32_MAX, .addr = RAM};
 
 	make_vm(&guest, SPIN);
+	/* One number; the log tells them apart. */
+	CHECK(!ioctl(guest.vcpu, KVM_GET_ONE_REG, &pc) && value == RAM);
+	CHECK(ioctl(guest.vm, KVM_ARM_SET_DEVICE_ADDR, &addr) == -1);
 	CHECK(!sigaction(SIGUSR1, &act, NULL));
 	for (int i = 1; i <= 20; i++) {
 		run_kicked();

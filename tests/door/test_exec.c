@@ -259,6 +259,8 @@ static void logs(void **state)
 		", memory_size=0x1000, userspace_addr=0x",
 		" vm:4 KVM_ARM_PREFERRED_TARGET(target=5, features[0]=0) = 0 <",
 		" vcpu:5 KVM_SET_ONE_REG(id=regs.pc, size=8, value=0x0000000040000000) = 0 <",
+		" vcpu:5 KVM_GET_ONE_REG(id=regs.pc, size=8, value=0x0000000040000000) = 0 <",
+		" vm:4 KVM_ARM_SET_DEVICE_ADDR(id=0xffffffff, addr=0x40000000) = -1 ENODEV <",
 		" vcpu:5 KVM_RUN() = -1 EINTR device_irq_level=0 <",
 		" system:3 KVM_CHECK_EXTENSION(cap=KVM_CAP_ONE_REG) = 1 <",
 	};
