@@ -41,11 +41,11 @@ union vreg {
 	double df[2];
 } __attribute__((aligned(16)));
 
-/* PSTATE outside NZCV, one byte each so that the engine can GET and PUT them. */
+/* PSTATE outside NZCV. */
 struct pstate {
+	uint64_t daif; /* D A I F in bits 3:0; a slot of the IR */
 	uint8_t el;    /* 0 or 1 */
 	uint8_t spsel; /* 1: SP_ELx is in use */
-	uint8_t daif;  /* D A I F in bits 3:0 */
 	uint8_t pan;
 	uint8_t uao;
 	uint8_t ssbs;
@@ -111,6 +111,12 @@ struct cpu_remote {
 	 * store by anyone; cleared by the vCPU only, before it looks at what was asked for.
 	 */
 	_Atomic uint32_t kick;
+	/*
+	 * For generated code, which compares one word at its kick points: it leaves when icount has
+	 * reached this. 0 once a kick is set; the vCPU makes it icount_limit again when it has
+	 * taken the kick (or finds that there is none: a 0 without a kick only costs a look).
+	 */
+	_Atomic uint64_t stop;
 	_Atomic uint32_t pins;     /* CPU_PIN_IRQ, CPU_PIN_FIQ */
 	_Atomic uint32_t event;    /* the event register (SEV, and the event stream) */
 	_Atomic uint32_t requests; /* CPU_REQ_* */
@@ -174,6 +180,12 @@ struct cpu {
 	bool stepped, stepped_ex;
 	void *engine; /* the engine's per-vCPU part */
 	void *owner;  /* the KVM's vCPU */
+
+	/*
+	 * Hosts compare the low 12 bits of addresses to find the store that a load depends on: what
+	 * is read and written beside the hot state all the time must not lie 4096 bytes from it.
+	 */
+	char apart[1536];
 
 	struct cpu_remote remote;
 
@@ -334,11 +346,18 @@ static inline uint64_t min64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* Have a vCPU leave generated code at the next kick point. Any thread. */
+static inline void cpu_kick(struct cpu *cpu)
+{
+	atomic_store_explicit(&cpu->remote.kick, 1, memory_order_seq_cst);
+	atomic_store_explicit(&cpu->remote.stop, 0, memory_order_release);
+}
+
 /* Ask a vCPU to leave generated code and look at @req (CPU_REQ_*). Any thread. */
 static inline void cpu_request(struct cpu *cpu, uint32_t req)
 {
 	atomic_fetch_or_explicit(&cpu->remote.requests, req, memory_order_release);
-	atomic_store_explicit(&cpu->remote.kick, 1, memory_order_release);
+	cpu_kick(cpu);
 }
 
 /* exception.c (Arm ARM D1.10) */

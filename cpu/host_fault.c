@@ -3,11 +3,13 @@
  * The handler of SIGSEGV and SIGBUS.
  *
  *   fault ── at an instruction that armature_faults lists? ── yes ─▶ go on at its second place
- *                                                          └─ no ──▶ the handler that was there
- *                                                                    before, as if ours were not
+ *              │ no
+ *              └─ in code that a back end made? ── yes ─▶ go on where it says (host_fault_ask())
+ *                   │ no
+ *                   └─▶ the handler that was there before, as if ours were not
  *
- * Signal dispositions belong to the process, so this file has what the libraries have nowhere else:
- * global state. Nothing of it is about a VM.
+ * Signal dispositions belong to the process, so this file has what the libraries have almost
+ * nowhere else: global state. Nothing of it is about a VM.
  *
  * A caller can install a handler over ours at any time, put ours back later (it was the "old" one
  * for it), or call ours from its own. So each handler that we displace gets an instance of ours of
@@ -40,6 +42,10 @@ void host_fault_arm(void)
 {
 }
 
+void host_fault_ask(host_fault_fix *fix)
+{
+}
+
 int host_fault_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
 	return sigaction(sig, act, old);
@@ -61,9 +67,17 @@ extern const struct row __stop_armature_faults[] __attribute__((visibility("hidd
 #define UC_PC(uc) (*(uintptr_t *)&(uc)->uc_mcontext.pc)
 #endif
 
+static _Atomic(host_fault_fix *) generated; /* NULL: there is no code but the program's */
+
+void host_fault_ask(host_fault_fix *fix)
+{
+	atomic_store(&generated, fix);
+}
+
 /* Send a thread that faulted at one of our accesses to where that goes on. */
 static bool fix_up(ucontext_t *uc)
 {
+	host_fault_fix *fix = atomic_load(&generated);
 	uintptr_t pc = UC_PC(uc);
 
 	for (const struct row *r = __start_armature_faults; r < __stop_armature_faults; r++) {
@@ -72,7 +86,7 @@ static bool fix_up(ucontext_t *uc)
 		UC_PC(uc) = (uintptr_t)&r->to + (uintptr_t)(intptr_t)r->to;
 		return true;
 	}
-	return false;
+	return fix && fix(uc);
 }
 
 #define INSTANCES 16

@@ -39,16 +39,11 @@ uint64_t timer_now(const struct cpu *cpu, enum timer_id id)
 	return timer_count() - offset_of(cpu, id);
 }
 
-static bool unmasked(const struct timer *t)
-{
-	return (t->ctl & (TIMER_ENABLE | TIMER_IMASK)) == TIMER_ENABLE;
-}
-
 bool timer_level(const struct cpu *cpu, enum timer_id id)
 {
 	const struct timer *t = &cpu->timers.t[id];
 
-	return unmasked(t) && timer_now(cpu, id) >= t->cval;
+	return timer_may_fire(t) && timer_now(cpu, id) >= t->cval;
 }
 
 uint64_t timer_deadline(const struct cpu *cpu, enum timer_id id)
@@ -56,7 +51,7 @@ uint64_t timer_deadline(const struct cpu *cpu, enum timer_id id)
 	const struct timer *t = &cpu->timers.t[id];
 	uint64_t count, now, deadline;
 
-	if (!unmasked(t))
+	if (!timer_may_fire(t))
 		return UINT64_MAX;
 	count = timer_count();
 	now = count - offset_of(cpu, id);

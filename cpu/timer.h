@@ -34,6 +34,12 @@ struct timers {
 	uint64_t frq; /* CNTFRQ_EL0 as reset */
 };
 
+/** timer_may_fire() - Whether the output of @t is more than low for ever: ENABLE, not IMASK. */
+static inline bool timer_may_fire(const struct timer *t)
+{
+	return (t->ctl & (TIMER_ENABLE | TIMER_IMASK)) == TIMER_ENABLE;
+}
+
 /** timer_count() - The host's counter now, in ticks, which are nanoseconds. Any thread. */
 uint64_t timer_count(void);
 

@@ -594,7 +594,7 @@ void tlb_sync(struct cpu *cpu)
 
 void tlb_enter_guest(struct cpu *cpu)
 {
-	atomic_store(&cpu->tlb.in_guest, true);
+	atomic_store_explicit(&cpu->tlb.in_guest, true, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
 	if (behind(&cpu->tlb))
 		tlb_serve(cpu);

@@ -30,9 +30,9 @@ struct cpu;
 struct machine;
 struct code_page;
 
-#define TLB_BITS      10
+#define TLB_BITS      12
 #define TLB_SIZE      (1u << TLB_BITS)
-#define XTLB_BITS     8
+#define XTLB_BITS     10
 #define XTLB_SIZE     (1u << XTLB_BITS)
 #define TLB_EL0_BANKS 6
 #define TLB_EL1_WAYS  2 /* for each PAN: TTBR1 changes back and forth under KPTI */
@@ -92,22 +92,18 @@ struct tlb_bank {
 } __attribute__((aligned(64)));
 
 /*
- * The index hash mixes in higher bits, so that buffers a power of two apart do not share lines. It
- * is a sum because two pages in a row must never share one: an access that crosses into the next
- * page is told by that page's tag not being in the first one's line.
+ * The index is plain, so that generated code finds a line with two instructions, and two pages in a
+ * row never share one: an access that crosses into the next page is told by that page's tag not
+ * being in the first one's line. Pages that are a multiple of 16 MiB apart do share one.
  */
 static inline unsigned int tlb_index(uint64_t va)
 {
-	uint64_t p = va >> 12;
-
-	return (unsigned int)(p + (p >> TLB_BITS)) & (TLB_SIZE - 1);
+	return (unsigned int)(va >> 12) & (TLB_SIZE - 1);
 }
 
 static inline unsigned int xtlb_index(uint64_t va)
 {
-	uint64_t p = va >> 12;
-
-	return (unsigned int)(p ^ (p >> XTLB_BITS)) & (XTLB_SIZE - 1);
+	return (unsigned int)(va >> 12) & (XTLB_SIZE - 1);
 }
 
 /* One queued maintenance operation. */

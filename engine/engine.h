@@ -26,11 +26,16 @@
 /**
  * engine_vm_init() - Make the engine's part of a machine: the code cache, and its back end.
  *
- * ARMATURE_ENGINE in the environment names the back end; without it the default is taken.
+ * ARMATURE_ENGINE in the environment names the back end: x64 (on x86-64 hosts) or portable; without
+ * it, or with auto, the best one is taken that works on this host.
  *
- * Return: 0, -ENOMEM, or -EINVAL (with a message) when there is no engine of that name.
+ * Return: 0 or -errno; after a name, with a message: -EINVAL when there is no engine of that name,
+ * -ENOTSUP, -EACCES or -EPERM when it cannot be used here.
  */
 int engine_vm_init(struct machine *m);
+
+/** engine_name() - The back end's name, and in brackets why no better one was taken. */
+const char *engine_name(const struct machine *m);
 
 /** engine_vm_destroy() - Undo engine_vm_init(); all vCPUs are gone. */
 void engine_vm_destroy(struct machine *m);

@@ -5,7 +5,8 @@
  *
  * A kick is a flag that anyone may set; what it asks for is in remote.requests. The vCPU clears the
  * flag before it takes the requests, so that one which comes in between sets it again: neither is
- * ever lost.
+ * ever lost. While the flag is down nothing is taken: a request whose flag is about to rise is
+ * found at the next kick point.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -32,19 +33,72 @@ int engine_vm_init_with(struct machine *m, const struct backend *back)
 		free(c);
 		return rc;
 	}
+	snprintf(c->engine, sizeof(c->engine), "%s", back->name);
 	m->code = c;
 	return 0;
+}
+
+static const char *why_not(int error)
+{
+	switch (-error) {
+	case ENOTSUP:
+		return "the host's CPU lacks what it needs";
+	case EACCES:
+	case EPERM:
+		return "the host forbids executable memory";
+	default:
+		return strerror(-error);
+	}
+}
+
+/* The best one that works here. */
+static int init_best(struct machine *m)
+{
+	const struct backend *best = back_nth(0), *back;
+	int first = 0, rc = -EINVAL;
+
+	for (unsigned int n = 0; (back = back_nth(n)); n++) {
+		rc = engine_vm_init_with(m, back);
+		if (!rc)
+			break;
+		if (!n)
+			first = rc;
+	}
+	if (!rc && first) {
+		struct code_cache *c = m->code;
+
+		snprintf(c->engine, sizeof(c->engine), "%s (no %s: %s)", back->name, best->name,
+			 why_not(first));
+	}
+	return rc;
 }
 
 int engine_vm_init(struct machine *m)
 {
 	const char *name = getenv("ARMATURE_ENGINE");
-	const struct backend *back = back_find(name);
+	const struct backend *back;
+	int rc;
 
-	if (back)
-		return engine_vm_init_with(m, back);
-	fprintf(stderr, "armature: ARMATURE_ENGINE: there is no engine \"%s\"\n", name);
-	return -EINVAL;
+	if (!name || !*name || !strcmp(name, "auto"))
+		return init_best(m);
+	back = back_find(name);
+	if (!back) {
+		fprintf(stderr, "armature: ARMATURE_ENGINE: there is no engine '%s'; give auto",
+			name);
+		for (unsigned int n = 0; (back = back_nth(n)); n++)
+			fprintf(stderr, "%s%s", back_nth(n + 1) ? ", " : " or ", back->name);
+		fprintf(stderr, "\n");
+		return -EINVAL;
+	}
+	rc = engine_vm_init_with(m, back);
+	if (rc)
+		fprintf(stderr, "armature: the engine %s cannot be used: %s\n", name, why_not(rc));
+	return rc;
+}
+
+const char *engine_name(const struct machine *m)
+{
+	return ((const struct code_cache *)m->code)->engine;
 }
 
 static const struct backend *back_of(const struct machine *m)
@@ -69,9 +123,11 @@ static void print_stats(struct machine *m)
 
 	engine_stats(m, &s);
 	fprintf(stderr,
+		"engine: %s\n"
 		"code: %" PRIu64 " translations of %" PRIu64 " instructions in %" PRIu64
 		" KiB, %" PRIu64 " dropped, %" PRIu64 " flushes\n",
-		s.translations, s.guest_insns, s.code_bytes >> 10, s.invalidated, c->nr_flushes);
+		c->engine, s.translations, s.guest_insns, s.code_bytes >> 10, s.invalidated,
+		c->nr_flushes);
 }
 
 void engine_vm_destroy(struct machine *m)
@@ -159,6 +215,8 @@ static void pass_safe_point(struct cpu *cpu)
 /* Serve what the kick asked for. True: the KVM wants the vCPU back. */
 static bool serve(struct cpu *cpu)
 {
+	if (!atomic_load(&cpu->remote.kick))
+		return false;
 	atomic_exchange(&cpu->remote.kick, 0);
 	uint32_t requests = atomic_exchange(&cpu->remote.requests, 0);
 

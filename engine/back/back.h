@@ -34,7 +34,9 @@ struct backend {
 
 	/*
 	 * Memory for code, tables: c->back_data is the back end's. 0 or -errno. The machine's part
-	 * lives longer than its vCPUs and its translations. NULL: nothing to do.
+	 * lives longer than its vCPUs and its translations. NULL: nothing to do. -ENOTSUP: the
+	 * host's CPU lacks what the back end needs; -EACCES, -EPERM: the host forbids executable
+	 * memory. After any error another back end may do.
 	 */
 	int (*machine_init)(struct code_cache *c);
 	void (*machine_destroy)(struct code_cache *c);
@@ -83,12 +85,13 @@ struct backend {
 /* The portable executor, and reference: back/exec/. */
 extern const struct backend back_exec;
 
-/**
- * back_find() - A back end by name.
- * @name: NULL or "": the one that is used where nothing else was asked for
- *
- * Return: NULL if there is none of that name.
- */
+/* The code generator for x86-64: back/x64/. On such hosts only. */
+extern const struct backend back_x64;
+
+/** back_find() - A back end by name ("exec" is portable's old one). NULL: there is none. */
 const struct backend *back_find(const char *name);
+
+/** back_nth() - Back end @n, the best ones first. NULL: there are no more. */
+const struct backend *back_nth(unsigned int n);
 
 #endif

@@ -111,7 +111,7 @@ struct code_page *cache_page(struct code_cache *c, const uint8_t *host)
  */
 static bool differs(const struct code_page *p, const struct translation *t)
 {
-	return !host_same(p->host + t->offset, t->guest, t->guest_size);
+	return !host_same(p->host + t->first, t->guest, t->guest_size);
 }
 
 static size_t copy_size(uint64_t lines)
@@ -222,7 +222,7 @@ static unsigned int invalidate_page(struct code_cache *c, struct code_page *p, u
 
 		c->work++;
 		for (struct translation *t = atomic_load(at); t; t = atomic_load(at)) {
-			uintptr_t start = (uintptr_t)p->host + t->offset;
+			uintptr_t start = (uintptr_t)p->host + t->first;
 
 			c->work++;
 			if (start + t->guest_size <= first || start > last ||
@@ -323,12 +323,44 @@ void cache_invalidate(struct code_cache *c, const uint8_t *host, uint64_t len, b
 		kick_all(c);
 }
 
+struct translation *cache_replace(struct code_cache *c, struct code_page *p, struct translation *t)
+{
+	_Atomic(struct translation *) *at = &p->bucket[cache_bucket(t->offset, t->mode)];
+	struct translation *first;
+	bool stale, dropped = false;
+	uint64_t epoch;
+
+	pthread_mutex_lock(&c->maintenance);
+	cache_lock(c);
+	epoch = atomic_load(&c->epoch) + 1;
+	for (struct translation *old = atomic_load(at); old; old = atomic_load(at)) {
+		if (old->offset != t->offset || old->mode != t->mode) {
+			at = &old->next;
+			continue;
+		}
+		atomic_store(at, atomic_load(&old->next));
+		drop(c, old, epoch);
+		atomic_store(&c->epoch, epoch);
+		dropped = true;
+		break;
+	}
+	first = enter(c, p, t, &stale);
+	cache_unlock(c);
+	pthread_mutex_unlock(&c->maintenance);
+	if (dropped)
+		kick_all(c);
+	if (!first && !stale)
+		return t;
+	c->back->release(c, t);
+	return first;
+}
+
 /* --- verifying: has user space changed what was translated? --- */
 
 static uint64_t lines_of(const struct translation *t)
 {
-	unsigned int first = t->offset / CODE_LINE;
-	unsigned int last = (t->offset + t->guest_size - 1u) / CODE_LINE;
+	unsigned int first = t->first / CODE_LINE;
+	unsigned int last = (t->first + t->guest_size - 1u) / CODE_LINE;
 
 	return ~0ull >> (63 - last) & ~0ull << first;
 }
@@ -378,7 +410,7 @@ static bool compare_all(const struct code_page *p, const uint8_t *page, uint64_t
 	for (unsigned int i = 0; i < CODE_PAGE_BUCKETS; i++) {
 		for (const struct translation *t = atomic_load(&p->bucket[i]); t;
 		     t = atomic_load(&t->next)) {
-			if (memcmp(page + t->offset, t->guest, t->guest_size))
+			if (memcmp(page + t->first, t->guest, t->guest_size))
 				return false;
 			*lines |= lines_of(t);
 		}

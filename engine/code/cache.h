@@ -83,6 +83,7 @@ struct code_cache {
 	struct machine *machine;
 	const struct backend *back;
 	void *back_data; /* the back end's */
+	char engine[96]; /* the back end's name, and why no better one was taken */
 
 	/* Held by who drops, from beginning to end; never by who looks up, enters or links. */
 	pthread_mutex_t maintenance;
@@ -165,6 +166,12 @@ static inline bool cache_full(struct code_cache *c)
  * the lock.
  */
 struct translation *cache_insert(struct code_cache *c, struct code_page *p, struct translation *t);
+
+/*
+ * As cache_insert(), but the one that stands gives way: @t is a better one of the same code. By a
+ * vCPU inside the guest. Takes both locks.
+ */
+struct translation *cache_replace(struct code_cache *c, struct code_page *p, struct translation *t);
 
 /*
  * Drop translations of the memory [host, host+len) that differ from it, or all of them with

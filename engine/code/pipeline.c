@@ -11,9 +11,11 @@
  *	k	fold
  *	d	dead
  *	p l	the back end's own: the portable executor's place and lower
+ *	x	the code that the generator for x86-64 made, in bytes
  *
- * Two letters print something else: s the instructions retired at a vCPU's end, and what the code
- * cache holds at a machine's; h the addresses of the executor's handlers, to read a profile with.
+ * Two letters print something else: s the instructions retired at a vCPU's end and, by the code
+ * generator, what it left to C most, and what the code cache holds at a machine's; h the addresses
+ * of the executor's handlers, to read a profile with.
  *
  * ARMATURE_VERIFY in the environment has the IR of each block checked as the front end made it and
  * after each pass on it.
@@ -106,15 +108,13 @@ static void passed(const struct translator *t, char letter, const char *pass)
 	ir_dump(b, stderr);
 }
 
-/* The whole pipeline. -E2BIG: the block is too large for a later pass. */
-static int pipeline(struct translator *t, const uint8_t *page, uint32_t offset, uint32_t mode,
-		    unsigned int max_insns, struct translation **made)
+/* From IR to the back end. -E2BIG: the block is too large for a later pass. */
+static int compile(struct translator *t, const struct front *front, const uint8_t *guest,
+		   struct translation **made)
 {
-	const struct front *front = front_of(mode);
 	struct ir_work *w = &t->work;
 
-	front->translate(&w->b, page, offset, mode, max_insns);
-	dump_guest(w, front, page + offset);
+	dump_guest(w, front, guest);
 	passed(t, 't', "translate");
 	if (!pass_count(w))
 		return -E2BIG;
@@ -128,7 +128,7 @@ static int pipeline(struct translator *t, const uint8_t *page, uint32_t offset, 
 	}
 	pass_dead(w);
 	passed(t, 'd', "dead");
-	return t->cache->back->compile(t->compiler, w, page + offset, made);
+	return t->cache->back->compile(t->compiler, w, guest, made);
 }
 
 int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode,
@@ -142,10 +142,26 @@ int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, 
 	if (!host_copy_from(copy + offset, host + offset, MEM_PAGE_SIZE - offset))
 		return -EFAULT;
 	for (;;) {
-		int rc = pipeline(t, copy, offset, mode, max, made);
+		const struct front *front = front_of(mode);
+		int rc;
 
+		front->translate(&t->work.b, copy, offset, mode, max);
+		rc = compile(t, front, copy + offset, made);
 		if (rc != -E2BIG || max == 1)
 			return rc;
 		max /= 2;
 	}
+}
+
+int translate_path(struct translator *t, const uint8_t *host, const struct ir_path *path,
+		   uint32_t mode, struct translation **made)
+{
+	const struct front *front = front_of(mode);
+	_Alignas(8) uint8_t copy[MEM_PAGE_SIZE];
+
+	if (!host_copy_from(copy, host, sizeof(copy)))
+		return -EFAULT;
+	if (!front->translate_path(&t->work.b, copy, path, mode))
+		return -E2BIG;
+	return compile(t, front, copy + path->run[0].offset, made);
 }

@@ -33,4 +33,15 @@ void translator_destroy(struct translator *t);
 int translate_block(struct translator *t, const uint8_t *host, uint32_t offset, uint32_t mode,
 		    unsigned int max, struct translation **made);
 
+/**
+ * translate_path() - The same for a way through a page that was seen to be taken.
+ * @host: the bytes of the page
+ * @path: the way; its first instruction is the block's
+ * @mode: CPU_MODE_*
+ *
+ * Return: as translate_block(); -E2BIG also when the code has changed and has no such way.
+ */
+int translate_path(struct translator *t, const uint8_t *host, const struct ir_path *path,
+		   uint32_t mode, struct translation **made);
+
 #endif

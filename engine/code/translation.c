@@ -10,7 +10,7 @@ struct translation *translation_create(const struct ir_block *b, const uint8_t *
 {
 	size_t exits = (own + _Alignof(struct exit) - 1) & ~(_Alignof(struct exit) - 1);
 	size_t bytes = exits + nr_exits * sizeof(struct exit);
-	uint16_t guest_size = b->insn_offset[b->nr_insns];
+	uint16_t guest_size = b->guest_size;
 	struct translation *t = calloc(1, bytes + guest_size);
 
 	if (!t)
@@ -18,6 +18,7 @@ struct translation *translation_create(const struct ir_block *b, const uint8_t *
 	t->mode = b->mode;
 	t->size = (uint32_t)(bytes + guest_size);
 	t->offset = (uint16_t)b->pc_offset;
+	t->first = (uint16_t)((int64_t)b->pc_offset + b->guest_first);
 	t->guest_size = guest_size;
 	t->nr_insns = b->nr_insns;
 	t->nr_exits = (uint16_t)nr_exits;
@@ -25,6 +26,6 @@ struct translation *translation_create(const struct ir_block *b, const uint8_t *
 	t->guest = (uint8_t *)t + bytes;
 	for (unsigned int i = 0; i < nr_exits; i++)
 		t->exits[i].from = t;
-	memcpy(t->guest, guest, guest_size);
+	memcpy(t->guest, guest + b->guest_first, guest_size);
 	return t;
 }

@@ -46,6 +46,7 @@ struct translation {
 	uint32_t mode;
 	uint32_t size;       /* of all memory it takes, code wherever it lies included, bytes */
 	uint16_t offset;     /* of the first instruction in its page, bytes */
+	uint16_t first;      /* of the first of its bytes in the page: @guest */
 	uint16_t guest_size; /* bytes */
 	uint16_t nr_insns;
 	uint16_t nr_exits;
@@ -54,7 +55,7 @@ struct translation {
 /**
  * translation_create() - Allocate a translation of @b with what a back end puts around it.
  * @b:        the block
- * @guest:    the bytes that it was made from
+ * @guest:    the bytes at the block's first instruction, with all around that it was made from
  * @own:      size of the back end's structure, which begins with struct translation; bytes
  * @nr_exits: whose delta and site the caller fills in
  *

@@ -19,6 +19,14 @@ struct front {
 	void (*translate)(struct ir_block *b, const void *page, uint32_t offset, uint32_t mode,
 			  unsigned int max_insns);
 
+	/*
+	 * Translate the instructions of @path, at most IR_MAX_INSNS, as one block: branches between
+	 * runs are followed, and leave the block where they lead elsewhere. All of @page is looked
+	 * at. False: this is no path through that code, or it does not fit.
+	 */
+	bool (*translate_path)(struct ir_block *b, const void *page, const struct ir_path *path,
+			       uint32_t mode);
+
 	unsigned int insn_align; /* of each instruction, bytes */
 
 	/* What its CALLs name. */

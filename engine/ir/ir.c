@@ -82,7 +82,7 @@ void ir_dump(const struct ir_block *b, FILE *f)
 	for (unsigned int i = 0; i < b->nr_ops; i++) {
 		if (b->op[i].insn != insn) {
 			insn = b->op[i].insn;
-			fprintf(f, " +%u:\n", b->insn_offset[insn]);
+			fprintf(f, " %+d:\n", b->insn_offset[insn]);
 		}
 		dump_op(b, i, f);
 	}

@@ -73,6 +73,8 @@ enum ir_leave {
 	IR_LEAVE_WFI,
 	IR_LEAVE_WFE,
 	IR_LEAVE_YIELD,
+	/* PSTATE.DAIF was written, D too, which decides on the mode; then as SYNC */
+	IR_LEAVE_DAIF,
 };
 
 /*
@@ -115,12 +117,28 @@ struct ir_block {
 	 * Where each instruction begins, in bytes from the first one. The entry behind the last
 	 * instruction is the block's size.
 	 */
-	uint16_t insn_offset[IR_MAX_INSNS + 1];
+	int32_t insn_offset[IR_MAX_INSNS + 1];
+	/* The guest's bytes that it was made from: where they begin, from the first instruction. */
+	int32_t guest_first;
+	uint16_t guest_size;
 	/* What CALLs name by their imm: the front end's table. */
 	const struct ir_helper *helpers;
 	unsigned int nr_helpers;
 	struct ir_op op[IR_MAX_OPS];
 	struct mem_desc mem[IR_MAX_MEM];
+};
+
+/*
+ * A way through the code of a page that was seen to be taken: runs of instructions one behind the
+ * other, each of which leads to the next one's beginning.
+ */
+#define IR_MAX_RUNS 24
+struct ir_path {
+	unsigned int nr;
+	struct {
+		uint16_t offset; /* of the first instruction in the page, bytes */
+		uint16_t nr_insns;
+	} run[IR_MAX_RUNS];
 };
 
 /*

@@ -70,7 +70,7 @@ static int setup(void)
 	slots[1] = (struct mem_slot){
 		.gpa = CODE_BASE, .size = CODE_SIZE, .host = code, .readonly = true};
 	slots[2] = (struct mem_slot){.gpa = SYS_BASE, .size = SYS_SIZE, .host = sys};
-	const struct backend *back = back_find(opt.engine);
+	const struct backend *back = opt.engine ? back_find(opt.engine) : back_nth(0);
 
 	if (!back || machine_init(&machine, &ops) || engine_vm_init_with(&machine, back))
 		return -1;

@@ -69,6 +69,8 @@ static struct translation *make_with_exits(uint32_t offset, uint32_t mode, unsig
 	b.mode = mode;
 	b.nr_insns = WORDS;
 	b.insn_offset[WORDS] = 4 * WORDS;
+	b.guest_first = 0;
+	b.guest_size = 4 * WORDS;
 	t = translation_create(&b, (uint8_t *)memory + offset, sizeof(*t), nr_exits);
 	assert_non_null(t);
 	return t;

@@ -260,7 +260,7 @@ static void front_end_describes_its_blocks(void **state)
 	front->translate(&block, page, 0, EL0, 3);
 	assert_int_equal(block.nr_insns, 3);
 	for (unsigned int i = 0; i <= 3; i++)
-		assert_int_equal(block.insn_offset[i], i * front->insn_align);
+		assert_int_equal(block.insn_offset[i], (int)(i * front->insn_align));
 	assert_ptr_equal(block.helpers, front->helpers);
 	assert_int_equal(block.nr_helpers, front->nr_helpers);
 	assert_string_equal(front->insn_name(page), "HINT");

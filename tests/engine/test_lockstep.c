@@ -100,6 +100,21 @@ static uint32_t random_insn(uint64_t *seed)
 	return w;
 }
 
+/* Back to the beginning of the program: a loop's end. */
+static uint32_t back_edge(unsigned int words, uint64_t *seed)
+{
+	uint32_t offset = 0u - words, reg = random_word(seed) % 8;
+
+	switch (random_word(seed) % 3) {
+	case 0:
+		return 0x54000000 | (offset & 0x7ffff) << 5 | random_word(seed) % 14;
+	case 1:
+		return 0xb4000000 | random_word(seed) % 2 << 24 | (offset & 0x7ffff) << 5 | reg;
+	default:
+		return 0x14000000 | (offset & 0x3ffffff);
+	}
+}
+
 static uint64_t random64(uint64_t *seed)
 {
 	uint64_t v = (uint64_t)random_word(seed) << 32 | random_word(seed);
@@ -167,7 +182,8 @@ static void random_blocks(unsigned int el, uint64_t seed)
 		enum cpu_exit_reason reason = CPU_EXIT_KICK;
 
 		for (unsigned int i = 0; i < MAX_WORDS; i++)
-			words[i] = random_insn(&seed);
+			words[i] = i > 4 && random_word(&seed) % 16 == 0 ? back_edge(i, &seed)
+									 : random_insn(&seed);
 		guest_code_n(&g, pc, words, MAX_WORDS);
 		start(cpu, pc, el, &seed);
 		lockstep_memory(lockstep);
@@ -355,15 +371,33 @@ static void test_choice_of_back_end(void **state)
 	const char *asked = getenv("ARMATURE_ENGINE");
 	char *saved = asked ? strdup(asked) : NULL;
 
-	assert_ptr_equal(back_find(NULL), &back_exec);
-	assert_ptr_equal(back_find(""), &back_exec);
+	/* The last resort is the one that works everywhere. */
+	for (unsigned int n = 0; back_nth(n); n++) {
+		assert_ptr_equal(back_find(back_nth(n)->name), back_nth(n));
+		if (!back_nth(n + 1))
+			assert_ptr_equal(back_nth(n), &back_exec);
+	}
 	assert_ptr_equal(back_find("exec"), &back_exec);
+	assert_ptr_equal(back_find("portable"), &back_exec);
 	assert_null(back_find("no such"));
 	if (saved)
 		assert_ptr_equal(((struct code_cache *)g.machine.code)->back, back_find(saved));
 	setenv("ARMATURE_ENGINE", "no such", 1);
 	assert_int_equal(engine_vm_init(&m), -EINVAL);
 	assert_null(m.code);
+#ifdef __x86_64__
+	/* The best one cannot be had: another one is taken, and it says so; or it was asked for. */
+	setenv("ARMATURE_CPUID", "-avx2", 1);
+	setenv("ARMATURE_ENGINE", "x64", 1);
+	assert_int_equal(engine_vm_init(&m), -ENOTSUP);
+	assert_null(m.code);
+	setenv("ARMATURE_ENGINE", "auto", 1);
+	assert_int_equal(engine_vm_init(&m), 0);
+	assert_string_equal(engine_name(&m),
+			    "portable (no x64: the host's CPU lacks what it needs)");
+	engine_vm_destroy(&m);
+	unsetenv("ARMATURE_CPUID");
+#endif
 	if (saved)
 		setenv("ARMATURE_ENGINE", saved, 1);
 	else

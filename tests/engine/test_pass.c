@@ -151,7 +151,7 @@ static void describe(struct ir_block *b, unsigned int nr)
 {
 	b->nr_insns = (uint16_t)nr;
 	for (unsigned int i = 0; i <= nr; i++)
-		b->insn_offset[i] = (uint16_t)(4 * i);
+		b->insn_offset[i] = (int32_t)(4 * i);
 	b->helpers = a64_helpers;
 	b->nr_helpers = A64_NR_HELPERS;
 }

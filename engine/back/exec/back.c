@@ -122,12 +122,12 @@ static enum cpu_exit_reason enter(struct cpu *cpu)
 static enum cpu_exit_reason run_block(struct cpu *cpu, struct translation *t)
 {
 	/* None of its exits is linked, and every other way on is a kick point. */
-	atomic_store_explicit(&cpu->remote.kick, 1, memory_order_relaxed);
+	cpu_kick(cpu);
 	return exec_run(cpu, exec_block_of(t));
 }
 
 const struct backend back_exec = {
-	.name = "exec",
+	.name = "portable",
 	.area = sizeof(struct exec_cpu),
 	.vcpu_init = vcpu_init,
 	.forget = forget,

@@ -48,7 +48,11 @@ cpu->pc += u->b;
 switch (u->a) {
 case IR_LEAVE_ERET:
 	cpu_eret(cpu);
+	goto synchronise;
+case IR_LEAVE_DAIF:
+	cpu_update_mode(cpu);
 	/* fall through */
+synchronise:
 case IR_LEAVE_SYNC:
 case IR_LEAVE_YIELD:
 	if (unlikely(cpu->ps.il))

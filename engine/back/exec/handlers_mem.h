@@ -273,6 +273,11 @@ do_SPCHECK : if (unlikely(X(u->a) & 15))
 	FAIL(u->d);
 }
 NEXT;
+do_ZVA : rc = access_dc_zva(cpu, X(u->a));
+if (unlikely(rc))
+	FAIL(u->d);
+bank = cpu->bank;
+NEXT;
 do_CLREX : cpu->excl_size = 0;
 NEXT;
 do_FENCE :

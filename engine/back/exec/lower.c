@@ -104,7 +104,7 @@ static uint16_t new_row(struct exec_compiler *e, const struct ir_op *o)
 	struct exec_row *row = &e->rows[e->nr_rows];
 
 	memset(row, 0, sizeof(*row));
-	row->offset = e->w->b.insn_offset[o->insn];
+	row->offset = (uint16_t)e->w->b.insn_offset[o->insn];
 	row->retired = (uint16_t)(o->insn - e->counted);
 	if (ir_props(&e->w->b, o) & IRP_MEM)
 		row->mem = e->w->b.mem[o->aux];
@@ -684,7 +684,7 @@ static bool lower_exception(struct exec_compiler *e, unsigned int i, const struc
 	const struct ir_op *o = &e->w->b.op[i];
 	union uop *u = emit(e, UOP_EXCEPTION);
 
-	u->a = e->w->b.insn_offset[o->insn + (o->aux ? 1 : 0)];
+	u->a = (uint16_t)e->w->b.insn_offset[o->insn + (o->aux ? 1 : 0)];
 	u->c = (uint16_t)(o->insn + (o->aux ? 1 : 0) - e->counted);
 	u->imm = o->imm;
 	return true;
@@ -697,7 +697,7 @@ static bool lower_leave(struct exec_compiler *e, unsigned int i, const struct lo
 	bool stays = o->aux == IR_LEAVE_SMC;
 
 	u->a = o->aux;
-	u->b = e->w->b.insn_offset[o->insn + !stays];
+	u->b = (uint16_t)e->w->b.insn_offset[o->insn + !stays];
 	/* Where PC stays at the instruction, whoever serves the exit completes and counts it. */
 	u->c = (uint16_t)(retired(e, o) - stays);
 	u->imm = o->imm;
@@ -846,6 +846,7 @@ static const struct lower_row rows[IR_NR_OPS] = {
 	[IR_PROBE_R] = {lower_checked, ONLY(PROBE_R)},
 	[IR_PROBE_W] = {lower_checked, ONLY(PROBE_W)},
 	[IR_SPCHECK] = {lower_checked, ONLY(SPCHECK)},
+	[IR_ZVA] = {lower_checked, ONLY(ZVA)},
 	[IR_CLREX] = {lower_simple, ONLY(CLREX)},
 	[IR_FENCE] = {lower_simple, ONLY(FENCE)},
 	[IR_COUNT] = {lower_count},

@@ -17,6 +17,7 @@ struct a64 {
 	struct ir_block *b;
 	uint32_t insn;
 	uint16_t index; /* of the instruction in the block */
+	int32_t at;     /* where it is, bytes from the block's first one */
 	uint32_t mode;
 	bool done;       /* the block ends after this instruction (set by exits) */
 	bool sp_checked; /* SP is known to be 16-byte aligned here */
@@ -65,6 +66,10 @@ const struct a64_row *a64_decode(uint32_t insn);
  */
 void a64_translate_block(struct ir_block *b, const void *words, uint32_t offset, uint32_t mode,
 			 unsigned int max_insns);
+
+/* As struct front's translate_path(). */
+bool a64_translate_path(struct ir_block *b, const void *words, const struct ir_path *path,
+			uint32_t mode);
 
 /* --- What a translation function writes with (builder, in build.c / inline here) --- */
 

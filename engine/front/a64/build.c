@@ -110,7 +110,7 @@ void a64_set_flags(struct a64 *t, ir_val f)
 
 ir_val a64_pcrel(struct a64 *t, int64_t delta)
 {
-	return a64_k(t, IR_PCREL, IR_I64, 0, (uint64_t)(4 * t->index + delta));
+	return a64_k(t, IR_PCREL, IR_I64, 0, (uint64_t)(t->at + delta));
 }
 
 /* Memory. */
@@ -152,8 +152,7 @@ ir_val a64_call(struct a64 *t, unsigned int helper, ir_val a, ir_val b, ir_val c
 
 void a64_jump(struct a64 *t, int64_t delta, enum ir_jump kind)
 {
-	a64_op(t, IR_JUMP, IR_I64, kind, IR_NONE, IR_NONE, IR_NONE,
-	       (int32_t)(4 * t->index + delta));
+	a64_op(t, IR_JUMP, IR_I64, kind, IR_NONE, IR_NONE, IR_NONE, (int32_t)(t->at + delta));
 	t->done = true;
 }
 
@@ -166,7 +165,7 @@ void a64_jump_ind(struct a64 *t, ir_val target, enum ir_jump kind)
 void a64_side(struct a64 *t, unsigned int opc, unsigned int type, unsigned int aux, ir_val a,
 	      int64_t delta)
 {
-	a64_op(t, opc, type, aux, a, IR_NONE, IR_NONE, (int32_t)(4 * t->index + delta));
+	a64_op(t, opc, type, aux, a, IR_NONE, IR_NONE, (int32_t)(t->at + delta));
 }
 
 void a64_exception(struct a64 *t, uint32_t esr, bool returns_to_next)

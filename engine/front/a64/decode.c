@@ -136,7 +136,32 @@ static bool side_exit_ends(const struct a64 *t, unsigned int *nr)
 	last = &t->b->op[t->b->nr_ops - 1];
 	if (last->insn != t->index || !is_side_exit(last))
 		return false;
-	return last->imm <= 4 * t->index || ++*nr >= A64_MAX_SIDE_EXITS;
+	return last->imm <= t->at || ++*nr >= A64_MAX_SIDE_EXITS;
+}
+
+static void begin(struct ir_block *b, uint32_t offset, uint32_t mode)
+{
+	b->pc_offset = offset;
+	b->mode = mode;
+	b->nr_ops = b->nr_mem = 0;
+	b->helpers = a64_helpers;
+	b->nr_helpers = A64_NR_HELPERS;
+	b->guest_first = 0;
+	b->guest_size = 0;
+}
+
+/* The instruction at @t->at. */
+static void translate_next(struct a64 *t, const void *words)
+{
+	struct ir_block *b = t->b;
+	uint32_t insn;
+
+	memcpy(&insn, (const char *)words + b->pc_offset + t->at, sizeof(insn));
+	b->insn_offset[t->index] = t->at;
+	b->insn_offset[t->index + 1] = t->at + 4;
+	translate_insn(t, le32toh(insn));
+	if (b->nr_ops > IR_MAX_OPS - A64_OPS_RESERVE || b->nr_mem > IR_MAX_MEM - A64_MEM_RESERVE)
+		t->full = true;
 }
 
 void a64_translate_block(struct ir_block *b, const void *words, uint32_t offset, uint32_t mode,
@@ -149,30 +174,107 @@ void a64_translate_block(struct ir_block *b, const void *words, uint32_t offset,
 		max_insns = 1;
 	if (max_insns > left)
 		max_insns = left;
-	b->pc_offset = offset;
-	b->mode = mode;
-	b->nr_ops = b->nr_mem = 0;
-	b->helpers = a64_helpers;
-	b->nr_helpers = A64_NR_HELPERS;
+	begin(b, offset, mode);
 	for (;;) {
-		uint32_t insn;
-
-		memcpy(&insn, (const char *)words + offset + 4 * t.index, sizeof(insn));
-		translate_insn(&t, le32toh(insn));
+		translate_next(&t, words);
 		if (t.done)
 			break;
-		if (b->nr_ops > IR_MAX_OPS - A64_OPS_RESERVE ||
-		    b->nr_mem > IR_MAX_MEM - A64_MEM_RESERVE)
-			t.full = true;
 		if (t.full || side_exit_ends(&t, &nr_sides) || t.index + 1u >= max_insns) {
 			a64_jump(&t, 4, IR_FALLTHROUGH);
 			break;
 		}
 		t.index++;
+		t.at += 4;
 	}
 	b->nr_insns = t.index + 1;
-	for (unsigned int i = 0; i <= b->nr_insns; i++)
-		b->insn_offset[i] = (uint16_t)(4 * i);
+	b->guest_size = (uint16_t)(4 * b->nr_insns);
+}
+
+/* --- along a path --- */
+
+/* The side exit @o leads to where it does not lead now, and goes on where it led. */
+static void invert(struct ir_op *o, int32_t elsewhere)
+{
+	static const uint8_t others[IR_SCALAR_OPS] = {
+		[IR_BCC] = IR_BCC,  [IR_CBZ] = IR_CBNZ, [IR_CBNZ] = IR_CBZ,
+		[IR_TBZ] = IR_TBNZ, [IR_TBNZ] = IR_TBZ,
+	};
+
+	if (o->opc == IR_BCC)
+		o->aux ^= 1;
+	o->opc = others[o->opc];
+	o->imm = elsewhere;
+}
+
+/* Have the instruction that was translated last go on at @next. False: it cannot. */
+static bool follow(struct a64 *t, int32_t next)
+{
+	struct ir_block *b = t->b;
+	struct ir_op *last = b->nr_ops ? &b->op[b->nr_ops - 1] : NULL;
+	bool own = last && last->insn == t->index, sequential = next == t->at + 4;
+
+	if (t->done) {
+		if (!own || last->opc != IR_JUMP || last->imm != next)
+			return false;
+		b->nr_ops--;
+		t->done = false;
+		return true;
+	}
+	if (sequential)
+		return true;
+	if (!own || !is_side_exit(last) || last->imm != next)
+		return false;
+	invert(last, t->at + 4);
+	return true;
+}
+
+static void cover(struct ir_block *b)
+{
+	int32_t first = 0, end = 0;
+
+	for (unsigned int i = 0; i < b->nr_insns; i++) {
+		if (b->insn_offset[i] < first)
+			first = b->insn_offset[i];
+		if (b->insn_offset[i] + 4 > end)
+			end = b->insn_offset[i] + 4;
+	}
+	b->guest_first = first;
+	b->guest_size = (uint16_t)(end - first);
+}
+
+bool a64_translate_path(struct ir_block *b, const void *words, const struct ir_path *path,
+			uint32_t mode)
+{
+	uint32_t start = path->run[0].offset;
+	struct a64 t = {.b = b, .mode = mode};
+
+	begin(b, start, mode);
+	for (unsigned int n = 0; n < path->nr; n++) {
+		t.at = (int32_t)(path->run[n].offset - start);
+		for (unsigned int k = 0; k < path->run[n].nr_insns; k++) {
+			bool ends = k + 1u == path->run[n].nr_insns;
+			int32_t next = t.at + 4;
+
+			if (t.index + 1u >= IR_MAX_INSNS || (uint32_t)next + start > MEM_PAGE_SIZE)
+				return false;
+			translate_next(&t, words);
+			if (t.full || (t.done && !ends))
+				return false;
+			if (ends && n + 1 == path->nr)
+				break;
+			if (ends)
+				next = (int32_t)(path->run[n + 1].offset - start);
+			if (!follow(&t, next))
+				return false;
+			t.index++;
+			t.at += 4;
+		}
+	}
+	if (!t.done)
+		a64_jump(&t, 4, IR_FALLTHROUGH);
+	b->nr_insns = t.index + 1;
+	cover(b);
+	return true;
 }
 
 static const char *insn_name(const void *bytes)
@@ -188,6 +290,7 @@ static const char *insn_name(const void *bytes)
 const struct front front_a64 = {
 	.name = "a64",
 	.translate = a64_translate_block,
+	.translate_path = a64_translate_path,
 	.insn_align = 4,
 	.helpers = a64_helpers,
 	.nr_helpers = A64_NR_HELPERS,

@@ -24,7 +24,7 @@ static const struct ir_op *just_put(const struct a64 *t, unsigned int n)
 static bool adr(struct a64 *t, uint32_t insn)
 {
 	int64_t imm = a64_sext(BITS(insn, 23, 5) << 2 | BITS(insn, 30, 29), 21);
-	uint32_t in_page = (t->b->pc_offset + 4 * t->index) % MEM_PAGE_SIZE;
+	uint32_t in_page = (uint32_t)(t->b->pc_offset + (uint64_t)(int64_t)t->at) % MEM_PAGE_SIZE;
 
 	if (BIT(insn, 31))
 		imm = (int64_t)((uint64_t)imm << 12) - in_page;

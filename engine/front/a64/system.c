@@ -9,6 +9,7 @@
 
 #define SYS_SP_EL0 SYSREG(3, 0, 4, 1, 0)
 #define SYS_NZCV   SYSREG(3, 3, 4, 2, 0)
+#define SYS_DAIF   SYSREG(3, 3, 4, 2, 1)
 #define SYS_FPCR   SYSREG(3, 3, 4, 4, 0)
 
 /* CRm:op2 of the hints that do something. */
@@ -29,7 +30,11 @@
 #define PSTATE_FIELD(op1, op2) ((op1) << 3 | (op2))
 #define PSTATE_SSBS            PSTATE_FIELD(3, 1)
 #define PSTATE_DAIFSET         PSTATE_FIELD(3, 6)
+#define PSTATE_DAIFCLR         PSTATE_FIELD(3, 7)
 #define DAIF_D                 8
+#define DAIF_SHIFT             6 /* in the register */
+
+#define SYS_DC_ZVA SYSREG(1, 3, 7, 4, 1)
 
 /* CRn of SYS. */
 #define SYS_CRN_CACHE_AT 7
@@ -120,6 +125,30 @@ static bool isb(struct a64 *t, uint32_t insn)
 	return true;
 }
 
+static ir_val daif(struct a64 *t)
+{
+	return a64_get(t, IR_I64, CPU_SLOT(ps.daif));
+}
+
+static void set_daif(struct a64 *t, ir_val v)
+{
+	a64_put(t, IR_I64, CPU_SLOT(ps.daif), v);
+}
+
+/* DAIFSet and DAIFClr at EL1, where nothing traps them, of A, I and F. */
+static bool mask_interrupts(struct a64 *t, unsigned int field, unsigned int imm)
+{
+	if (el0(t) || (imm & DAIF_D) || (field != PSTATE_DAIFSET && field != PSTATE_DAIFCLR))
+		return false;
+	if (field == PSTATE_DAIFSET) {
+		set_daif(t, a64_op2(t, IR_OR, IR_I64, daif(t), k64(t, imm)));
+	} else {
+		set_daif(t, a64_op2(t, IR_AND, IR_I64, daif(t), k64(t, ~(uint64_t)imm)));
+		a64_leave(t, IR_LEAVE_SYNC, 0);
+	}
+	return true;
+}
+
 /* MSR (immediate). DAIFSet only masks more, so the block goes on; D may change stepping. */
 static bool msr_imm(struct a64 *t, uint32_t insn)
 {
@@ -128,6 +157,8 @@ static bool msr_imm(struct a64 *t, uint32_t insn)
 
 	if (!sysreg_imm_exists(op1, op2, el0(t)))
 		return false;
+	if (mask_interrupts(t, field, imm))
+		return true;
 	a64_call(t, A64_H_msr_imm, k64(t, field), k64(t, imm), IR_NONE);
 	if (field != PSTATE_SSBS && (field != PSTATE_DAIFSET || (imm & DAIF_D)))
 		a64_leave(t, IR_LEAVE_SYNC, 0);
@@ -147,6 +178,10 @@ static bool sys(struct a64 *t, uint32_t insn)
 
 	if (!sysinsn_exists(enc, el0(t)))
 		return false;
+	if (enc == SYS_DC_ZVA) {
+		a64_op(t, IR_ZVA, IR_I64, 0, a64_x(t, true, BITS(insn, 4, 0)), IR_NONE, IR_NONE, 0);
+		return true;
+	}
 	a64_call(t, A64_H_sys, k64(t, enc), a64_x(t, true, BITS(insn, 4, 0)), IR_NONE);
 	/* TLBI, IC IALLUIS (CRm 1), IC IALLU and IC IVAU (CRm 5) */
 	if (crn != SYS_CRN_CACHE_AT || crm == 1 || crm == 5)
@@ -197,7 +232,9 @@ static bool mrs(struct a64 *t, uint32_t insn)
 			a64_set_x(t, false, rt, a64_get(t, IR_I32, CPU_SLOT(fpcr)));
 		return true;
 	}
-	if ((r->flags & SR_PLAIN) && !(r->flags & SR_PMU) && (!el0(t) || !r->access))
+	if (enc == SYS_DAIF && !el0(t))
+		v = a64_op2(t, IR_SHL, IR_I64, daif(t), k64(t, DAIF_SHIFT));
+	else if ((r->flags & SR_PLAIN) && !(r->flags & SR_PMU) && (!el0(t) || !r->access))
 		v = r->slot ? a64_get(t, IR_I64, r->slot) : k64(t, r->reset);
 	else
 		v = a64_call(t, A64_H_mrs, k64(t, enc), IR_NONE, IR_NONE);
@@ -225,6 +262,12 @@ static bool msr(struct a64 *t, uint32_t insn)
 		return true;
 	}
 	v = a64_x(t, true, rt);
+	if (enc == SYS_DAIF && !el0(t)) {
+		v = a64_op2(t, IR_SHR, IR_I64, v, k64(t, DAIF_SHIFT));
+		set_daif(t, a64_op2(t, IR_AND, IR_I64, v, k64(t, 15)));
+		a64_leave(t, IR_LEAVE_DAIF, 0);
+		return true;
+	}
 	if (plain_write(t, r))
 		a64_put(t, IR_I64, r->slot, v);
 	else
