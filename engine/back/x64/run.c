@@ -13,12 +13,11 @@ struct x64_block *x64_block_at(const uint8_t *start)
 {
 	const uint8_t *owner =
 		start - offsetof(struct code_block, code) + offsetof(struct code_block, owner);
-
 	struct x64_block *b = *(struct x64_block *const *)owner;
 
 	/*
-	 * Another vCPU may have made the block, and what led here is a jump in generated code, which
-	 * orders by itself on x86 but tells no one.
+	 * Another vCPU may have made the block, and what led here is a jump in generated code,
+	 * which orders by itself on x86 but tells no one.
 	 */
 	(void)atomic_load_explicit(&b->made, memory_order_acquire);
 	return b;

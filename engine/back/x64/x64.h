@@ -225,8 +225,8 @@ struct x64_block {
 	_Atomic uint32_t tries;
 	/* Written when all of this is: x64_block_at() reads it. */
 	atomic_bool made;
-	uint32_t near;  /* offset of the near entry */
-	uint32_t head;  /* where an exit to the block itself leads: its loop head or near entry */
+	uint32_t near; /* offset of the near entry */
+	uint32_t head; /* where an exit to the block itself leads: its loop head or near entry */
 	uint32_t nr_rows, nr_dirty, nr_leaves, nr_consts;
 	const struct x64_row *rows;
 	const struct x64_dirty *dirty;
