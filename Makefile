@@ -6,7 +6,9 @@
 #   make check-kvm    of these, the tests on Linux's own KVM, in emulated arm64 hosts
 #   make lint         the style of all files; make format lays out the C files
 #   make bench        figures, side by side with QEMU and the bare host
-#   make install      PREFIX (/usr/local) and DESTDIR are honoured
+#   make arm64        on an x86-64 host: build for arm64 too, in build-arm64
+#   make install      PREFIX (/usr/local) and DESTDIR are honoured; with the door of arm64 programs
+#                     if make arm64 has built it
 #   make clean        remove what was built; distclean also what was fetched
 
 BUILD ?= build
@@ -47,7 +49,12 @@ format:
 bench:
 	@bench/run
 
+arm64:
+	@scripts/deps cross
+	@scripts/cross build
+
 install: all
+	@[ ! -e build-arm64/build.ninja ] || ninja -C build-arm64 libarmature-door.so
 	@meson setup --reconfigure --prefix $(PREFIX) $(BUILD) >/dev/null
 	DESTDIR=$(DESTDIR) meson install --no-rebuild -C $(BUILD)
 
@@ -57,4 +64,4 @@ clean:
 distclean: clean
 	rm -rf .cache
 
-.PHONY: all tools demo check check-kvm lint format bench install clean distclean
+.PHONY: all tools arm64 demo check check-kvm lint format bench install clean distclean

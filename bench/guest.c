@@ -70,9 +70,9 @@ static void floating(unsigned long n)
 	double x = 1.0, y = 0.5, z = 0.25;
 
 	for (unsigned long i = 0; i < n; i++) {
-		x = x * 1.0000001 + y;
-		y = y * 0.9999999 + z;
-		z = (x + y) / 3.0 - z;
+		x = x * 0.4999999 + y;
+		y = y * 0.2500001 + z;
+		z = (x + y) / 3.0 - z * 0.5;
 	}
 	sink = (uint64_t)(x + y + z);
 }

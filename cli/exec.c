@@ -24,7 +24,8 @@
 #include <armature/kvm_arm64.h>
 
 #define DOOR_FILE       "libarmature-door.so"
-#define FOREIGN         "/armature/aarch64" /* below the libraries' folder */
+#define DOORS           "/armature" /* the folder of doors, below the libraries' */
+#define FOREIGN         "aarch64"
 #define DOOR_DIR        "ARMATURE_DOOR_DIR"
 #define EMULATOR        "qemu-aarch64"
 #define EXIT_NO_PROGRAM 126 /* as a shell has it */
@@ -123,47 +124,78 @@ static int options_end(int argc, char **argv)
 	return i < argc ? i : argc;
 }
 
-/* Writes the path of the door in a folder. Return: whether it is there. */
-static bool door_in(char *path, const char *folder, const char *below)
+#ifdef __aarch64__
+#define NATIVE "aarch64"
+#else
+#define NATIVE "x86_64"
+#endif
+
+/* Writes the path of a door in a folder. Return: whether it is there. */
+static bool door_in(char *path, const char *folder, const char *platform)
 {
-	return snprintf(path, PATH_MAX, "%s%s/" DOOR_FILE, folder, below) < PATH_MAX &&
+	return snprintf(path, PATH_MAX, "%s/%s/" DOOR_FILE, folder, platform) < PATH_MAX &&
 	       !access(path, R_OK);
+}
+
+/*
+ * A folder of doors has one for each architecture, in a folder of the name that the loader puts for
+ * $PLATFORM. Where all are there, a program's children of the other architecture find theirs.
+ */
+static bool doors_in(char *path, const char *folder, const char *platform)
+{
+	if (!door_in(path, folder, platform))
+		return false;
+	if (door_in(path, folder, NATIVE) && door_in(path, folder, FOREIGN))
+		snprintf(path, PATH_MAX, "%s/$PLATFORM/" DOOR_FILE, folder);
+	else
+		door_in(path, folder, platform);
+	return true;
+}
+
+/* In a folder that is named; it may hold the door itself, which children of others' cannot have. */
+static int door_named(const char *folder, const char *platform, char *path)
+{
+	char real[PATH_MAX];
+
+	if (!realpath(folder, real) ||
+	    (!doors_in(path, real, platform) && !door_in(path, real, ".")))
+		return complain("'%s' has no " DOOR_FILE, folder);
+	return 0;
 }
 
 /*
  * Finds the door for an architecture: in the folder that is named, else in the build tree that this
  * program is in, else where it is installed.
  */
-static int find_door(const struct settings *s, bool foreign, char *path)
+static int find_door(const struct settings *s, const char *platform, char *path)
 {
+	static const char *const below[] = {"/../door", "/" ARMATURE_BIN_TO_LIB DOORS};
 	const char *named = s->door_dir ? s->door_dir : getenv(DOOR_DIR);
-	char folder[PATH_MAX];
+	char folder[PATH_MAX], place[2 * PATH_MAX], real[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", folder, sizeof(folder) - 1);
-	char real[PATH_MAX];
 
-	if (named) {
-		if (!realpath(named, real) || !door_in(path, real, ""))
-			return complain("'%s' has no " DOOR_FILE, named);
-		return 0;
-	}
+	if (named)
+		return door_named(named, platform, path);
 	folder[n < 0 ? 0 : n] = '\0';
 	if (strrchr(folder, '/'))
 		*strrchr(folder, '/') = '\0';
-	if (foreign) {
-		if (door_in(path, folder, "/../../build-arm64") ||
-		    door_in(path, folder, "/" ARMATURE_BIN_TO_LIB FOREIGN) ||
-		    door_in(path, ARMATURE_LIBDIR, FOREIGN))
+	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
+		snprintf(place, sizeof(place), "%s%s", folder, below[i]);
+		if (realpath(place, real) && doors_in(path, real, platform))
 			return 0;
-		return complain("the door of arm64 programs is missing: build armature for arm64 "
-				"('scripts/cross build'), and name the folder of its " DOOR_FILE
-				" by --door-dir");
 	}
-	if (door_in(path, folder, "/..") || door_in(path, folder, "/" ARMATURE_BIN_TO_LIB) ||
-	    door_in(path, ARMATURE_LIBDIR, ""))
+	if (doors_in(path, ARMATURE_LIBDIR DOORS, platform))
 		return 0;
-	return complain(DOOR_FILE " is missing: neither in %s/.. nor in " ARMATURE_LIBDIR
+	return !strcmp(platform, NATIVE)
+		       ? complain(DOOR_FILE
+				  " is missing: neither in %s/../door nor in " ARMATURE_LIBDIR DOORS
 				  "; --door-dir says where it is",
-			folder);
+				  folder)
+		       : complain("the door of arm64 programs is missing: 'make arm64' in "
+				  "armature's "
+				  "sources builds it, and 'make install' then installs it; "
+				  "--door-dir "
+				  "says where it is");
 }
 
 /* This process has a door already, of an armature exec that it is a child of. */
@@ -174,22 +206,34 @@ static bool behind_a_door(void)
 	return present && strstr(present, DOOR_FILE);
 }
 
-/* "PRESENT DOOR", what the environment preloads already first. */
+/*
+ * Of LD_PRELOAD: what the environment has already, but for a door, and then the door. Without it in
+ * place of another a child of another architecture than its parent's would have the parent's.
+ */
 static int preload(const char *door, char **value)
 {
 	const char *present = getenv("LD_PRELOAD");
+	char *list, *next;
 
 	if (strpbrk(door, " :"))
 		return complain("'%s': the loader cannot preload from a path with blanks or colons;"
 				" --door-dir names another",
 				door);
-	if (behind_a_door()) {
-		*value = strdup(present);
-	} else if (asprintf(value, "%s%s%s", present ? present : "", present && *present ? ":" : "",
-			    door) < 0) {
-		*value = NULL;
+	list = strdup(present ? present : "");
+	*value = calloc(1, (present ? strlen(present) : 0) + strlen(door) + 2);
+	if (!list || !*value)
+		return complain("%s", strerror(ENOMEM));
+	for (char *object = strtok_r(list, " :", &next); object;
+	     object = strtok_r(NULL, " :", &next)) {
+		const char *name = strrchr(object, '/');
+
+		if (!strcmp(name ? name + 1 : object, DOOR_FILE))
+			continue;
+		strcat(strcat(*value, object), ":");
 	}
-	return *value ? 0 : complain("%s", strerror(ENOMEM));
+	strcat(*value, door);
+	free(list);
+	return 0;
 }
 
 /* Linux's KVM of an arm64 host serves arm64 guests better than ours. */
@@ -237,7 +281,7 @@ static int check_log(const char *path)
 	return 0;
 }
 
-static int prepare(const struct settings *s, const struct program *program)
+static int prepare(const struct settings *s)
 {
 	if (!s->kvm && !s->force && !behind_a_door() && host_has_kvm())
 		return complain(
@@ -247,15 +291,18 @@ static int prepare(const struct settings *s, const struct program *program)
 		return complain("kvm '%s': %s", s->kvm, strerror(errno));
 	if (check_log(s->log) || set_absolute(DOOR_LOG, s->log) || set_absolute(DOOR_KVM, s->kvm))
 		return -1;
-	return s->trap || program->own_calls ? setenv(DOOR_TRAP, "1", 1) : 0;
+	return s->trap ? setenv(DOOR_TRAP, "1", 1) : 0;
 }
 
 /* In this process. Return: the exit status, when that fails. */
 static int start(const char *path, char **argv)
 {
+	int err;
+
 	execv(path, argv);
-	complain("'%s': %s", argv[0], strerror(errno));
-	return errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NO_PROGRAM;
+	err = errno;
+	complain("'%s': %s", argv[0], strerror(err));
+	return err == ENOENT ? EXIT_NOT_FOUND : EXIT_NO_PROGRAM;
 }
 
 static int start_native(const struct settings *s, const struct program *program, char **argv)
@@ -263,7 +310,7 @@ static int start_native(const struct settings *s, const struct program *program,
 	char door[PATH_MAX];
 	char *value;
 
-	if (find_door(s, false, door) || preload(door, &value))
+	if (find_door(s, NATIVE, door) || preload(door, &value))
 		return EXIT_USAGE;
 	setenv("LD_PRELOAD", value, 1);
 	return start(program->path, argv);
@@ -288,7 +335,7 @@ static int start_emulated(const struct settings *s, const struct program *progra
 			 argv[0]);
 		return EXIT_USAGE;
 	}
-	if (find_door(s, true, door))
+	if (find_door(s, FOREIGN, door))
 		return EXIT_USAGE;
 	if (s->trap || program->own_calls) {
 		complain("'%s': an emulator cannot trap system calls; --trap takes a program for "
@@ -336,7 +383,7 @@ int command_exec(int argc, char **argv)
 	status = program_examine(&program, argv[0], s.sysroot);
 	if (status)
 		return status;
-	if (prepare(&s, &program))
+	if (prepare(&s))
 		return EXIT_USAGE;
 	fflush(stdout);
 	return program.arm64 && !program.native ? start_emulated(&s, &program, argc, argv)

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -24,6 +26,7 @@
 #define SCRIPT_LINE  256
 #define MAX_HEADERS  64
 #define MAX_DYNAMICS 4096
+#define MAX_NOTES    64
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
 #ifdef __aarch64__
@@ -117,17 +120,32 @@ static void read_dynamic(struct elf *elf, const Elf64_Phdr *p)
 			elf->needs_libc = true;
 }
 
-/* Go marks its programs by a note whose owner is "Go". */
-static void read_note(struct elf *elf, const Elf64_Phdr *p)
+/* Notes are padded to four bytes; segments of other alignments hold none that are looked for. */
+static uint64_t note_size(uint32_t size)
+{
+	return ((uint64_t)size + 3) & ~3ull;
+}
+
+/*
+ * Go marks its programs by a note whose owner is "Go". A linker puts it behind others, in the same
+ * segment.
+ */
+static void read_notes(struct elf *elf, const Elf64_Phdr *p)
 {
 	struct {
 		Elf64_Nhdr header;
 		char owner[4];
 	} note;
+	uint64_t at = 0;
 
-	if (p->p_filesz >= sizeof(note) && read_at(elf, &note, sizeof(note), p->p_offset) &&
-	    note.header.n_namesz == 4 && !memcmp(note.owner, "Go\0", 4))
-		elf->is_go = true;
+	for (int i = 0; i < MAX_NOTES && at + sizeof(note) <= p->p_filesz &&
+			read_at(elf, &note, sizeof(note), p->p_offset + at);
+	     i++) {
+		if (note.header.n_namesz == 4 && !memcmp(note.owner, "Go\0", 4))
+			elf->is_go = true;
+		at += sizeof(note.header) + note_size(note.header.n_namesz) +
+		      note_size(note.header.n_descsz);
+	}
 }
 
 /* Return: 0, or -ENOEXEC for a file that is damaged. */
@@ -144,7 +162,7 @@ static int read_segments(struct elf *elf)
 		if (p->p_type == PT_DYNAMIC)
 			read_dynamic(elf, p);
 		else if (p->p_type == PT_NOTE)
-			read_note(elf, p);
+			read_notes(elf, p);
 		else if (p->p_type == PT_INTERP &&
 			 (p->p_filesz > sizeof(elf->loader) || !p->p_filesz ||
 			  !read_at(elf, elf->loader, p->p_filesz, p->p_offset) ||
@@ -160,18 +178,24 @@ static int refuse(int status, const char *name, const char *why)
 	return status;
 }
 
-/* The loader ignores LD_PRELOAD of programs that gain rights by being executed. */
+/*
+ * The loader ignores LD_PRELOAD of programs that gain rights by being executed. The kernel gives
+ * none on a file system that is mounted nosuid; a process that wants no new privileges keeps its
+ * user and group, but a file's capabilities count for the loader all the same.
+ */
 static bool gains_rights(int fd)
 {
+	struct statvfs vfs;
 	struct stat st;
 	char capability;
 
-	if (fstat(fd, &st))
+	if (fstat(fd, &st) || (!fstatvfs(fd, &vfs) && vfs.f_flag & ST_NOSUID))
 		return false;
-	if ((st.st_mode & S_ISUID && st.st_uid != geteuid()) ||
-	    ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st.st_gid != getegid()))
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 &&
+	    ((st.st_mode & S_ISUID && st.st_uid != geteuid()) ||
+	     ((st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && st.st_gid != getegid())))
 		return true;
-	return geteuid() && (fgetxattr(fd, "security.capability", &capability, 0) > 0);
+	return getuid() && (fgetxattr(fd, "security.capability", &capability, 0) > 0);
 }
 
 static int examine_elf(struct program *program, struct elf *elf, const char *name,
@@ -197,7 +221,7 @@ static int examine_elf(struct program *program, struct elf *elf, const char *nam
 		return refuse(
 			EXIT_NO_DOOR, name,
 			elf->is_go ? "is linked statically, and nothing can be preloaded into it; "
-				     "build it with 'go build -ldflags -linkmode=external'"
+				     "build it with 'go build -buildmode=pie'"
 				   : "is linked statically, and nothing can be preloaded into it; "
 				     "build it without -static (Rust: not for musl)");
 	if (strstr(elf->loader, "ld-musl"))

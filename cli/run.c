@@ -138,6 +138,17 @@ static int set_irqchip(void *opaque, const char *value)
 	return complain("--irqchip '%s': give user or kernel", value);
 }
 
+/* The library reads it when a VM is made. */
+static int set_engine(void *opaque, const char *value)
+{
+	static const char *const names[] = {"auto", "x64", "portable"};
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(value, names[i]))
+			return setenv("ARMATURE_ENGINE", value, 1);
+	return complain("--engine '%s': give auto, x64 or portable", value);
+}
+
 static int set_kvm(void *opaque, const char *value)
 {
 	if (!*value)
@@ -185,6 +196,8 @@ static const struct option_row rows[] = {
 	{"cpus", 'c', "N", "vCPUs, 1 to 8 (default 1)", set_cpus},
 	{"disk", 'd', "FILE[,ro]", "raw image as a virtio disk; may be given again", set_disk},
 	{"irqchip", 0, "WHERE", "where the GIC is: user (the default) or kernel", set_irqchip},
+	{"engine", 0, "NAME",
+	 "what runs guest code in --kvm soft: auto (the default), x64, portable", set_engine},
 	{"kvm", 0, "KVM", "auto (the default), soft, or a path such as /dev/kvm", set_kvm},
 	{"dtb", 0, "FILE", "a device tree instead of the one made for the guest", set_dtb},
 	{"dump-dtb", 0, "FILE", "write the guest's device tree; without --kernel only that",

@@ -351,10 +351,12 @@ static void signal_ignored(unsigned int arg)
 	struct guest *g = guest_new(1, 0);
 	struct outcome o;
 	uint64_t begin, value;
+	unsigned int wfi;
 
 	devices[DEV_VTIMER].setup(&p);
 	a_movi(&p, ARM_TICKS, counter_frequency() / 20);
 	devices[DEV_VTIMER].arm(&p);
+	wfi = a_here(&p);
 	a_wfi(&p);
 	p_report_imm(&p, 1);
 	p_spin(&p);
@@ -368,6 +370,9 @@ static void signal_ignored(unsigned int arg)
 	o = run(g, 0);
 	CHECK_EQ(o.level & ALL_BITS, VTIMER);
 	CHECK(now_us() - begin > 30000);
+	/* On a busy host it may not have come to WFI, which would wait for something new. */
+	if (get_reg(g, 0, PC_REG) <= RAM_BASE + 4 * wfi)
+		skip("the host is too busy: the guest did not come to wait");
 	o = run(g, 0);
 	CHECK(is_report(g, 0, &o, &value));
 }

@@ -4,8 +4,8 @@
  * library is told of each number that is closed or stands for another file from now on.
  *
  * A number that a call makes anew (dup(), the results of fcntl()) is told of as well: the C library
- * closes descriptors by itself now and then (freopen(), closedir(), syslog()), and what was known
- * of such a number must not outlive the next call that makes it.
+ * closes descriptors by itself now and then (syslog(), forkpty()), and what was known of such a
+ * number must not outlive the next call that makes it.
  */
 #include "door/door.h"
 #include "door/log.h"
@@ -18,6 +18,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 static int pass_ioctl(int fd, unsigned long request, unsigned long arg)
 {
@@ -113,8 +114,8 @@ int kvm_close_range(unsigned int first, unsigned int last, int flags)
 {
 	int ret;
 
-	/* Neither an error closes anything, nor CLOSE_RANGE_CLOEXEC. */
-	if (first > last || flags)
+	/* Neither an error closes anything, nor CLOSE_RANGE_CLOEXEC; CLOSE_RANGE_UNSHARE does. */
+	if (first > last || flags & ~CLOSE_RANGE_UNSHARE)
 		return next_close_range(first, last, flags);
 	armature_fds_begin(first, last);
 	ret = close_others(first, last, flags);
@@ -215,6 +216,29 @@ DOOR(int, pclose, FILE *f)
 {
 	const int fd = fileno(f), ret = NEXT(pclose)(f);
 
+	fresh(fd);
+	return ret;
+}
+
+/* Both put another file onto the standard descriptors; login_tty() also closes the one it has. */
+
+DOOR(int, daemon, int here, int open_streams)
+{
+	int ret;
+
+	armature_fds_begin(STDIN_FILENO, STDERR_FILENO);
+	ret = NEXT(daemon)(here, open_streams);
+	armature_fds_end(STDIN_FILENO, STDERR_FILENO);
+	return ret;
+}
+
+DOOR(int, login_tty, int fd)
+{
+	int ret;
+
+	armature_fds_begin(STDIN_FILENO, STDERR_FILENO);
+	ret = NEXT(login_tty)(fd);
+	armature_fds_end(STDIN_FILENO, STDERR_FILENO);
 	fresh(fd);
 	return ret;
 }

@@ -8,15 +8,27 @@
 
 #include <armature/armature.h>
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 
 #define SIGHOLD ((sighandler_t)2) /* SIG_HOLD of sigset(3) */
 
 int kvm_sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
-	if (sig == SIGSYS && trap_on())
+	struct sigaction open_for_traps;
+
+	if (!trap_on())
+		return armature_sigaction(sig, act, old);
+	if (sig == SIGSYS)
 		return trap_sigaction(act, old);
-	return armature_sigaction(sig, act, old);
+	if (act) {
+		open_for_traps = *act;
+		sigdelset(&open_for_traps.sa_mask, SIGSYS);
+	}
+	return armature_sigaction(sig, act ? &open_for_traps : NULL, old);
 }
 
 DOOR(int, sigaction, int sig, const struct sigaction *act, struct sigaction *old)
@@ -51,6 +63,60 @@ DOOR(int, sigprocmask, int how, const sigset_t *set, sigset_t *old)
 	sigset_t copy;
 
 	return NEXT(sigprocmask)(how, open_sigsys(how, set, &copy), old);
+}
+
+/* A handler that ends a wait runs with the wait's mask, too, and a thread with what it begins. */
+
+DOOR(int, sigsuspend, const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(sigsuspend)(open_sigsys(SIG_SETMASK, set, &copy));
+}
+
+DOOR(int, ppoll, struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(ppoll)(fds, n, time, open_sigsys(SIG_SETMASK, set, &copy));
+}
+
+DOOR(int, __ppoll_chk, struct pollfd *fds, nfds_t n, const struct timespec *time,
+     const sigset_t *set, size_t size)
+{
+	sigset_t copy;
+
+	return NEXT(__ppoll_chk)(fds, n, time, open_sigsys(SIG_SETMASK, set, &copy), size);
+}
+
+DOOR(int, pselect, int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *time,
+     const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(pselect)(n, in, out, except, time, open_sigsys(SIG_SETMASK, set, &copy));
+}
+
+DOOR(int, epoll_pwait, int fd, struct epoll_event *events, int n, int time, const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(epoll_pwait)(fd, events, n, time, open_sigsys(SIG_SETMASK, set, &copy));
+}
+
+DOOR(int, epoll_pwait2, int fd, struct epoll_event *events, int n, const struct timespec *time,
+     const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(epoll_pwait2)(fd, events, n, time, open_sigsys(SIG_SETMASK, set, &copy));
+}
+
+DOOR(int, pthread_attr_setsigmask_np, pthread_attr_t *attr, const sigset_t *set)
+{
+	sigset_t copy;
+
+	return NEXT(pthread_attr_setsigmask_np)(attr, open_sigsys(SIG_SETMASK, set, &copy));
 }
 
 /* The signals that siginterrupt() makes interrupt system calls, a bit each. */

@@ -10,7 +10,8 @@
  *	        ── close, dup, ioctl ...  ──> descriptors.c  does the descriptor stand for a KVM?
  *	        ── sigaction, signal ...  ──> dispositions.c told to the library
  *	        ── a system call itself   ──> trap.c, calls.c by the same functions
- *	log.c writes what is asked of a KVM, ours or Linux's.
+ *	self.c tells which programs make system calls themselves; log.c writes what is asked of a
+ *	KVM, ours or Linux's.
  *
  * Each does what the KVM needs and calls the next object's function of the same name: the C
  * library's, or that of whatever else is preloaded behind.

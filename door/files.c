@@ -12,10 +12,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -112,13 +115,49 @@ bool is_kvm_descriptor(int fd)
 	return n == (ssize_t)sizeof(name) - 1 && !memcmp(name, DOOR_SYSTEM, sizeof(name) - 1);
 }
 
+#define HEAP_PIECE (100u << 10) /* below what is mapped by itself; two are given back */
+
+/* A thread's heap shrinks. */
+static void *shrink_heap(void *unused)
+{
+	void *volatile low = malloc(HEAP_PIECE), *volatile high = malloc(HEAP_PIECE);
+
+	free(high);
+	free(low);
+	return NULL;
+}
+
+/*
+ * The C library's malloc() opens two files, once each: when the ninth thread allocates, the one
+ * that tells how many processors there are, for the number of heaps; and when the heap of a thread
+ * first shrinks, /proc/sys/vm/overcommit_memory. That thread may be a vCPU's, and the program's own
+ * filter forbid it to open files by then. So the number is set now, to the same one, unless the
+ * user has set another; and a heap shrinks now, which the next thread then gets.
+ */
+static void settle_heaps(void)
+{
+	const char *tunables = getenv("GLIBC_TUNABLES");
+	sigset_t all, old;
+	pthread_t thread;
+
+	if (!getenv("MALLOC_ARENA_MAX") && (!tunables || !strstr(tunables, "arena_max")))
+		mallopt(M_ARENA_MAX, 8 * get_nprocs());
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (!pthread_create(&thread, NULL, shrink_heap, NULL))
+		pthread_join(thread, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 /* From the first descriptor of the KVM on the library is told of everything. */
 static void promise_once(void)
 {
 	static bool done;
 
-	if (!__atomic_exchange_n(&done, true, __ATOMIC_ACQ_REL))
-		armature_promise(ARMATURE_TELLS_SIGNALS | ARMATURE_TELLS_DESCRIPTORS);
+	if (__atomic_exchange_n(&done, true, __ATOMIC_ACQ_REL))
+		return;
+	settle_heaps();
+	armature_promise(ARMATURE_TELLS_SIGNALS | ARMATURE_TELLS_DESCRIPTORS);
 }
 
 /*
@@ -269,6 +308,50 @@ static FILE *kvm_stream(const char *mode)
 
 FOPEN(fopen)
 FOPEN(fopen64)
+
+/*
+ * freopen() of the path: the C library gives the stream some other file, and its number is then the
+ * KVM's. A failure closes the stream. Without a path it is the stream's own file, opened anew.
+ */
+static FILE *kvm_reopen(const char *mode, FILE *f,
+			FILE *(*next)(const char *, const char *, FILE *))
+{
+	const int flags = stream_flags(mode), fd = flags < 0 ? -1 : kvm_open(flags);
+	const int saved = flags < 0 ? EINVAL : errno;
+	FILE *again = fd < 0 ? NULL : next("/dev/null", mode, f);
+
+	if (fd < 0) {
+		fclose(f);
+		errno = saved;
+	} else if (!again || dup3(fd, fileno(again), flags & O_CLOEXEC) < 0) {
+		armature_close(fd);
+		return NULL;
+	} else if (fd != fileno(again)) {
+		armature_close(fd);
+	}
+	return again;
+}
+
+#define FREOPEN(name)                                                                      \
+	DOOR(FILE *, name, const char *path, const char *mode, FILE *f)                    \
+	{                                                                                  \
+		const int saved = errno, fd = fileno(f);                                   \
+		const bool kvm = path ? is_kvm(AT_FDCWD, path) : is_kvm_descriptor(fd);    \
+		FILE *again;                                                               \
+                                                                                           \
+		errno = saved;                                                             \
+		if (fd >= 0)                                                               \
+			armature_fds_begin((unsigned int)fd, (unsigned int)fd);            \
+		again = kvm ? kvm_reopen(mode, f, NEXT(name)) : NEXT(name)(path, mode, f); \
+		if (fd >= 0)                                                               \
+			armature_fds_end((unsigned int)fd, (unsigned int)fd);              \
+		if (again)                                                                 \
+			fresh(fileno(again));                                              \
+		return again;                                                              \
+	}
+
+FREOPEN(freopen)
+FREOPEN(freopen64)
 
 /* The two layouts of struct stat are one where long has 64 bits. */
 _Static_assert(sizeof(struct stat) == sizeof(struct stat64), "a 64-bit system");

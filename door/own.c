@@ -13,6 +13,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -153,6 +154,12 @@ WRAP(int, ioctl, int fd, unsigned long request, unsigned long arg)
 WRAP(int, fstat64, int fd, struct stat *st)
 {
 	return NEXT_AS(fstat64, int (*)(int, struct stat *))(fd, st);
+}
+
+WRAP(int, ppoll, struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *set)
+{
+	return NEXT_AS(ppoll, int (*)(struct pollfd *, nfds_t, const struct timespec *,
+				      const sigset_t *))(fds, n, time, set);
 }
 
 WRAP(int, sigaction, int sig, const struct sigaction *act, struct sigaction *old)

@@ -15,9 +15,11 @@
  * A handler that runs in such a request and makes another gets the next level of both. sigreturn(2)
  * brings the program's alternate stack back; if a handler jumped away, the next call does.
  *
- * Threads that the program makes itself, too (it has no C library), have no C library's thread
- * pointer. On x86-64 each gets that of a thread that is made for it, and does nothing else; the
- * program's own handlers run with the program's.
+ * Threads that the program makes itself, too, have no C library's thread pointer: none, or that of
+ * the thread that made them. Such a program has no C library, or, on x86-64, it has one and sets
+ * its thread pointer itself before it has threads, as Go's do that are linked with the C library
+ * but without Go's own support of it. Each thread gets the pointer of a thread that is made for it,
+ * and does nothing else; the program's own handlers run with the program's.
  */
 #include "door/trap.h"
 #include "door/door.h"
@@ -39,6 +41,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/single_threaded.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -52,8 +55,8 @@
 
 #define MAGIC       0xa12 /* tells our filter's signals from others' */
 #define MAX_RANGES  64
-#define MAX_NUMBERS 64
-#define LEVELS      4 /* of requests inside handlers inside requests */
+#define MAX_NUMBERS 65 /* those of calls.c, and one of this file */
+#define LEVELS      4  /* of requests inside handlers inside requests */
 #define STACK_SIZE  (512ul << 10)
 #define ALT_SIZE    (64ul << 10)
 #define AREA_SIZE   (LEVELS * (STACK_SIZE + ALT_SIZE))
@@ -66,7 +69,7 @@
 #endif
 
 static bool on;
-static bool raw_threads; /* the program has no C library: its threads are its own */
+static bool raw_threads; /* the program's threads are its own, and no C library's */
 static struct sigaction kept = {.sa_handler = SIG_DFL};
 
 bool trap_on(void)
@@ -152,8 +155,11 @@ static void emit(unsigned short code, unsigned int k, unsigned char yes, unsigne
 static void make_filter(void)
 {
 	long numbers[MAX_NUMBERS];
-	const unsigned int nr = call_numbers(numbers);
+	unsigned int nr = call_numbers(numbers);
 
+#ifdef SYS_arch_prctl
+	numbers[nr++] = SYS_arch_prctl;
+#endif
 	LOAD(arch, 0);
 	emit(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
 	ALLOW();
@@ -186,7 +192,10 @@ static void make_filter(void)
 
 /* ---- Threads without a C library --------------------------------------------------------- */
 
-/* Nothing here, and nothing in a handler before borrow(), may use the thread pointer. */
+/*
+ * Nothing here, and nothing in a handler before borrow(), may use the thread pointer. A compiler
+ * takes it for a constant of a function: what runs with a borrowed one is a function of its own.
+ */
 
 struct raw_thread {
 	_Atomic int tid;       /* changes when another thread inherits it */
@@ -225,19 +234,27 @@ static void set_pointer(unsigned long pointer)
 }
 
 #else
-/* Such programs are for x86-64: see start(). */
-static long bare_call(long nr, long a, long b)
+static inline long bare_call(long nr, long a, long b)
 {
-	return -ENOSYS;
+	register long x8 __asm__("x8") = nr;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+
+	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1) : "memory");
+	return x0;
 }
 
 static unsigned long get_pointer(void)
 {
-	return 0;
+	unsigned long pointer;
+
+	__asm__ volatile("mrs %0, tpidr_el0" : "=r"(pointer));
+	return pointer;
 }
 
 static void set_pointer(unsigned long pointer)
 {
+	__asm__ volatile("msr tpidr_el0, %0" : : "r"(pointer) : "memory");
 }
 #endif
 
@@ -284,18 +301,20 @@ static void *lend(void *opaque)
 }
 
 /*
- * A thread's name is its pointer, in the C library. It need not have run: the child of a vfork()
+ * A thread's name in the C library and its pointer are as far apart as those of any other. It need
+ * not have run: the child of a vfork()
  * may make one that ends with it, and leaves the memory.
  */
-static void make_spare(void)
+static __attribute__((noinline)) void make_spare(void)
 {
+	const unsigned long apart = get_pointer() - (unsigned long)pthread_self();
 	pthread_attr_t attr;
 	pthread_t thread;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN + (64u << 10));
 	if (!pthread_create(&thread, &attr, lend, NULL))
-		spare = (unsigned long)thread;
+		spare = (unsigned long)thread + apart;
 	pthread_attr_destroy(&attr);
 }
 
@@ -545,7 +564,7 @@ static int free_level(ucontext_t *uc)
 	return 0;
 }
 
-static long serve(const struct call *call, ucontext_t *uc)
+static long serve_on_stack(const struct call *call, ucontext_t *uc)
 {
 	struct deep d = {.call = call};
 	int level;
@@ -560,6 +579,15 @@ static long serve(const struct call *call, ucontext_t *uc)
 	d.alt = (stack_t){.ss_sp = alt_of(level), .ss_size = ALT_SIZE};
 	trap_on_stack(stack_of(level) + STACK_SIZE, serve_deep, &d);
 	return d.ret;
+}
+
+static __attribute__((noinline)) long serve(const struct call *call, ucontext_t *uc)
+{
+	const int saved = errno;
+	const long ret = serve_on_stack(call, uc);
+
+	errno = saved;
+	return ret;
 }
 
 static void take_call(struct call *call, ucontext_t *uc)
@@ -605,13 +633,32 @@ static void others_signal(int sig, siginfo_t *info, void *context)
 	call_handler(&act, sig, info, context);
 }
 
+static void start_raw_threads(void)
+{
+	raw_threads = true;
+	add_raw(bare_tid(), get_pointer());
+	make_spare();
+}
+
+#ifdef SYS_arch_prctl
+/*
+ * The program sets or asks for its thread pointer, which is in place here: nothing is borrowed yet.
+ * One that does so before it has threads of the C library's will make its own.
+ */
+static long serve_pointer(const struct call *call)
+{
+	if (call->arg[0] == ARCH_SET_FS && !raw_threads && __libc_single_threaded)
+		start_raw_threads();
+	return bare_call(SYS_arch_prctl, (long)call->arg[0], (long)call->arg[1]);
+}
+#endif
+
 static void on_sigsys(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 	struct raw_thread *t = NULL;
 	unsigned long present = 0;
 	struct call call;
-	int saved;
 
 	if (info->si_code != SYS_SECCOMP || info->si_errno != MAGIC) {
 		others_signal(sig, info, context);
@@ -619,6 +666,12 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 	}
 	call.nr = info->si_syscall;
 	take_call(&call, uc);
+#ifdef SYS_arch_prctl
+	if (call.nr == SYS_arch_prctl) {
+		give_result(uc, serve_pointer(&call));
+		return;
+	}
+#endif
 	if (raw_threads) {
 		t = raw_thread();
 		if (!t) {
@@ -627,33 +680,12 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 		}
 		present = borrow(t);
 	}
-	saved = errno;
 	give_result(uc, serve(&call, uc));
-	errno = saved;
 	if (t)
 		give_back(t, present);
 }
 
 /* ---- Setting up -------------------------------------------------------------------------- */
-
-/* Whether the program itself, the first object, names a C library as needed. */
-static int needs_libc(struct dl_phdr_info *info, size_t size, void *opaque)
-{
-	const ElfW(Dyn) *dynamic = NULL, *d;
-	const char *strings = NULL;
-
-	for (unsigned int i = 0; i < info->dlpi_phnum; i++)
-		if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
-			dynamic = (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-	/* The loader has made the address of the strings an absolute one. */
-	for (d = dynamic; d && d->d_tag != DT_NULL; d++)
-		if (d->d_tag == DT_STRTAB)
-			strings = (const char *)d->d_un.d_ptr;
-	for (d = dynamic; strings && d->d_tag != DT_NULL; d++)
-		if (d->d_tag == DT_NEEDED && !strncmp(strings + d->d_un.d_val, "libc.so", 7))
-			*(bool *)opaque = true;
-	return 1;
-}
 
 static void complain(const char *what)
 {
@@ -661,30 +693,21 @@ static void complain(const char *what)
 		strerror(errno));
 }
 
-static void start_raw_threads(void)
-{
-	raw_threads = true;
-	add_raw(bare_tid(), get_pointer());
-	make_spare();
-}
-
 __attribute__((constructor(200))) static void start(void)
 {
-	const char *wanted = getenv(DOOR_TRAP);
+	const char *told = getenv(DOOR_TRAP);
 	struct sigaction act = {.sa_sigaction = on_sigsys,
 				.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 	struct sock_fprog prog = {.filter = program};
-	bool libc = false;
 	sigset_t set;
 
-	if (!wanted || strcmp(wanted, "1"))
+	if (!(told && !strcmp(told, "1")) && !self_makes_calls())
 		return;
-	dl_iterate_phdr(needs_libc, &libc);
 	dl_iterate_phdr(add_object, NULL);
 	make_filter();
 	prog.len = length;
 	pthread_key_create(&area_key, free_area);
-	if (!libc && (unsigned long)pthread_self() == get_pointer())
+	if (!self_needs_libc())
 		start_raw_threads();
 	sigemptyset(&set);
 	sigaddset(&set, SIGSYS);

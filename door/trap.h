@@ -29,6 +29,17 @@ bool call_is_deep(const struct call *call);
 /* The numbers of the table, for the filter; fewer than 64. */
 unsigned int call_numbers(long *numbers);
 
+/* Whether the program, this process's first object, names a C library as needed. */
+bool self_needs_libc(void);
+
+/*
+ * Whether the program makes its system calls itself, and asks for the KVM by them: it needs no C
+ * library or is Go's, and "/dev/kvm" is written in it. Others are let alone, for the filter stays
+ * in what they execute, which gains no rights any more: Go's own compilers, which are static and
+ * linked to the address of the go command, would be ended by it.
+ */
+bool self_makes_calls(void);
+
 /* Whether system calls are trapped in this process. */
 bool trap_on(void);
 

@@ -93,6 +93,7 @@ static void drop_priority(struct armature_gic *gic, unsigned int cpu, unsigned i
 
 static void deactivate(struct armature_gic *gic, struct irq *irq)
 {
+	irq->ended = irq->active;
 	irq->active = false;
 	agic_irq_changed(gic, irq);
 }

@@ -136,9 +136,11 @@ void agic_restore_dist(struct armature_gic *gic, unsigned int cpu, uint64_t offs
 	agic_dist_write(gic, cpu, offset, WORD, value, true);
 }
 
-bool agic_still_asserted(struct armature_gic *gic, unsigned int cpu, uint32_t intid)
+bool agic_take_end(struct armature_gic *gic, unsigned int cpu, uint32_t intid)
 {
-	const struct irq *irq = agic_irq(gic, cpu, intid);
+	struct irq *irq = agic_irq(gic, cpu, intid);
+	bool ended = irq->ended;
 
-	return irq->line && !irq->edge && !irq->active;
+	irq->ended = false;
+	return ended && !irq->edge;
 }

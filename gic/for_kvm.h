@@ -47,11 +47,11 @@ void agic_restore_cpu(struct armature_gic *gic, unsigned int cpu, uint64_t offse
 int agic_drive(struct armature_gic *gic, unsigned int cpu, unsigned int intid, bool level);
 
 /**
- * agic_still_asserted() - An interrupt is level-sensitive, inactive, and its line is high.
+ * agic_take_end() - A CPU interface has deactivated a level-sensitive interrupt: told once.
  *
- * For the event callback alone, with whose @intid it asks whether that event left it pending: the
- * GIC's lock is held.
+ * For the event callback alone, with whose @intid it asks whether that event was the end: the GIC's
+ * lock is held. Whether the line is still high does not matter.
  */
-bool agic_still_asserted(struct armature_gic *gic, unsigned int cpu, uint32_t intid);
+bool agic_take_end(struct armature_gic *gic, unsigned int cpu, uint32_t intid);
 
 #endif

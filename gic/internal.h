@@ -66,6 +66,7 @@
  * @line:        level of its input; false for an SGI
  * @latch:       pending by an edge or by a write of GICD_ISPENDR; false for a GICv2 SGI
  * @active:      GICD_ISACTIVER
+ * @ended:       a CPU interface deactivated it, and agic_take_end() has not told yet
  */
 struct irq {
 	uint64_t targets;
@@ -81,6 +82,7 @@ struct irq {
 	bool line;
 	bool latch;
 	bool active;
+	bool ended;
 };
 
 #define AGIC_WORD_BITS 64

@@ -9,8 +9,8 @@
  * A vCPU that sleeps keeps its own time; when none has run for two periods the thread sleeps
  * without end. Publishing costs a vCPU a store and a load: it wakes the thread only if the thread's
  * own time (armed) is later than what the vCPU needs. The thread sets armed to NEVER before it
- * looks at the vCPUs, so that whoever comes meanwhile wakes it; all these are sequentially
- * consistent.
+ * looks at the vCPUs, so that whoever comes meanwhile wakes it; all these, and in_guest, are
+ * sequentially consistent, and so need no fence between them.
  */
 #include <linux/futex.h>
 #include <sched.h>
@@ -61,10 +61,8 @@ static void clock_poke(struct clock *c)
 void clock_watch(struct vcpu *vcpu)
 {
 	struct clock *c = &vcpu->vm->clock;
-	uint64_t armed;
+	uint64_t armed = atomic_load(&c->armed);
 
-	atomic_thread_fence(memory_order_seq_cst);
-	armed = atomic_load(&c->armed);
 	if (atomic_load(&vcpu->deadline) < armed || (armed == NEVER && atomic_load(&vcpu->masked)))
 		clock_poke(c);
 }

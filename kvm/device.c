@@ -72,12 +72,13 @@ static long make_device(struct vm *vm, const struct device_type *type)
 		free(dev);
 		return ret;
 	}
+	atomic_fetch_add(&vm->refs, 1); /* before somebody can close it */
 	ret = object_publish(&dev->object, type->name);
 	if (ret < 0) {
+		atomic_fetch_sub(&vm->refs, 1);
 		device_destroy(dev);
 		return ret;
 	}
-	atomic_fetch_add(&vm->refs, 1);
 	dev->next = vm->devices;
 	vm->devices = dev;
 	return ret;

@@ -36,7 +36,7 @@ int event_id(int fd, uint64_t *id)
 	if (info < 0)
 		return errno == ENOENT ? -EBADF : -errno;
 	n = read(info, text, sizeof(text) - 1);
-	close(info);
+	number_close(info);
 	text[n > 0 ? n : 0] = '\0';
 	at = strstr(text, ID_KEY);
 	if (!at)
@@ -61,13 +61,13 @@ int event_take(struct event *e, int fd)
 	flags = fcntl(e->fd, F_GETFL);
 	e->may_block = flags < 0 || !(flags & O_NONBLOCK);
 	if (ret)
-		close(e->fd);
+		number_close(e->fd);
 	return ret;
 }
 
 void event_drop(struct event *e)
 {
-	close(e->fd);
+	number_close(e->fd);
 	e->fd = -1;
 }
 

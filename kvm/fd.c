@@ -74,11 +74,13 @@ static void fork_parent(void)
 static void fork_child(void)
 {
 	table.process++;
+	numbers_of_this_process();
 	pthread_mutex_unlock(&table.lock);
 }
 
 static void watch_forks(void)
 {
+	numbers_of_this_process();
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 

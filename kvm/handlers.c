@@ -222,13 +222,20 @@ static void call(uint64_t meaning, int sig, siginfo_t *info, void *uc)
 		((void (*)(int))handler)(sig);
 }
 
-/* SA_RESETHAND: the first to come has the handler. */
+/*
+ * SA_RESETHAND: the first to come has the handler. A child of vfork(), which has one thread, spends
+ * its own disposition, and leaves its parent's.
+ */
 static bool spend(int sig, uint64_t meaning)
 {
 	static const struct sigaction dfl = {.sa_handler = SIG_DFL};
-	uint64_t mask = lock_table();
-	bool first = atomic_load(&meanings[sig]) == meaning && !(meaning & SPENT);
+	uint64_t mask;
+	bool first;
 
+	if (getpid() != process)
+		return !sigaction(sig, &dfl, NULL);
+	mask = lock_table();
+	first = atomic_load(&meanings[sig]) == meaning && !(meaning & SPENT);
 	if (first) {
 		atomic_store(&meanings[sig], meaning | SPENT);
 		sigaction(sig, &dfl, NULL);

@@ -15,8 +15,13 @@
 #include "kvm/eventfd.h"
 #include "kvm/kvm.h"
 
-/* As in ioeventfd_request(): arm64 has the one bus. */
-#define OTHER_BUSES (KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY)
+/* The flag of the bus that @flags name, of which arm64 has none: of both it is the first. Or 0. */
+static uint32_t other_bus(uint32_t flags)
+{
+	if (flags & KVM_IOEVENTFD_FLAG_PIO)
+		return KVM_IOEVENTFD_FLAG_PIO;
+	return flags & KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY;
+}
 
 struct ioeventfd {
 	struct bus_range range;
@@ -71,7 +76,7 @@ static struct ioeventfd *ioeventfd_make(const struct kvm_ioeventfd *a)
 		return NULL;
 	p->range = (struct bus_range){.base = a->addr, .access = ioeventfd_access};
 	p->len = a->len;
-	p->other_bus = a->flags & OTHER_BUSES;
+	p->other_bus = other_bus(a->flags);
 	p->wildcard = !(a->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
 	p->datamatch = p->wildcard ? 0 : a->datamatch;
 	return p;
@@ -141,7 +146,7 @@ static long assign(struct vm *vm, const struct kvm_ioeventfd *a)
 static bool is_named(const struct ioeventfd *p, const struct kvm_ioeventfd *a, uint64_t id)
 {
 	if (p->event.id != id || p->range.base != a->addr || p->len != a->len ||
-	    p->other_bus != (a->flags & OTHER_BUSES))
+	    p->other_bus != other_bus(a->flags))
 		return false;
 	if (p->wildcard || !(a->flags & KVM_IOEVENTFD_FLAG_DATAMATCH))
 		return p->wildcard && !(a->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);

@@ -171,9 +171,9 @@ static int start_thread(struct vm *vm)
 	return 0;
 
 close_stop:
-	close(all->stop);
+	number_close(all->stop);
 close_epoll:
-	close(all->epoll);
+	number_close(all->epoll);
 	return ret;
 }
 
@@ -194,8 +194,8 @@ void irqfds_destroy(struct vm *vm)
 	if (all->running) {
 		eventfd_write(all->stop, 1);
 		pthread_join(all->thread, NULL);
-		close(all->stop);
-		close(all->epoll);
+		number_close(all->stop);
+		number_close(all->epoll);
 	}
 	for (i = 0; i < all->nr_slots; i++)
 		if (all->slot[i])

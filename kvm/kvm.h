@@ -99,6 +99,9 @@ void object_reap(void);
 void numbers_promise(void);
 bool numbers_told(void);
 
+/** numbers_of_this_process() - Who calls is the process whose numbers these are, from now on. */
+void numbers_of_this_process(void);
+
 /** number_entry() - The entry of @fd: a handle, NUMBER_OTHER, or 0 or odd when it is not known. */
 uintptr_t number_entry(int fd);
 

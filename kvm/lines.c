@@ -18,14 +18,19 @@
 #include "cpu/timer.h"
 #include "kvm/kvm.h"
 
+static bool level_of(const struct cpu *cpu, enum timer_id id)
+{
+	return timer_may_fire(&cpu->timers.t[id]) && timer_level(cpu, id);
+}
+
 static bool vtimer_level(struct vcpu *vcpu)
 {
-	return timer_level(vcpu->cpu, TIMER_VIRT);
+	return level_of(vcpu->cpu, TIMER_VIRT);
 }
 
 static bool ptimer_level(struct vcpu *vcpu)
 {
-	return timer_level(vcpu->cpu, TIMER_PHYS);
+	return level_of(vcpu->cpu, TIMER_PHYS);
 }
 
 static bool pmu_line_level(struct vcpu *vcpu)

@@ -19,6 +19,9 @@
  *  - Who reads a handle takes a reference and reads the entry again (fd.c): a handle's memory stays
  *    a handle's, so that this may be tried on one whose object has gone.
  *
+ * The table is the process's. A child of vfork() has its own numbers, but this memory: what it asks
+ * is not kept, and what it closes is merely asked anew by its parent.
+ *
  * No lock is taken and nothing is allocated, for armature_fds_begin() may be called in a handler.
  * Many numbers share a count of closing[]: while one of them is closed, the others that are not
  * known yet have to ask the kernel.
@@ -35,6 +38,7 @@ static _Atomic uint32_t closing[CLASSES];
 static _Atomic unsigned int highest; /* that has ever had an entry */
 static _Atomic uintptr_t tickets;
 static _Atomic bool told;
+static _Atomic pid_t process; /* whose numbers these are */
 
 void numbers_promise(void)
 {
@@ -44,6 +48,11 @@ void numbers_promise(void)
 bool numbers_told(void)
 {
 	return atomic_load_explicit(&told, memory_order_relaxed);
+}
+
+void numbers_of_this_process(void)
+{
+	atomic_store_explicit(&process, getpid(), memory_order_relaxed);
 }
 
 uintptr_t number_entry(int fd)
@@ -63,7 +72,8 @@ uintptr_t number_ask(int fd)
 {
 	uintptr_t old, ticket;
 
-	if ((unsigned int)fd >= NUMBERS)
+	if ((unsigned int)fd >= NUMBERS ||
+	    getpid() != atomic_load_explicit(&process, memory_order_relaxed))
 		return 0;
 	raise_highest((unsigned int)fd);
 	old = atomic_load(&entries[fd]);

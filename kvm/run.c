@@ -44,11 +44,16 @@
 
 /* ---- Deadlines and limits ---- */
 
+static uint64_t deadline_of(const struct cpu *cpu, enum timer_id id)
+{
+	return timer_may_fire(&cpu->timers.t[id]) ? timer_deadline(cpu, id) : NEVER;
+}
+
 /* Tells the clock thread when this vCPU's levels change next. */
 static void update_deadline(struct vcpu *vcpu)
 {
 	const struct cpu *cpu = vcpu->cpu;
-	uint64_t d = min64(timer_deadline(cpu, TIMER_VIRT), timer_deadline(cpu, TIMER_PHYS));
+	uint64_t d = min64(deadline_of(cpu, TIMER_VIRT), deadline_of(cpu, TIMER_PHYS));
 
 	if (cpu->features & CPU_FEATURE_PMU)
 		d = min64(d, pmu_deadline(vcpu->cpu));
@@ -409,7 +414,8 @@ static int run_loop(struct vcpu *vcpu)
 	int ret = 1;
 
 	while (ret > 0) {
-		atomic_fetch_and(&cpu->remote.requests, ~CPU_REQ_EXIT);
+		if (atomic_load(&cpu->remote.requests) & CPU_REQ_EXIT)
+			atomic_fetch_and(&cpu->remote.requests, ~CPU_REQ_EXIT);
 		update_deadline(vcpu);
 		ret = check_requests(vcpu);
 		if (!ret) {
@@ -462,6 +468,7 @@ static int check_first_run(struct vcpu *vcpu)
 static int run_checked(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
+	uint32_t runs;
 	int ret;
 
 	if (run->exit_reason == KVM_EXIT_MMIO)
@@ -475,7 +482,9 @@ static int run_checked(struct vcpu *vcpu)
 		return ret;
 	take_pending_abort(vcpu);
 	engine_user_wrote(vcpu->cpu);
-	atomic_fetch_add(&vcpu->runs, 1);
+	/* Nobody else counts. */
+	runs = atomic_load_explicit(&vcpu->runs, memory_order_relaxed);
+	atomic_store_explicit(&vcpu->runs, runs + 1, memory_order_relaxed);
 	signals_enter(vcpu);
 	run->exit_reason = KVM_EXIT_UNKNOWN;
 	run->flags = 0;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <armature/armature.h>
+#include "engine/engine.h"
 #include "kvm/kvm.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -224,6 +225,22 @@ EXPORT bool armature_knows(int fd)
 	calls_end();
 	errno = saved;
 	return o;
+}
+
+EXPORT const char *armature_engine(int fd)
+{
+	const char *name = NULL;
+	struct object *o;
+
+	calls_begin();
+	o = object_get(fd);
+	if (o && o->kind == OBJECT_VM)
+		name = engine_name(
+			&((struct vm *)((char *)o - offsetof(struct vm, object)))->machine);
+	if (o)
+		object_put(o);
+	calls_end();
+	return name;
 }
 
 EXPORT int armature_close(int fd)

@@ -16,33 +16,33 @@
  */
 #include "kvm/kvm.h"
 
-static bool line_pending(struct vcpu *vcpu, unsigned int i, uint64_t field)
+/* @field, with the bits of all level devices as their levels are. */
+static uint64_t with_levels(struct vcpu *vcpu, uint64_t field)
 {
-	const struct device_line *l = &vcpu->vm->lines[i];
+	const struct device_line *l = vcpu->vm->lines, *end = l + vcpu->vm->nr_lines;
 
-	if (l->level)
-		return l->level(vcpu) != !!(field & l->bit);
-	return atomic_load(&vcpu->edges[i]) != 0;
+	for (; l < end; l++)
+		if (l->level)
+			field = l->level(vcpu) ? field | l->bit : field & ~l->bit;
+	return field;
 }
 
 bool user_irq_should_notify(struct vcpu *vcpu)
 {
 	uint64_t field = __atomic_load_n(&vcpu->run->s.regs.device_irq_level, __ATOMIC_RELAXED);
-	unsigned int i;
+	unsigned int i, n = vcpu->vm->nr_lines;
 
-	for (i = 0; i < vcpu->vm->nr_lines; i++)
-		if (line_pending(vcpu, i, field))
+	if (with_levels(vcpu, field) != field)
+		return true;
+	for (i = 0; i < n; i++)
+		if (atomic_load(&vcpu->edges[i]))
 			return true;
 	return false;
 }
 
-/* Whether the bit of line @i is to be set in this return; an edge is used up by it. */
-static bool line_take(struct vcpu *vcpu, unsigned int i)
+/* Uses up an edge of line @i, if there is one. */
+static bool take_edge(struct vcpu *vcpu, unsigned int i)
 {
-	const struct device_line *l = &vcpu->vm->lines[i];
-
-	if (l->level)
-		return l->level(vcpu);
 	if (!atomic_load(&vcpu->edges[i]))
 		return false;
 	atomic_fetch_sub(&vcpu->edges[i], 1);
@@ -52,12 +52,14 @@ static bool line_take(struct vcpu *vcpu, unsigned int i)
 void user_irq_update_run(struct vcpu *vcpu)
 {
 	uint64_t field = __atomic_load_n(&vcpu->run->s.regs.device_irq_level, __ATOMIC_RELAXED);
-	unsigned int i;
+	unsigned int i, n = vcpu->vm->nr_lines;
 
-	for (i = 0; i < vcpu->vm->nr_lines; i++) {
-		uint64_t bit = vcpu->vm->lines[i].bit;
+	field = with_levels(vcpu, field);
+	for (i = 0; i < n; i++) {
+		const struct device_line *l = &vcpu->vm->lines[i];
 
-		field = line_take(vcpu, i) ? field | bit : field & ~bit;
+		if (!l->level)
+			field = take_edge(vcpu, i) ? field | l->bit : field & ~l->bit;
 	}
 	__atomic_store_n(&vcpu->run->s.regs.device_irq_level, field, __ATOMIC_RELAXED);
 }

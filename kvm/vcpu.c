@@ -97,7 +97,10 @@ void vcpu_destroy(struct vcpu *vcpu)
 	free(vcpu);
 }
 
-/* Make the vCPU visible: to the VMM by a descriptor, to the others by its index. Under vm->lock. */
+/*
+ * Make the vCPU visible: to the VMM by a descriptor, to the others by its index. Under vcpu->lock,
+ * so that a request of a thread that guessed the number waits until all is there, and vm->lock.
+ */
 static int vcpu_publish(struct vm *vm, struct vcpu *vcpu)
 {
 	unsigned int i;
@@ -106,13 +109,15 @@ static int vcpu_publish(struct vm *vm, struct vcpu *vcpu)
 	for (i = 0; i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i]->id == vcpu->id)
 			return -EEXIST;
+	atomic_fetch_add(&vm->refs, 1); /* before somebody can close it */
 	fd = object_publish(&vcpu->object, "armature-vcpu");
-	if (fd < 0)
+	if (fd < 0) {
+		atomic_fetch_sub(&vm->refs, 1);
 		return fd;
+	}
 	vcpu->run = vcpu->object.page;
 	vcpu->index = vm->nr_vcpus;
 	vcpu->cpu->index = vcpu->index;
-	atomic_fetch_add(&vm->refs, 1);
 	vm_stop(vm);
 	vm->vcpus[vcpu->index] = vcpu;
 	__atomic_store_n(&vm->machine.cpus[vcpu->index], vcpu->cpu, __ATOMIC_RELEASE);
@@ -164,11 +169,13 @@ long vcpu_create(struct vm *vm, unsigned long id)
 		return ret;
 	vcpu = vcpu_alloc(vm, id);
 	if (vcpu) {
+		pthread_mutex_lock(&vcpu->lock);
 		pthread_mutex_lock(&vm->lock);
 		vm_rebase_counter(vm, TIMER_VIRT, timer_count());
 		vm_rebase_counter(vm, TIMER_PHYS, 0);
 		fd = vcpu_publish(vm, vcpu);
 		pthread_mutex_unlock(&vm->lock);
+		pthread_mutex_unlock(&vcpu->lock);
 		if (fd < 0)
 			vcpu_destroy(vcpu);
 	}

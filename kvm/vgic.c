@@ -72,7 +72,7 @@ static void event(void *opaque, unsigned int cpu, enum armature_gic_event event,
 	const struct vgic *vgic = opaque;
 
 	if (event != ARMATURE_GIC_ACK && intid >= VGIC_NR_PRIVATE &&
-	    agic_still_asserted(gic_of(vgic), cpu, intid))
+	    agic_take_end(gic_of(vgic), cpu, intid))
 		vgic->vm->vcpus[cpu]->ended_spi = intid;
 }
 

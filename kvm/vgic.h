@@ -105,10 +105,13 @@ void vgic_wire(struct vcpu *vcpu);
 int vgic_set_irq(struct vm *vm, unsigned int cpu, unsigned int intid, bool level);
 
 /**
- * vgic_set_eoi_notifier() - Tell of the end of SPIs that are level-sensitive and still asserted.
+ * vgic_set_eoi_notifier() - Tell of the end of SPIs that are level-sensitive.
  * @vm:     the VM, which has a vgic
- * @notify: called on the thread of the vCPU that deactivated the SPI, with vcpu->lock and no other
- *          lock held: it may call vgic_set_irq()
+ * @notify: called on the thread of the vCPU that deactivated the SPI by GICC_EOIR or, with EOImode
+ *          1, by GICC_DIR; with vcpu->lock and no other lock held: it may call vgic_set_irq()
+ *
+ * As on Linux the level does not matter: a line that somebody lowered meanwhile has ended as well,
+ * and its device waits to be told.
  */
 void vgic_set_eoi_notifier(struct vm *vm, void (*notify)(struct vm *vm, unsigned int intid));
 

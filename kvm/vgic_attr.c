@@ -4,8 +4,9 @@
  * (Documentation/virt/kvm/devices/arm-vgic.rst).
  *
  * Registers are read and written while no vCPU is in any request: all their locks are tried, and
- * if one is taken the answer is -EBUSY. vCPUs that hold still cannot be added to either, for the
- * vgic is initialised first.
+ * if one is taken the answer is -EBUSY. That is done under vm->lock, so that two threads which only
+ * look at registers are not in each other's way; nobody is waited for under it. vCPUs that hold
+ * still cannot be added to either, for the vgic is initialised first.
  */
 #include "gic/for_kvm.h"
 #include "kvm/kvm.h"
@@ -141,6 +142,21 @@ static bool trylock_vcpus(struct vm *vm)
 typedef long access_fn(struct armature_gic *gic, unsigned int cpu, uint64_t offset,
 		       uint32_t *value);
 
+/* Under vm->lock. */
+static long access_settled(struct vm *vm, const struct kvm_device_attr *a, unsigned int cpu,
+			   access_fn *access, uint32_t *value)
+{
+	long ret = vgic_init(vm);
+
+	if (ret)
+		return ret;
+	if (!trylock_vcpus(vm))
+		return -EBUSY;
+	ret = access(atomic_load(&atomic_load(&vm->vgic)->gic), cpu, REG_OFFSET(a->attr), value);
+	unlock_vcpus(vm, vm->nr_vcpus);
+	return ret;
+}
+
 static long access_reg(struct vm *vm, const struct kvm_device_attr *a, access_fn *access,
 		       uint32_t *value)
 {
@@ -150,15 +166,8 @@ static long access_reg(struct vm *vm, const struct kvm_device_attr *a, access_fn
 	if (!vcpu)
 		return -EINVAL;
 	pthread_mutex_lock(&vm->lock);
-	ret = vgic_init(vm);
+	ret = access_settled(vm, a, vcpu->index, access, value);
 	pthread_mutex_unlock(&vm->lock);
-	if (ret)
-		return ret;
-	if (!trylock_vcpus(vm))
-		return -EBUSY;
-	ret = access(atomic_load(&atomic_load(&vm->vgic)->gic), vcpu->index, REG_OFFSET(a->attr),
-		     value);
-	unlock_vcpus(vm, vm->nr_vcpus);
 	return ret;
 }
 

@@ -118,18 +118,22 @@ static void vm_release(struct object *o)
 	vm_put((struct vm *)((char *)o - offsetof(struct vm, object)));
 }
 
-static struct vm *vm_alloc(unsigned int ipa_bits)
+/* @error: -errno, when there is none */
+static struct vm *vm_alloc(unsigned int ipa_bits, int *error)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
 
+	*error = -ENOMEM;
 	if (!vm)
 		return NULL;
 	if (machine_init(&vm->machine, &vcpu_machine_ops))
 		goto free_vm;
 	vm->machine.owner = vm;
 	vm->machine.mem.pa_bits = ipa_bits;
-	if (engine_vm_init(&vm->machine))
+	*error = engine_vm_init(&vm->machine);
+	if (*error)
 		goto destroy_machine;
+	*error = -ENOMEM;
 	if (memslot_init(vm))
 		goto destroy_engine;
 	pthread_mutex_init(&vm->lock, NULL);
@@ -167,7 +171,7 @@ long vm_create(unsigned long type)
 {
 	unsigned int ipa_bits = KVM_VM_TYPE_ARM_IPA_SIZE(type);
 	struct vm *vm;
-	int fd;
+	int fd, error;
 
 	if (type & ~(unsigned long)KVM_VM_TYPE_ARM_IPA_SIZE_MASK)
 		return -EINVAL;
@@ -175,9 +179,9 @@ long vm_create(unsigned long type)
 		ipa_bits = KVM_IPA_DEFAULT;
 	if (ipa_bits < KVM_IPA_MIN || ipa_bits > KVM_IPA_LIMIT)
 		return -EINVAL;
-	vm = vm_alloc(ipa_bits);
+	vm = vm_alloc(ipa_bits, &error);
 	if (!vm)
-		return -ENOMEM;
+		return error;
 	fd = object_publish(&vm->object, "armature-vm");
 	if (fd < 0)
 		vm_put(vm);

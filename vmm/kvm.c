@@ -42,7 +42,8 @@ static int soft_open(const char *path)
 }
 
 /* libarmature's. */
-static const struct vmm_kvm soft_kvm = {soft_open, armature_ioctl, armature_close};
+static const struct vmm_kvm soft_kvm = {soft_open, armature_ioctl, armature_close,
+					.engine = armature_engine};
 
 int vmm_kvm_ioctl(const struct vmm_kvm *kvm, int fd, unsigned long request, unsigned long arg)
 {

@@ -19,6 +19,8 @@ struct vmm_kvm {
 	int (*close)(int fd);
 	/* A pin that another thread drives may be lost: see "Pins and other threads", vcpu.h. */
 	bool loses_pins;
+	/* What runs the guest's code, of a VM; NULL: the processor. */
+	const char *(*engine)(int vm_fd);
 };
 
 #define VMM_KVM_DEVICE "/dev/kvm"

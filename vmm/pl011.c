@@ -209,31 +209,28 @@ static uint32_t read_fr(struct pl011 *uart)
 	return value;
 }
 
-/* The registers that are only kept: where, and which bits there are. */
+/* The registers that are only kept, by offset / 4: their bits (0: not kept), and where they are. */
 static const struct {
-	uint16_t offset;
-	uint16_t mask;
-	size_t field;
+	uint32_t mask;
+	uint32_t field;
 } kept[] = {
-	{UARTILPR, 0xff, offsetof(struct pl011, ilpr)},
-	{UARTIBRD, 0xffff, offsetof(struct pl011, ibrd)},
-	{UARTFBRD, 0x3f, offsetof(struct pl011, fbrd)},
-	{UARTCR, CR_MASK, offsetof(struct pl011, cr)},
-	{UARTIFLS, 0x3f, offsetof(struct pl011, ifls)},
-	{UARTIMSC, INT_MASK, offsetof(struct pl011, imsc)},
-	{UARTDMACR, 0x7, offsetof(struct pl011, dmacr)},
-	{UARTLCR_H, 0xff, offsetof(struct pl011, lcr_h)},
+	[UARTILPR / 4] = {0xff, offsetof(struct pl011, ilpr)},
+	[UARTIBRD / 4] = {0xffff, offsetof(struct pl011, ibrd)},
+	[UARTFBRD / 4] = {0x3f, offsetof(struct pl011, fbrd)},
+	[UARTCR / 4] = {CR_MASK, offsetof(struct pl011, cr)},
+	[UARTIFLS / 4] = {0x3f, offsetof(struct pl011, ifls)},
+	[UARTIMSC / 4] = {INT_MASK, offsetof(struct pl011, imsc)},
+	[UARTDMACR / 4] = {0x7, offsetof(struct pl011, dmacr)},
+	[UARTLCR_H / 4] = {0xff, offsetof(struct pl011, lcr_h)},
 };
 
+/* @offset: a multiple of 4 */
 static uint32_t *kept_register(struct pl011 *uart, uint64_t offset, uint32_t *mask)
 {
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-		if (kept[i].offset == offset) {
-			*mask = kept[i].mask;
-			return (uint32_t *)((char *)uart + kept[i].field);
-		}
-	}
-	return NULL;
+	if (offset / 4 >= sizeof(kept) / sizeof(kept[0]) || !kept[offset / 4].mask)
+		return NULL;
+	*mask = kept[offset / 4].mask;
+	return (uint32_t *)((char *)uart + kept[offset / 4].field);
 }
 
 static uint32_t read_register(struct pl011 *uart, uint64_t offset)

@@ -252,6 +252,8 @@ static int build(struct run *run)
 			    &run->loop, run->trace);
 	if (err)
 		return err;
+	if (run->config->stats && run->kvm->engine)
+		vmm_report("engine: %s", run->kvm->engine(run->vm.fd));
 	run->nr_disks = 0;
 	err = vmm_board_create(&run->board, &run->vm,
 			       &(struct vmm_board_console){.pace = vmm_console_pace,

@@ -371,7 +371,8 @@ static int enter(struct vmm_vcpu *vcpu)
 		vmm_irqchip_drive_pins(&vcpu->vm->irqchip, vcpu->index);
 	}
 	ret = vmm_kvm_ioctl(vcpu->vm->kvm, vcpu->fd, KVM_RUN, 0);
-	__atomic_store_n(&vcpu->in_run, false, __ATOMIC_SEQ_CST);
+	/* Who does not see it at once kicks in vain. */
+	__atomic_store_n(&vcpu->in_run, false, __ATOMIC_RELEASE);
 	return ret;
 }
 

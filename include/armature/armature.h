@@ -154,6 +154,19 @@ void armature_fds_end(unsigned int first, unsigned int last);
  */
 bool armature_knows(int fd);
 
+/**
+ * armature_engine() - What runs the guest code of a VM.
+ * @fd: the VM's descriptor
+ *
+ * "x64": the code generator for x86-64, "portable": the executor in C that works everywhere; behind
+ * it in brackets why no better one was taken. ARMATURE_ENGINE in the environment chooses for the
+ * VMs that a process makes: auto (the default), x64, portable. Where that one cannot be used
+ * KVM_CREATE_VM fails: with -EINVAL for a name that is none.
+ *
+ * Return: a string that stays as long as the VM; NULL: @fd is no VM's. Thread-safe.
+ */
+const char *armature_engine(int fd);
+
 #ifdef __cplusplus
 }
 #endif

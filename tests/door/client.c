@@ -8,6 +8,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -16,13 +19,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -273,6 +279,77 @@ static void descriptors(void)
 	CHECK(!close(a) && is_closed(a));
 }
 
+/* Streams: what the C library closes and opens by itself. */
+static void streams(void)
+{
+	const int fd = open(KVM, O_RDWR), null = open("/dev/null", O_RDWR);
+	int a, pair[2];
+	FILE *f;
+
+	CHECK(!socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+	/* A stream of the KVM's, by its path and by a descriptor. */
+	f = fopen(KVM, "r+");
+	a = fileno(f);
+	CHECK(is_kvm(a) && !fclose(f) && is_closed(a));
+	a = dup(fd);
+	f = fdopen(a, "r+");
+	CHECK(f && is_kvm(fileno(f)) && !fclose(f) && is_closed(a) && is_kvm(fd));
+	/* To the KVM, from it, and from one file to the next, with the number that it had. */
+	f = fopen("/dev/null", "r+");
+	a = fileno(f);
+	CHECK(!is_kvm(a));
+	CHECK(freopen(KVM, "r+", f) == f && fileno(f) == a && is_kvm(a) && !fcntl(a, F_GETFD));
+	CHECK(freopen64("/dev/kvm", "r+e", f) == f && is_kvm(fileno(f)) &&
+	      fcntl(fileno(f), F_GETFD) == FD_CLOEXEC);
+	CHECK(freopen(NULL, "r+", f) == f && is_kvm(fileno(f)));
+	a = fileno(f);
+	CHECK(freopen("/dev/null", "r+", f) == f);
+	CHECK(ioctl(fileno(f), KVM_GET_API_VERSION, 0) < 0 && errno == ENOTTY);
+	CHECK(fileno(f) == a || is_closed(a));
+	/* Where that fails, the stream is closed, and its number free for another. */
+	CHECK(freopen(KVM, "r+", f) == f);
+	a = fileno(f);
+	CHECK(is_kvm(a) && !freopen("/none/file", "r", f) && is_closed(a));
+	f = fopen("/dev/null", "r+");
+	a = fileno(f);
+	CHECK(!is_kvm(a));
+	send_descriptor(pair[0], fd);
+	CHECK(!freopen("/none/file", "r", f));
+	CHECK(receive_descriptor(pair[1]) == a && is_kvm(a) && !close(a));
+	f = fopen("/dev/null", "r+");
+	a = fileno(f);
+	CHECK(!freopen(KVM, "q", f) && errno == EINVAL && is_closed(a));
+	/* This closes no descriptor, whatever it is called. */
+	f = fopen(KVM, "r+");
+	a = fileno(f);
+	fcloseall();
+	CHECK(is_kvm(a) && !is_kvm(null));
+	closelog();
+}
+
+/* A KVM as standard input, which becomes another file's number. */
+static void detached(void)
+{
+	int status = -1, told[2], fd;
+	char result;
+
+	CHECK(!pipe(told));
+	fd = open(KVM, O_RDWR);
+	dup2(fd, STDIN_FILENO);
+	CHECK(is_kvm(STDIN_FILENO) && is_kvm(fd));
+	const pid_t pid = fork();
+	if (!pid) {
+		result = 'f';
+		if (!daemon(0, 0) && is_kvm(fd) && ioctl(0, KVM_GET_API_VERSION, 0) < 0 &&
+		    errno == ENOTTY)
+			result = 'd';
+		_exit(write(told[1], &result, 1) != 1);
+	}
+	close(told[1]);
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+	CHECK(read(told[0], &result, 1) == 1 && result == 'd');
+}
+
 static void wake(int sig)
 {
 }
@@ -306,6 +383,7 @@ static void ranges(void)
 	own = count_descriptors(last + 1);
 	CHECK(own > 0);
 	CHECK(!close_range((unsigned int)last + 1, ~0u, 0));
+	CHECK(!close_range((unsigned int)last + 1, ~0u, CLOSE_RANGE_UNSHARE));
 	closefrom(last + 1);
 	for (int fd = last + 1; fd < sysconf(_SC_OPEN_MAX) && fd < 65536; fd++)
 		CHECK(close(fd) && errno == EBADF);
@@ -319,6 +397,9 @@ static void ranges(void)
 	timer_create(CLOCK_MONOTONIC, &event, &timer);
 	timer_settime(timer, 0, &soon, NULL);
 	CHECK(ioctl(v.vcpu, KVM_RUN, 0) < 0 && errno == EINTR);
+	CHECK(dup2(v.kvm, 100) == 100 && is_kvm(100));
+	CHECK(!close_range(100, 100, CLOSE_RANGE_UNSHARE) && is_closed(100));
+	CHECK(close_range(v.kvm, v.kvm, 1u << 30) && errno == EINVAL && is_kvm(v.kvm));
 	/* All is gone, and a new one is a whole one. */
 	close_range(3, ~0u, 0);
 	CHECK(is_closed(v.kvm) && is_closed(v.vcpu));
@@ -409,6 +490,13 @@ static void children(const char *self)
 	CHECK(system("test -c /dev/kvm && test -w /dev/kvm") == 0);
 }
 
+/* A command, which may be a program of another architecture. */
+static void starts(const char *command)
+{
+	CHECK(is_kvm(open(KVM, O_RDWR)));
+	CHECK(system(command) == 0);
+}
+
 /* The new program finds its parent's VMs closed, and opens its own. */
 static void executed(const char *number)
 {
@@ -422,9 +510,12 @@ static struct vm guest;
 static volatile int in_handler, nested;
 static sigjmp_buf away;
 
+/* A signal that comes before KVM_RUN is to end it as well. */
 static void make_calls(int sig)
 {
 	in_handler++;
+	if (guest.run)
+		guest.run->immediate_exit = 1;
 	nested += is_kvm(guest.kvm) && is_kvm(open(KVM, O_RDWR)) &&
 		  ioctl(guest.kvm, KVM_CHECK_EXTENSION, KVM_CAP_ONE_REG) == 1;
 }
@@ -451,6 +542,7 @@ static void run_kicked(void)
 	pthread_create(&kicker, NULL, kick, &self);
 	CHECK(ioctl(guest.vcpu, KVM_RUN, 0) < 0 && errno == EINTR);
 	pthread_join(kicker, NULL);
+	guest.run->immediate_exit = 0;
 }
 
 static void handlers(void)
@@ -544,6 +636,60 @@ static void masked(void)
 	CHECK(in_handler == 1 && nested == 1);
 }
 
+static volatile long made;
+
+static void bare_calls(int sig)
+{
+	const long fd = bare(SYS_openat, AT_FDCWD, (long)KVM, O_RDWR);
+
+	made += fd >= 0 && bare(SYS_ioctl, fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION &&
+		!bare(SYS_close, fd, 0, 0);
+}
+
+static void *make_bare_calls(void *unused)
+{
+	bare_calls(0);
+	return NULL;
+}
+
+/* Handlers that make system calls themselves, and that have all signals blocked meanwhile. */
+static void masked_handlers(void)
+{
+	struct sigaction act = {.sa_handler = bare_calls};
+	const int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event event;
+	sigset_t all_but_one;
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	sigfillset(&act.sa_mask);
+	CHECK(!sigaction(SIGUSR1, &act, NULL));
+	raise(SIGUSR1);
+	CHECK(made == 1);
+	sigemptyset(&act.sa_mask);
+	CHECK(!sigaction(SIGUSR1, &act, NULL));
+	sigemptyset(&all_but_one);
+	sigaddset(&all_but_one, SIGUSR1);
+	CHECK(!sigprocmask(SIG_BLOCK, &all_but_one, NULL));
+	sigfillset(&all_but_one);
+	sigdelset(&all_but_one, SIGUSR1);
+	raise(SIGUSR1);
+	CHECK(sigsuspend(&all_but_one) < 0 && errno == EINTR && made == 2);
+	raise(SIGUSR1);
+	CHECK(ppoll(NULL, 0, NULL, &all_but_one) < 0 && errno == EINTR && made == 3);
+	raise(SIGUSR1);
+	CHECK(pselect(0, NULL, NULL, NULL, NULL, &all_but_one) < 0 && errno == EINTR && made == 4);
+	raise(SIGUSR1);
+	CHECK(epoll_pwait(epoll, &event, 1, -1, &all_but_one) < 0 && errno == EINTR && made == 5);
+	/* A thread that begins with a mask of its own. */
+	sigfillset(&all_but_one);
+	pthread_attr_init(&attr);
+	CHECK(!pthread_attr_setsigmask_np(&attr, &all_but_one));
+	CHECK(!pthread_create(&thread, &attr, make_bare_calls, NULL));
+	pthread_join(thread, NULL);
+	CHECK(made == 6);
+}
+
 /* What each way to install a handler is to leave, also when a KVM is there. */
 static void dispositions(void)
 {
@@ -572,6 +718,187 @@ static void dispositions(void)
 	CHECK(came == 2 && signal(SIGUSR1, SIG_DFL) == SIG_IGN);
 }
 
+/* ---- A strict filter of the program's own ------------------------------------------------- */
+
+/* What docs/clients.md says that a filter must let through when the VM is there; keep them one. */
+static const unsigned int let_through[] = {
+	/* a vCPU runs, sleeps, is woken */
+	SYS_getpid, SYS_gettid, SYS_tgkill, SYS_rt_tgsigqueueinfo, SYS_rt_sigprocmask,
+	SYS_rt_sigreturn, SYS_restart_syscall, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise,
+	SYS_brk, SYS_futex,
+	/* a handler is installed, a descriptor closed or seen for the first time */
+	SYS_rt_sigaction, SYS_close, SYS_lseek, SYS_newfstatat, SYS_fstat, SYS_fcntl,
+	/* this program's own */
+	SYS_clock_nanosleep, SYS_write, SYS_timer_settime, SYS_exit, SYS_exit_group, SYS_dup};
+
+#define FILTERED (sizeof(let_through) / sizeof(let_through[0]))
+
+static void forbidden(int sig, siginfo_t *info, void *context)
+{
+	char text[] = "system call 000000\n";
+
+	for (int i = 17, nr = info->si_syscall; i > 11; i--, nr /= 10)
+		text[i] = (char)('0' + nr % 10);
+	_exit(write(STDOUT_FILENO, text, sizeof(text) - 1) < 0 ? 3 : 2);
+}
+
+/* In all threads, the library's too: any other system call ends the process. */
+static bool filter(void)
+{
+	struct sock_filter code[FILTERED * 2 + 2] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+	struct sock_fprog prog = {0, code};
+	unsigned short n = 1;
+
+	for (size_t i = 0; i < FILTERED; i++) {
+		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, let_through[i],
+							 0, 1);
+		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	}
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP);
+	prog.len = n;
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog);
+}
+
+#define VCPUS     10 /* more than the C library has heaps for without a look at the host */
+#define GUEST_RAM (64u << 10)
+#define MMIO      0x09000000
+#define PASSES    40
+
+/* It says where it is, computes, sleeps, and says that it is done. */
+static void load_guest(unsigned int *code)
+{
+	const unsigned int words = GUEST_RAM / 4;
+
+	code[0] = 0xf9000149; /* str x9, [x10] */
+	for (unsigned int i = 1; i < words; i++)
+		code[i] = i % 16 ? 0x91000421 : 0x14000001; /* add x1, x1, #1; b .+4 */
+	code[words - 3] = 0xd503207f;                       /* wfi */
+	code[words - 2] = 0xf9000169;                       /* str x9, [x11] */
+	code[words - 1] = SPIN;
+}
+
+static struct {
+	int vm, fd[VCPUS];
+	struct kvm_run *run[VCPUS];
+	pthread_barrier_t start;
+	unsigned int *code;
+	_Atomic int left, wrong;
+} g;
+
+static int set_reg(int vcpu, __u64 id, __u64 value)
+{
+	struct kvm_one_reg reg = {.id = KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | id,
+				  .addr = (uintptr_t)&value};
+
+	return ioctl(vcpu, KVM_SET_ONE_REG, &reg);
+}
+
+static void enter(int fd, const struct kvm_run *run, __u64 expected)
+{
+	int ret;
+
+	while ((ret = ioctl(fd, KVM_RUN, 0)) < 0 && errno == EINTR)
+		;
+	g.wrong += ret || run->exit_reason != KVM_EXIT_MMIO || run->mmio.phys_addr != expected;
+}
+
+static void *run_filtered(void *arg)
+{
+	const unsigned int i = (unsigned int)(uintptr_t)arg;
+	struct sigaction act = {.sa_handler = note, .sa_flags = SA_RESTART};
+
+	pthread_barrier_wait(&g.start);
+	pthread_barrier_wait(&g.start);
+	for (int pass = 0; pass < PASSES; pass++) {
+		/* The store that it said so by is over with the next entry. */
+		g.run[i]->immediate_exit = 1;
+		g.wrong += ioctl(g.fd[i], KVM_RUN, 0) != -1 || errno != EINTR;
+		g.run[i]->immediate_exit = 0;
+		g.wrong += set_reg(g.fd[i], KVM_REG_ARM_CORE_REG(regs.pc), RAM);
+		enter(g.fd[i], g.run[i], MMIO);
+		enter(g.fd[i], g.run[i], MMIO + PAGE);
+		/* The code is other code from now on. */
+		for (unsigned int w = 16 * i + 1; w < GUEST_RAM / 4 - 16; w += 16 * VCPUS)
+			__atomic_fetch_xor(&g.code[w], 1u << 12, __ATOMIC_RELAXED);
+		g.wrong += sigaction(SIGUSR1, &act, NULL) || close(dup(g.vm));
+	}
+	g.left--;
+	pthread_barrier_wait(&g.start);
+	return NULL;
+}
+
+static void make_filtered(void)
+{
+	struct kvm_userspace_memory_region region = {.guest_phys_addr = RAM,
+						     .memory_size = GUEST_RAM};
+	const int kvm = open(KVM, O_RDWR | O_CLOEXEC);
+	struct kvm_vcpu_init init;
+
+	g.vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	g.code = mmap(NULL, GUEST_RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	load_guest(g.code);
+	region.userspace_addr = (uintptr_t)g.code;
+	CHECK(!ioctl(g.vm, KVM_SET_USER_MEMORY_REGION, &region));
+	CHECK(!ioctl(g.vm, KVM_ARM_PREFERRED_TARGET, &init));
+	for (int i = 0; i < VCPUS; i++) {
+		g.fd[i] = ioctl(g.vm, KVM_CREATE_VCPU, i);
+		g.run[i] = mmap(NULL, (size_t)ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0),
+				PROT_READ | PROT_WRITE, MAP_SHARED, g.fd[i], 0);
+		CHECK(!ioctl(g.fd[i], KVM_ARM_VCPU_INIT, &init));
+		CHECK(!set_reg(g.fd[i], KVM_REG_ARM_CORE_REG(regs.regs[10]), MMIO));
+		CHECK(!set_reg(g.fd[i], KVM_REG_ARM_CORE_REG(regs.regs[11]), MMIO + PAGE));
+	}
+}
+
+/* The vCPUs' interrupts, which wake them. */
+static void wake_all(unsigned int level)
+{
+	for (unsigned int i = 0; i < VCPUS; i++) {
+		struct kvm_irq_level line = {.irq = KVM_ARM_IRQ_TYPE_CPU << KVM_ARM_IRQ_TYPE_SHIFT |
+						    i << KVM_ARM_IRQ_VCPU_SHIFT,
+					     .level = level};
+
+		g.wrong += ioctl(g.vm, KVM_IRQ_LINE, &line);
+	}
+}
+
+static void filtered(void)
+{
+	const struct timespec a_moment = {.tv_nsec = 1000000};
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct itimerspec often = {{.tv_nsec = 3000000}, {.tv_nsec = 3000000}};
+	const struct sigaction act = {.sa_sigaction = forbidden, .sa_flags = SA_SIGINFO};
+	pthread_t t[VCPUS];
+	timer_t timer;
+
+	make_filtered();
+	sigaction(SIGSYS, &act, NULL);
+	signal(SIGUSR1, note);
+	timer_create(CLOCK_MONOTONIC, &event, &timer);
+	g.left = VCPUS;
+	pthread_barrier_init(&g.start, NULL, VCPUS + 1);
+	for (int i = 0; i < VCPUS; i++)
+		pthread_create(&t[i], NULL, run_filtered, (void *)(uintptr_t)i);
+	pthread_barrier_wait(&g.start);
+	if (!filter()) {
+		printf("no filter can be set here\n");
+		exit(77);
+	}
+	timer_settime(timer, 0, &often, NULL);
+	pthread_barrier_wait(&g.start);
+	for (unsigned int i = 0; g.left; i++) {
+		nanosleep(&a_moment, NULL);
+		pthread_kill(t[i % VCPUS], SIGUSR1);
+		wake_all(i / 8 % 2);
+	}
+	pthread_barrier_wait(&g.start);
+	CHECK(!g.wrong && came > 0);
+	fflush(stdout);
+	_exit(!!failures);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -586,7 +913,11 @@ int main(int argc, char **argv)
 		{"handlers", handlers},
 		{"jumps", jumps},
 		{"dispositions", dispositions},
+		{"streams", streams},
+		{"detached", detached},
+		{"filtered", filtered},
 		{"masked", masked},
+		{"masked-handlers", masked_handlers},
 		{"version", version},
 	};
 	const char *name = argc > 1 ? argv[1] : "";
@@ -596,6 +927,8 @@ int main(int argc, char **argv)
 		children(argv[0]);
 	else if (!strcmp(name, "executed") && argc > 2)
 		executed(argv[2]);
+	else if (!strcmp(name, "starts") && argc > 2)
+		starts(argv[2]);
 	else
 		found = false;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

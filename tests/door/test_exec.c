@@ -10,11 +10,14 @@
 #include <armature/kvm_arm64.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static struct result r;
@@ -154,23 +157,83 @@ static void set_user_id(void **state)
 {
 	const char *copy = file_path("set-user-id");
 	char command[1024];
+	pid_t pid;
 
 	if (geteuid()) {
 		skip();
 	}
-	snprintf(command, sizeof(command), "cp /bin/true '%s'", copy);
+	snprintf(command, sizeof(command), "cp '%s' '%s'", client, copy);
 	assert_int_equal(system(command), 0);
 	assert_int_equal(chown(copy, 1, 1), 0);
 	assert_int_equal(chmod(copy, 04755), 0);
-	EXEC(FILE_ "set-user-id");
+	EXEC(FILE_ "set-user-id", "version");
 	assert_int_equal(r.status, 2);
 	has(r.err, "is set-user-ID");
 	assert_int_equal(chmod(copy, 02755), 0);
-	EXEC(FILE_ "set-user-id");
+	EXEC(FILE_ "set-user-id", "version");
 	assert_int_equal(r.status, 2);
+	/* These bits mean nothing to a process that wants no new privileges. */
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		EXEC(FILE_ "set-user-id", "version");
+		_exit(r.status);
+	}
+	assert_int_equal(wait_status(pid), 0);
 	assert_int_equal(chmod(copy, 0755), 0);
-	EXEC(FILE_ "set-user-id");
+	EXEC(FILE_ "set-user-id", "version");
 	assert_int_equal(r.status, 0);
+}
+
+#define NO_ACCESS 70
+#define OTHER     71 /* than one line with that part */
+
+/* The status of armature exec for a user who is not root, and whose message has @part, if any. */
+static int status_as_user(const char *name, const char *part)
+{
+	const char *path = file_path(name);
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (setgid(1) || setuid(1) || access(armature, X_OK) || access(client, R_OK))
+			_exit(NO_ACCESS);
+		run_args(&r, NULL, (const char *const[]){"exec", path, "version", NULL});
+		if (part && (lines(r.err) != 1 || !strstr(r.err, part)))
+			_exit(OTHER);
+		_exit(r.status);
+	}
+	return wait_status(pid);
+}
+
+/* Capabilities of a file: user 1 gains them by executing it, root has them anyway. */
+static void capabilities(void **state)
+{
+	static const struct vfs_ns_cap_data net_raw = {
+		.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE,
+		.data[0] = {.permitted = 1u << CAP_NET_RAW},
+	};
+	const char *copy = file_path("capable");
+	char command[1024];
+
+	if (geteuid())
+		skip();
+	snprintf(command, sizeof(command), "cp '%s' '%s'", client, copy);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(chmod(copy, 0755), 0);
+	if (setxattr(copy, "security.capability", &net_raw, XATTR_CAPS_SZ_2, 0)) {
+		print_message("skipped: files have no capabilities here\n");
+		skip();
+	}
+	EXEC(FILE_ "capable", "version");
+	assert_int_equal(r.status, 0);
+	assert_int_equal(chmod(file_path(""), 0755), 0);
+	if (status_as_user("capable", "has capabilities") == NO_ACCESS) {
+		print_message("skipped: another user cannot reach %s\n", armature);
+		skip();
+	}
+	assert_int_equal(status_as_user("capable", "has capabilities"), 2);
+	assert_int_equal(removexattr(copy, "security.capability"), 0);
+	assert_int_equal(status_as_user("capable", NULL), 0);
 }
 
 #ifndef __aarch64__
@@ -295,6 +358,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_input),     cmocka_unit_test(set_user_id),
+		cmocka_unit_test(capabilities),
 #ifndef __aarch64__
 		cmocka_unit_test(foreign_needs),
 #endif

@@ -177,6 +177,8 @@ static void other_buses(void **state)
 		assert_true(exits(m, DOORBELL, 2, 0));
 		assert_int_equal(ioeventfd(m->vm, fd, DOORBELL, 4, REMOVE, 0), -ENOENT);
 	}
+	/* Both flags: that is PIO. */
+	assert_int_equal(ioeventfd(m->vm, fd, DOORBELL, 4, flags[0] | flags[1], 0), -EEXIST);
 	for (unsigned int i = 0; i < COUNT(flags); i++)
 		assert_int_equal(ioeventfd(m->vm, fd, DOORBELL, 4, REMOVE | flags[i], 0), 0);
 	close(fd);

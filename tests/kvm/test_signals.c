@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -29,7 +30,8 @@
 #define LATE_HANDLERS
 #endif
 
-#define EACH        12500 /* signals of each kind: 100,000 in all */
+#define EACH        12500 /* signals of each kind that is real-time: 100,000 in all */
+#define FEW         200   /* of those that come with the host's tick */
 #define JUMP_EVERY  5     /* of the signals whose handler jumps */
 #define IN_FLIGHT   16    /* of a kind; SA_NODEFER stacks them */
 #define MARK        0x5150
@@ -40,25 +42,39 @@ static struct machine_under_test *m;
 static pthread_t runner;
 static char *stack; /* the runner's alternate one */
 static sigjmp_buf back;
+static int terminal; /* its other end: what is written there has been typed */
 
 /* ---- What is sent ---- */
 
-enum way { TO_THREAD, TO_PROCESS, BY_KILL, BY_TGKILL, BY_TIMER };
+enum way { TO_THREAD, TO_PROCESS, BY_KILL, BY_TGKILL, BY_TIMER, BY_ITIMER, BY_TERMINAL };
 
-/* One row for each kind of signal; all are real-time ones, so that each counts. */
+/*
+ * One row for each kind of signal. Real-time ones count, each of them. Standard ones are one while
+ * they wait, so the next is sent when the one before has been handled, and they count, too: none
+ * is lost, and none comes twice.
+ */
 static const struct kind {
 	enum way way;
 	int flags;
 	bool jumps;
+	int each;
+	int sig;   /* 0: a real-time one of its own */
+	int timer; /* of setitimer(2) */
 } kinds[] = {
-	{TO_THREAD, SA_SIGINFO, false},
-	{TO_THREAD, SA_SIGINFO | SA_RESTART | SA_ONSTACK, false},
-	{TO_THREAD, SA_SIGINFO, true},
-	{TO_THREAD, SA_SIGINFO | SA_NODEFER, false},
-	{TO_PROCESS, SA_SIGINFO | SA_RESTART, false},
-	{BY_KILL, 0, false},
-	{BY_TGKILL, SA_SIGINFO | SA_RESTART, true},
-	{BY_TIMER, SA_SIGINFO | SA_ONSTACK, false},
+	{TO_THREAD, SA_SIGINFO, false, EACH},
+	{TO_THREAD, SA_SIGINFO | SA_RESTART | SA_ONSTACK, false, EACH},
+	{TO_THREAD, SA_SIGINFO, true, EACH},
+	{TO_THREAD, SA_SIGINFO | SA_NODEFER, false, EACH},
+	{TO_PROCESS, SA_SIGINFO | SA_RESTART, false, EACH},
+	{BY_KILL, 0, false, EACH},
+	{BY_TGKILL, SA_SIGINFO | SA_RESTART, true, EACH},
+	{BY_TIMER, SA_SIGINFO | SA_ONSTACK, false, EACH},
+	{BY_ITIMER, SA_RESTART, true, EACH / 4, SIGALRM, ITIMER_REAL},
+	{BY_ITIMER, 0, false, FEW, SIGVTALRM, ITIMER_VIRTUAL},
+	{BY_ITIMER, SA_SIGINFO | SA_RESTART, true, FEW, SIGPROF, ITIMER_PROF},
+	{BY_TERMINAL, SA_RESTART, false, EACH / 4, SIGINT},
+	{BY_TERMINAL, SA_SIGINFO, true, EACH / 4, SIGQUIT},
+	{BY_KILL, SA_RESTART, true, EACH / 4, SIGUSR1},
 };
 #define KINDS COUNT(kinds)
 
@@ -66,7 +82,16 @@ static _Atomic int handled[KINDS], wrong_order[KINDS], wrong_stack, wrong_mask, 
 
 static int number(unsigned int kind)
 {
-	return SIGRTMIN + 1 + (int)kind;
+	return kinds[kind].sig ? kinds[kind].sig : SIGRTMIN + 1 + (int)kind;
+}
+
+static unsigned int kind_of(int sig)
+{
+	unsigned int kind = 0;
+
+	while (number(kind) != sig)
+		kind++;
+	return kind;
 }
 
 static bool on_stack(void)
@@ -92,7 +117,7 @@ static void look_around(unsigned int kind, const siginfo_t *info)
 
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
-	unsigned int kind = (unsigned int)(sig - SIGRTMIN - 1);
+	unsigned int kind = kind_of(sig);
 	int n;
 
 	look_around(kind, kinds[kind].flags & SA_SIGINFO ? info : NULL);
@@ -113,20 +138,44 @@ static void send_value(unsigned int kind, int value)
 		sched_yield();
 }
 
+/* At the process's terminal: it is the kernel that sends. */
+static void type(int sig)
+{
+	assert_int_equal(write(terminal, sig == SIGINT ? "\3" : "\34", 1), 1);
+}
+
+static void send_one(unsigned int kind, int value)
+{
+	const struct itimerval soon = {.it_value = {.tv_usec = 20}};
+
+	switch (kinds[kind].way) {
+	case BY_KILL:
+		kill(getpid(), number(kind));
+		return;
+	case BY_TGKILL:
+		pthread_kill(runner, number(kind));
+		return;
+	case BY_ITIMER:
+		setitimer((__itimer_which_t)kinds[kind].timer, &soon, NULL);
+		return;
+	case BY_TERMINAL:
+		type(number(kind));
+		return;
+	default:
+		send_value(kind, value);
+	}
+}
+
 static void *send(void *arg)
 {
 	unsigned int kind = (unsigned int)(uintptr_t)arg;
+	const int in_flight = kinds[kind].sig ? 0 : IN_FLIGHT;
 
-	for (int i = 0; i < EACH; i++) {
+	for (int i = 0; i < kinds[kind].each; i++) {
 		/* Without a place in the queue kill(2) sends one that is not counted. */
-		while (i - handled[kind] > IN_FLIGHT)
+		while (i - handled[kind] > in_flight)
 			sched_yield();
-		if (kinds[kind].way == BY_KILL)
-			kill(getpid(), number(kind));
-		else if (kinds[kind].way == BY_TGKILL)
-			pthread_kill(runner, number(kind));
-		else
-			send_value(kind, i);
+		send_one(kind, i);
 	}
 	return NULL;
 }
@@ -198,7 +247,7 @@ static int all_handled(void)
 static bool done(void)
 {
 	for (unsigned int k = 0; k < KINDS; k++)
-		if (handled[k] < EACH)
+		if (handled[k] < kinds[k].each)
 			return false;
 	return true;
 }
@@ -270,7 +319,7 @@ static void storm(void **state)
 	for (unsigned int k = 0; k < KINDS; k++) {
 		if (kinds[k].way != BY_TIMER) {
 			pthread_join(threads[k], NULL);
-			assert_int_equal(handled[k], EACH);
+			assert_int_equal(handled[k], kinds[k].each);
 		}
 		if (wrong_order[k])
 			print_message("kind %u: %d out of order\n", k, wrong_order[k]);
@@ -284,12 +333,44 @@ static void storm(void **state)
 	sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
 }
 
+/* A session of its own, whose terminal sends its signals to this process. */
+static bool get_terminal(void)
+{
+	int slave;
+
+	if (setsid() < 0)
+		return false;
+	terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (terminal < 0 || grantpt(terminal) || unlockpt(terminal))
+		return false;
+	slave = open(ptsname(terminal), O_RDWR | O_CLOEXEC);
+	return slave >= 0 && !ioctl(slave, TIOCSCTTY, 0);
+}
+
+/* No leader of a group can begin a session, so it is a child that does. */
+static void go_on_in_child(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		return;
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		exit(1);
+	exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(storm, set_up, tear_down),
 	};
 
+	go_on_in_child();
+	if (!get_terminal())
+		return 1;
 	if (armature_promise(ARMATURE_TELLS_SIGNALS | ARMATURE_TELLS_DESCRIPTORS))
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);

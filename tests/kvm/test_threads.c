@@ -251,10 +251,70 @@ static void everything(void **state)
 	armature_close(running.vcpu);
 }
 
+/* ---- A number that is guessed ---- */
+
+#define NO_GUESS -1
+
+static _Atomic int guess, guessing;
+
+/* KVM_RUN of whatever has the number: before anybody was told that it is a vCPU's. */
+static void *run_guess(void *arg)
+{
+	uintptr_t wrong = 0;
+
+	while (!done) {
+		guessing = guess;
+		if (guessing != NO_GUESS)
+			wrong += armature_ioctl(guessing, KVM_RUN, 0) >= 0;
+	}
+	return (void *)wrong;
+}
+
+/* Only while a vCPU is made: whoever closes a number does so when nobody uses it. */
+static int create_guessed(int vm, int number)
+{
+	int vcpu;
+
+	guess = number;
+	while (guessing != number)
+		sched_yield();
+	vcpu = call(vm, KVM_CREATE_VCPU, 0);
+	guess = NO_GUESS;
+	while (guessing != NO_GUESS)
+		sched_yield();
+	return vcpu;
+}
+
+/* A vCPU is all there before a request on it is served. */
+static void guessed(void **state)
+{
+	struct machine_under_test *t = *state;
+	int number = NO_GUESS;
+	pthread_t thread;
+	void *wrong;
+
+	done = false;
+	guess = NO_GUESS;
+	assert_int_equal(pthread_create(&thread, NULL, run_guess, NULL), 0);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		int vm = call(t->sys, KVM_CREATE_VM, 0);
+
+		/* The same number each time: nobody else opens files. */
+		number = create_guessed(vm, number);
+		assert_true(number >= 0);
+		armature_close(number);
+		armature_close(vm);
+	}
+	done = true;
+	pthread_join(thread, &wrong);
+	assert_null(wrong);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(everything, set_up_bare, tear_down),
+		cmocka_unit_test_setup_teardown(guessed, set_up_bare, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

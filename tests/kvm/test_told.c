@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -41,6 +42,13 @@ static int tear_down_told(void **state)
 {
 	m = NULL;
 	return tear_down(state);
+}
+
+static void close_told(int fd)
+{
+	armature_fds_begin((unsigned int)fd, (unsigned int)fd);
+	close(fd);
+	armature_fds_end((unsigned int)fd, (unsigned int)fd);
 }
 
 /* ---- Numbers that change hands ---- */
@@ -168,6 +176,31 @@ static void number_of_another(void **state)
 		armature_close(sys);
 		assert_false(armature_knows(sys));
 	}
+}
+
+/*
+ * The library's own descriptors come and go as well: somebody asked about a number while it was an
+ * eventfd that the library held, and then it is the VM's.
+ */
+static void number_of_ours(void **state)
+{
+	struct kvm_ioeventfd a = {.addr = MMIO, .len = 4};
+	struct machine_under_test *t = *state;
+	int ours, copy;
+
+	a.fd = eventfd(0, EFD_CLOEXEC);
+	ours = dup(a.fd); /* the number that is free next */
+	close_told(ours);
+	assert_int_equal(CALL_PTR(t->vm, KVM_IOEVENTFD, &a), 0);
+	assert_true(fcntl(ours, F_GETFD) >= 0);
+	assert_false(armature_knows(ours));
+	a.flags = KVM_IOEVENTFD_FLAG_DEASSIGN;
+	assert_int_equal(CALL_PTR(t->vm, KVM_IOEVENTFD, &a), 0);
+	copy = dup(t->vm);
+	assert_int_equal(copy, ours);
+	assert_true(armature_knows(copy));
+	close_told(copy);
+	close_told(a.fd);
 }
 
 /* ---- No system call ---- */
@@ -345,6 +378,66 @@ static void child_of_vfork(void **state)
 	assert_ptr_equal(now.sa_handler, count_call);
 }
 
+/* SA_RESETHAND in such a child is spent there, and not here. */
+static void once_in_each(void **state)
+{
+	struct sigaction sa = {.sa_handler = count_call, .sa_flags = (int)SA_RESETHAND}, now;
+	int failed = 0, status;
+	pid_t pid;
+
+#ifdef LATE_HANDLERS
+	print_message("skipped: the runtime of ThreadSanitizer keeps a table of its own\n");
+	skip();
+#endif
+	armature_sigaction(SIGUSR1, &sa, NULL);
+	calls_seen = 0;
+	pid = (pid_t)vfork();
+	if (!pid) {
+		raise(SIGUSR1);
+		failed += calls_seen != 1;
+		failed += armature_sigaction(SIGUSR1, NULL, &now) || now.sa_handler != SIG_DFL;
+		_exit(failed);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	armature_sigaction(SIGUSR1, NULL, &now);
+	assert_ptr_equal(now.sa_handler, count_call);
+	/* Whether the child counted in our memory: an emulator's does not. */
+	calls_seen = 0;
+	raise(SIGUSR1);
+	assert_int_equal(calls_seen, 1);
+	armature_sigaction(SIGUSR1, NULL, &now);
+	assert_ptr_equal(now.sa_handler, SIG_DFL);
+}
+
+/* Its numbers are its own, and it remembers them in our memory no more than we find them there. */
+static void numbers_of_vfork(void **unused)
+{
+	int sys = armature_open(), other = open("/dev/null", O_RDWR | O_CLOEXEC);
+	volatile int failed = 0;
+	pid_t pid;
+
+	assert_true(armature_knows(sys) && !armature_knows(other));
+	pid = (pid_t)vfork();
+	if (!pid) {
+		armature_fds_begin(0, ~0u);
+		syscall(SYS_dup3, sys, 1000, 0);
+		syscall(SYS_dup3, other, sys, 0);
+		syscall(SYS_dup3, 1000, other, 0);
+		armature_fds_end(0, ~0u);
+		for (int i = 0; i < 2; i++)
+			failed += armature_knows(sys) || !armature_knows(other);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	assert_int_equal(failed, 0);
+	assert_true(armature_knows(sys));
+	assert_int_equal(call(sys, KVM_GET_API_VERSION, 0), 12);
+	assert_false(armature_knows(other));
+	armature_close(sys);
+	armature_close(other);
+}
+
 /* ---- The terminal ---- */
 
 static void guest_on_terminal(const char *terminal, int ready)
@@ -406,10 +499,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(numbers_change, set_up, tear_down_told),
 		cmocka_unit_test_setup_teardown(number_of_another, set_up, tear_down_told),
+		cmocka_unit_test_setup_teardown(number_of_ours, set_up, tear_down),
 		cmocka_unit_test(no_system_call),
 		cmocka_unit_test(as_told),
 		cmocka_unit_test_setup_teardown(once_only, set_up, tear_down_told),
 		cmocka_unit_test(child_of_vfork),
+		cmocka_unit_test(once_in_each),
+		cmocka_unit_test(numbers_of_vfork),
 		cmocka_unit_test(typed),
 	};
 

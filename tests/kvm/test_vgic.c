@@ -32,6 +32,7 @@
 #define TIMER_V   KVM_ARM_VCPU_TIMER_IRQ_VTIMER
 #define TIMER_P   KVM_ARM_VCPU_TIMER_IRQ_PTIMER
 #define BAD_PLACE ((void *)8)
+#define LOOKS     20000
 
 static int set_up_vm(void **state)
 {
@@ -720,6 +721,31 @@ static void busy(void **state)
 	assert_int_equal(value, 1);
 }
 
+/* Threads that only look at registers are not in each other's way: no vCPU runs. */
+static void *look(void *arg)
+{
+	uintptr_t refused = 0;
+	uint32_t value;
+
+	for (unsigned int i = 0; i < LOOKS; i++)
+		refused += !!vgic_attr(arg, GET, DIST_REGS, REG(i % 2, GICD_TYPER), &value);
+	return (void *)refused;
+}
+
+static void two_who_look(void **state)
+{
+	struct vgic_vm *v = vgic_vm_new(2, 0);
+	pthread_t thread;
+	void *refused;
+
+	vgic_vm_end(*state);
+	*state = v;
+	assert_int_equal(pthread_create(&thread, NULL, look, v), 0);
+	assert_null(look(v));
+	pthread_join(thread, &refused);
+	assert_null(refused);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up_vm, end_vm)
 
 int main(void)
@@ -752,6 +778,7 @@ int main(void)
 		TEST(order_firecracker),
 		TEST(order_lazy),
 		TEST(busy),
+		TEST(two_who_look),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -276,6 +276,128 @@ static void edge(void **state)
 	assert_int_equal(next_told(), 1);
 }
 
+/* ---- Accesses of other kinds ---- */
+
+#define OTHER 10 /* register of the address */
+
+/* The guest's next instruction is @insn, with @at in X10 and 40 in X1 and V1; then what X1 is. */
+static void place_insn(uint32_t insn, uint64_t at)
+{
+	struct prog p = {0};
+
+	a_org(&p, TEXT);
+	a_movi(&p, OTHER, at);
+	a_movi(&p, 1, 40);
+	a_emit(&p, insn);
+	a_str(&p, 3, 1, R_MMIO);
+	vgic_load(v, 0, &p);
+}
+
+/*
+ * What has no syndrome is the VMM's, and it never is half done: GICC_IAR acknowledges nothing, and
+ * GICC_EOIR ends nothing.
+ */
+static void no_syndrome(void **state)
+{
+	static const struct {
+		uint32_t insn;
+		bool write;
+	} rows[] = {
+		{0x29400941, false}, /* LDP W1, W2, [X10] */
+		{0x29000941, true},  /* STP W1, W2, [X10] */
+		{0xb8404541, false}, /* LDR W1, [X10], #4 */
+		{0xb8004541, true},  /* STR W1, [X10], #4 */
+		{0xbd400141, false}, /* LDR S1, [X10] */
+		{0xbd000141, true},  /* STR S1, [X10] */
+		{0x0d408141, false}, /* LD1 {V1.S}[0], [X10] */
+		{0x885f7d41, false}, /* LDXR W1, [X10] */
+		{0xb8220141, false}, /* LDADD W2, W1, [X10] */
+		{0x88a27d41, false}, /* CAS W2, W1, [X10] */
+	};
+
+	v = vgic_vm_new(1, 0);
+	enable_irq(v, 0, 40);
+	set_u64(v->vcpu[0], ARM64_SYS_REG(3, 0, 1, 0, 2), 3u << 20); /* CPACR_EL1.FPEN */
+	assert_int_equal(SPI(v, 40, 1), 0);
+	for (unsigned int i = 0; i < COUNT(rows); i++) {
+		place_insn(rows[i].insn, CPU_BASE + (rows[i].write ? GICC_EOIR : GICC_IAR));
+		assert_int_equal(call(v->vcpu[0], KVM_RUN, 0), -ENOSYS);
+		assert_int_equal(dist_get(v, 0, GICD_ISACTIVER + 4), 0);
+	}
+	/* A prefetch is no access at all. */
+	place_insn(0xf9800140, CPU_BASE + GICC_IAR); /* PRFM PLDL1KEEP, [X10] */
+	assert_int_equal(run_to_store(v, 0), 40);
+	assert_int_equal(dist_get(v, 0, GICD_ISACTIVER + 4), 0);
+	/* Acquire and release have a syndrome. */
+	place_insn(0x88dffd41, CPU_BASE + GICC_IAR); /* LDAR W1, [X10] */
+	assert_int_equal(run_to_store(v, 0), 40);
+	assert_int_equal(dist_get(v, 0, GICD_ISACTIVER + 4), 1u << 8);
+	place_insn(0x889ffd41, CPU_BASE + GICC_EOIR); /* STLR W1, [X10] */
+	assert_int_equal(run_to_store(v, 0), 40);
+	assert_int_equal(dist_get(v, 0, GICD_ISACTIVER + 4), 0);
+}
+
+/* Sizes that a register does not have are RAZ/WI, as is what lies between registers. */
+static void sizes(void **state)
+{
+	static const struct {
+		unsigned int log2;
+		uint32_t at;
+		uint64_t value;
+	} rows[] = {
+		{2, GICD_IPRIORITYR + 40, 0x88888888},
+		{0, GICD_IPRIORITYR + 41, 0x88},
+		{1, GICD_IPRIORITYR + 40, 0},
+		{3, GICD_IPRIORITYR + 40, 0},
+		{0, GICD_ITARGETSR + 40, 2},
+		{0, GICD_ISENABLER + 5, 0},
+		{1, GICD_ISENABLER + 4, 0},
+		{3, GICD_ISENABLER, 0},
+		{2, GICD_ISENABLER + 4, 0x100},
+		{0, 0xfff, 0},
+		{3, 0xff8, 0},
+	};
+	struct prog p;
+
+	v = vgic_vm_new(2, 0);
+	enable_irq(v, 1, 40);
+	dist_set(v, 0, GICD_IPRIORITYR + 40, 0x88888888);
+	for (unsigned int write = 0; write < 2; write++) {
+		for (unsigned int i = 0; i < COUNT(rows); i++) {
+			memset(&p, 0, sizeof(p));
+			a_org(&p, TEXT);
+			a_movi(&p, 1, DIST_BASE + rows[i].at);
+			if (write && !rows[i].value)
+				a_str(&p, rows[i].log2, 1, 1);
+			a_ldr(&p, rows[i].log2, 2, 1);
+			a_str(&p, 3, 2, R_MMIO);
+			vgic_load(v, 0, &p);
+			if (run_to_store(v, 0) != rows[i].value)
+				fail_msg("row %u", i);
+		}
+		assert_int_equal(dist_get(v, 0, GICD_ISENABLER + 4), 0x100);
+		assert_int_equal(dist_get(v, 0, GICD_IPRIORITYR + 40), 0x88888888);
+	}
+}
+
+/* The frames end where they end: what is beyond is the VMM's. */
+static void ends_of_frames(void **state)
+{
+	static const uint64_t beyond[] = {DIST_BASE - 8, DIST_BASE + 0x1000, CPU_BASE - 8,
+					  CPU_BASE + 0x2000};
+	struct kvm_run *run;
+
+	v = vgic_vm_new(1, 0);
+	run = v->run[0];
+	for (unsigned int i = 0; i < COUNT(beyond); i++) {
+		place_insn(0xf9400141, beyond[i]); /* LDR X1, [X10] */
+		assert_int_equal(call(v->vcpu[0], KVM_RUN, 0), 0);
+		assert_int_equal(run->exit_reason, KVM_EXIT_MMIO);
+		assert_int_equal(run->mmio.phys_addr, beyond[i]);
+		assert_int_equal(run_to_store(v, 0), 0);
+	}
+}
+
 /* ---- Threads ---- */
 
 struct runner {
@@ -479,6 +601,9 @@ int main(void)
 		TEST(vcpu_init_keeps_pins),
 		TEST(level),
 		TEST(edge),
+		TEST(no_syndrome),
+		TEST(sizes),
+		TEST(ends_of_frames),
 		TEST(wakes),
 		TEST(interrupts),
 		TEST(ping_pong),

@@ -223,6 +223,8 @@ static int fake_ioctl(int fd, unsigned long request, unsigned long arg)
 		return memfd_create("fake-vm", 0);
 	case KVM_CREATE_VCPU:
 		return create_vcpu((unsigned int)arg);
+	case KVM_CREATE_DEVICE:
+		return fail(fake.create_device_errno);
 	case KVM_ENABLE_CAP:
 		fake.nisv += ((const struct kvm_enable_cap *)ptr)->cap == KVM_CAP_ARM_NISV_TO_USER;
 		return 0;

@@ -63,6 +63,7 @@ struct fake_kvm {
 	/* How it answers a probe. */
 	int nisv; /* KVM_CAP_ARM_NISV_TO_USER was enabled */
 	int open_errno, api_version, user_irq, psci, ipa_bits, max_vcpus;
+	int create_device_errno; /* how KVM_CREATE_DEVICE fails: it has no devices */
 };
 
 extern struct fake_kvm fake;

@@ -624,6 +624,30 @@ static void limits_of_the_kvm(void **state)
 	assert_non_null(strstr(said, "30 bits"));
 }
 
+/* --irqchip kernel: each KVM that cannot gets one line, which says what does work. */
+static void no_gic_in_the_kvm(void **state)
+{
+	static const struct {
+		int error;
+		const char *said;
+	} table[] = {
+		{ENODEV, "armature: --irqchip kernel: this KVM has no GICv2 of its own (--irqchip "
+			 "user needs none)\n"},
+		{EINVAL, "armature: the interrupt controller cannot be made: Invalid argument\n"},
+	};
+
+	for (unsigned int i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct vmm_vm vm = {.vgic = true};
+
+		fake.create_device_errno = table[i].error;
+		capture_begin();
+		assert_true(vmm_vm_create(&vm, &fake_kvm, f.system_fd, &f.mem, 1, &f.loop, NULL) <
+			    0);
+		vmm_vm_destroy(&vm);
+		assert_string_equal(capture_end(), table[i].said);
+	}
+}
+
 #define ONE(name) cmocka_unit_test_setup_teardown(name, setup1, teardown)
 #define TWO(name) cmocka_unit_test_setup_teardown(name, setup2, teardown)
 
@@ -652,6 +676,7 @@ int main(void)
 		ONE(the_greatest_request_wins),
 		cmocka_unit_test(probes),
 		ONE(limits_of_the_kvm),
+		ONE(no_gic_in_the_kvm),
 	};
 
 	return cmocka_run_group_tests_name("levels", tests, NULL, NULL);

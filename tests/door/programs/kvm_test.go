@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+
+package main
+
+import "testing"
+
+func TestGuests(t *testing.T) {
+	main()
+}
