@@ -111,26 +111,19 @@ void cpu_step_done(struct cpu *cpu, bool load_excl)
 	cpu_update_mode(cpu);
 }
 
-void cpu_update_mode(struct cpu *cpu)
+/* Of the mode word at @el, what is from system registers. */
+static uint32_t mode_at(const struct cpu *cpu, unsigned int el)
 {
-	static const uint32_t fpcr_dynamic = FPCR_RW;
 	uint64_t sctlr = cpu->sys.sctlr;
-	unsigned int el = cpu->ps.el;
 	unsigned int fpen = FIELD64(cpu->sys.cpacr, 21, 20);
-	uint32_t mode = 0;
+	uint32_t mode = el ? CPU_MODE_EL1 : CPU_MODE_UAO;
 
-	if (el)
-		mode |= CPU_MODE_EL1;
-	if (!el || cpu->ps.uao)
-		mode |= CPU_MODE_UAO;
 	if (fpen == 3 || (fpen == 1 && el))
 		mode |= CPU_MODE_FP;
-	if (cpu->fpcr & fpcr_dynamic)
+	if (cpu->fpcr & FPCR_RW)
 		mode |= CPU_MODE_FP_DYNAMIC;
 	if (sctlr & (el ? SCTLR_EE : SCTLR_E0E))
 		mode |= CPU_MODE_BE;
-	if (stepping(cpu) || debug_breaking(cpu))
-		mode |= CPU_MODE_STEP;
 	/* With the MMU off all data is Device memory, which wants the same alignment. */
 	if ((sctlr & SCTLR_A) || !(sctlr & SCTLR_M))
 		mode |= CPU_MODE_ALIGN;
@@ -138,12 +131,42 @@ void cpu_update_mode(struct cpu *cpu)
 		mode |= CPU_MODE_SP_ALIGN;
 	if ((cpu->features & CPU_FEATURE_PMU) && pmu_counts_blocks(cpu))
 		mode |= CPU_MODE_PMU_BR;
-	if (el && !cpu->ps.spsel)
+	return mode;
+}
+
+/* And what is from PSTATE, but for debugging. */
+static uint32_t mode_now(const struct cpu *cpu)
+{
+	uint32_t mode = cpu->mode_at_el[cpu->ps.el];
+
+	if (cpu->ps.uao)
+		mode |= CPU_MODE_UAO;
+	if (cpu->ps.el && !cpu->ps.spsel)
 		mode |= CPU_MODE_EL1T;
-	cpu->mode = mode;
+	return mode;
+}
+
+void cpu_update_mode(struct cpu *cpu)
+{
+	cpu->mode_at_el[0] = mode_at(cpu, 0);
+	cpu->mode_at_el[1] = mode_at(cpu, 1);
+	cpu->mode = mode_now(cpu);
+	if (stepping(cpu) || debug_breaking(cpu))
+		cpu->mode |= CPU_MODE_STEP;
 	cpu->watching = debug_watching(cpu);
 	pmu_update_limit(cpu);
+	cpu->mode_is_plain = !(cpu->sys.mdscr & (MDSCR_SS | MDSCR_MDE)) && !cpu->pmu.inten;
 	tlb_select(cpu);
+}
+
+void cpu_pstate_changed(struct cpu *cpu)
+{
+	if (!cpu->mode_is_plain) {
+		cpu_update_mode(cpu);
+		return;
+	}
+	cpu->mode = mode_now(cpu);
+	tlb_switch(cpu);
 }
 
 static unsigned int sp_bank(const struct cpu *cpu)
@@ -163,7 +186,7 @@ static void set_el_spsel(struct cpu *cpu, unsigned int el, unsigned int spsel)
 void cpu_set_spsel(struct cpu *cpu, unsigned int spsel)
 {
 	set_el_spsel(cpu, cpu->ps.el, spsel);
-	cpu_update_mode(cpu);
+	cpu_pstate_changed(cpu);
 }
 
 uint64_t cpu_pstate(const struct cpu *cpu)
@@ -190,5 +213,5 @@ void cpu_set_pstate(struct cpu *cpu, uint64_t spsr)
 	ps->il = !!(spsr & SPSR_IL);
 	ps->ssbs = !!(spsr & SPSR_SSBS);
 	ps->daif = FIELD64(spsr, 9, 6);
-	cpu_update_mode(cpu);
+	cpu_pstate_changed(cpu);
 }

@@ -175,7 +175,10 @@ struct cpu {
 	struct cpu_tlb tlb;     /* all banks and the maintenance queue */
 	/* Rows that sysreg_mrs() and sysreg_msr() found last, by a hash of the encoding. */
 	const struct sysreg *sysreg_cache[SYSREG_CACHE];
-	bool watching; /* a watchpoint may match: accesses go through their slow paths */
+	/* Of the mode word at EL0 and EL1, what is from system registers: cpu_update_mode(). */
+	uint32_t mode_at_el[2];
+	bool mode_is_plain; /* nothing debugs or counts in a way that PSTATE has a say in */
+	bool watching;      /* a watchpoint may match: accesses go through their slow paths */
 	/* Software Step: an instruction was stepped; it was a load exclusive. */
 	bool stepped, stepped_ex;
 	void *engine; /* the engine's per-vCPU part */
@@ -328,6 +331,9 @@ void machine_destroy(struct machine *m);
  * instruction.
  */
 void cpu_update_mode(struct cpu *cpu);
+
+/** cpu_pstate_changed() - The same, where only PSTATE has changed since it was computed. */
+void cpu_pstate_changed(struct cpu *cpu);
 
 /** cpu_set_spsel() - Change PSTATE.SPSel (and exchange x[31] with the banked stack pointer). */
 void cpu_set_spsel(struct cpu *cpu, unsigned int spsel);

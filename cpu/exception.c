@@ -48,7 +48,7 @@ static void enter(struct cpu *cpu, enum vector vector, uint64_t elr)
 	ps->ssbs = !!(cpu->sys.sctlr & SCTLR_DSSBS);
 	cpu->stepped = false;
 	cpu->pc = (cpu->sys.vbar & VBAR_BASE) + offset;
-	cpu_update_mode(cpu);
+	cpu_pstate_changed(cpu);
 }
 
 void cpu_take_exception(struct cpu *cpu, uint32_t esr, uint64_t elr, uint64_t far, bool far_valid)

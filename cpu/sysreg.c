@@ -280,6 +280,6 @@ int sysreg_write_imm(struct cpu *cpu, unsigned int op1, unsigned int op2, unsign
 		break;
 	}
 	/* PSTATE.D decides on Software Step. */
-	cpu_update_mode(cpu);
+	cpu_pstate_changed(cpu);
 	return CPU_EXIT_NONE;
 }

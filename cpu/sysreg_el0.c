@@ -37,7 +37,7 @@ uint64_t read_pan(struct cpu *cpu, const struct sysreg *r)
 void write_pan(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	cpu->ps.pan = (value >> PSTATE_PAN_SHIFT) & 1;
-	cpu_update_mode(cpu);
+	cpu_pstate_changed(cpu);
 }
 
 uint64_t read_uao(struct cpu *cpu, const struct sysreg *r)
@@ -48,7 +48,7 @@ uint64_t read_uao(struct cpu *cpu, const struct sysreg *r)
 void write_uao(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	cpu->ps.uao = (value >> PSTATE_UAO_SHIFT) & 1;
-	cpu_update_mode(cpu);
+	cpu_pstate_changed(cpu);
 }
 
 uint64_t read_ssbs(struct cpu *cpu, const struct sysreg *r)
@@ -86,7 +86,7 @@ uint64_t read_daif(struct cpu *cpu, const struct sysreg *r)
 void write_daif(struct cpu *cpu, const struct sysreg *r, uint64_t value)
 {
 	cpu->ps.daif = FIELD64(value, 9, 6);
-	cpu_update_mode(cpu);
+	cpu_pstate_changed(cpu);
 }
 
 /* --- FPCR, FPSR --- */

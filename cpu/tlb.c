@@ -51,6 +51,8 @@ int tlb_init(struct cpu *cpu)
 	if (!t->banks)
 		return -ENOMEM;
 	pthread_mutex_init(&t->lock, NULL);
+	for (unsigned int i = 0; i <= TLB_BANKS; i++)
+		t->banks[i].fetches = (uint64_t)i << TLB_FETCH_SHIFT;
 	tlb_flush(cpu);
 	return 0;
 }
@@ -64,8 +66,21 @@ void tlb_destroy(struct cpu *cpu)
 	cpu->tlb.banks = NULL;
 }
 
+/* Each bank counts in steps of the number of banks (and of the empty one), from its own index. */
+static void fetches_changed(struct tlb_bank *b)
+{
+	b->fetches += (uint64_t)(TLB_BANKS + 1) << TLB_FETCH_SHIFT;
+}
+
+void tlb_forget_fetches(struct cpu *cpu)
+{
+	for (unsigned int i = 0; i < TLB_BANKS; i++)
+		fetches_changed(&cpu->tlb.banks[i]);
+}
+
 static void bank_clear(struct tlb_bank *b)
 {
+	fetches_changed(b);
 	for (unsigned int i = 0; i < TLB_SIZE; i++)
 		b->e[i].read_tag = b->e[i].write_tag = TLB_NO_MATCH;
 	for (unsigned int i = 0; i < XTLB_SIZE; i++)
@@ -105,6 +120,7 @@ static void bank_drop_listed(struct tlb_bank *b, bool only_ng)
 				continue;
 			b->x[i].tag = TLB_NO_MATCH;
 			b->xng[w] &= ~BIT64(i % 64);
+			fetches_changed(b);
 		}
 	}
 }
@@ -210,7 +226,6 @@ static struct tlb_bank *choose_el1(struct cpu *cpu, unsigned int pan)
 void tlb_select(struct cpu *cpu)
 {
 	struct cpu_tlb *t = &cpu->tlb;
-	struct tlb_bank *empty = &t->banks[EMPTY_BANK];
 	struct tlb_bank_key k;
 
 	read_key(cpu, &k);
@@ -221,8 +236,18 @@ void tlb_select(struct cpu *cpu)
 		t->el0 = find_el0(cpu, &k);
 		t->el1[0] = t->el1[1] = NULL;
 	}
+	tlb_switch(cpu);
+}
+
+void tlb_switch(struct cpu *cpu)
+{
+	struct cpu_tlb *t = &cpu->tlb;
+	struct tlb_bank *empty = &t->banks[EMPTY_BANK];
+
 	if (cpu->ps.el == 0) {
-		cpu->bank = cpu->bank_el0 = choose_el0(cpu);
+		if (!t->el0)
+			choose_el0(cpu);
+		cpu->bank = cpu->bank_el0 = t->el0;
 	} else {
 		if (!t->el1[cpu->ps.pan])
 			t->el1[cpu->ps.pan] = choose_el1(cpu, cpu->ps.pan);
@@ -298,6 +323,9 @@ struct xtlb_entry *tlb_fill_exec(struct tlb_bank *bank, uint64_t va, uint64_t pa
 	unsigned int i = xtlb_index(va);
 	struct xtlb_entry *x = &bank->x[i];
 
+	/* Maintenance of the page that had the line would not find it any more. */
+	if (x->tag != TLB_NO_MATCH)
+		fetches_changed(bank);
 	x->tag = va & TLB_PAGE_MASK;
 	x->page = NULL;
 	x->host = host - (va & ~TLB_PAGE_MASK);
@@ -371,10 +399,12 @@ static void check_line(struct tlb_entry *e, const struct target *t)
 		drop(e);
 }
 
-static void check_xline(struct xtlb_entry *x, const struct target *t)
+static void check_xline(struct tlb_bank *b, struct xtlb_entry *x, const struct target *t)
 {
-	if (hit(x->tag, x->info, t))
-		x->tag = TLB_NO_MATCH;
+	if (!hit(x->tag, x->info, t))
+		return;
+	x->tag = TLB_NO_MATCH;
+	fetches_changed(b);
 }
 
 /*
@@ -415,7 +445,7 @@ static void bank_scan(struct tlb_bank *b, const struct target *t)
 	for (unsigned int i = 0; i < XTLB_SIZE; i++) {
 		struct xtlb_entry *x = &b->x[i];
 
-		check_xline(x, t);
+		check_xline(b, x, t);
 		if (x->tag != TLB_NO_MATCH && INFO_SHIFT(x->info) > MEM_PAGE_SHIFT)
 			note_large(b, x->tag, INFO_SHIFT(x->info));
 	}
@@ -433,7 +463,7 @@ static void bank_drop_range(struct tlb_bank *b, const struct target *t)
 	}
 	for (uint64_t va = from; pages--; va += MEM_PAGE_SIZE) {
 		check_line(&b->e[tlb_index(va)], t);
-		check_xline(&b->x[xtlb_index(va)], t);
+		check_xline(b, &b->x[xtlb_index(va)], t);
 	}
 }
 

@@ -30,16 +30,17 @@ struct cpu;
 struct machine;
 struct code_page;
 
-#define TLB_BITS      12
-#define TLB_SIZE      (1u << TLB_BITS)
-#define XTLB_BITS     10
-#define XTLB_SIZE     (1u << XTLB_BITS)
-#define TLB_EL0_BANKS 6
-#define TLB_EL1_WAYS  2 /* for each PAN: TTBR1 changes back and forth under KPTI */
-#define TLB_BANKS     (TLB_EL0_BANKS + 2 * TLB_EL1_WAYS)
-#define TLB_REGIONS   2048
-#define TLB_PAGE_MASK (~0xfffull)
-#define TLB_NO_MATCH  1ull /* never equals a page address */
+#define TLB_BITS        12
+#define TLB_SIZE        (1u << TLB_BITS)
+#define XTLB_BITS       10
+#define XTLB_SIZE       (1u << XTLB_BITS)
+#define TLB_EL0_BANKS   6
+#define TLB_EL1_WAYS    2 /* for each PAN: TTBR1 changes back and forth under KPTI */
+#define TLB_BANKS       (TLB_EL0_BANKS + 2 * TLB_EL1_WAYS)
+#define TLB_REGIONS     2048
+#define TLB_FETCH_SHIFT 16 /* a mode word fits below */
+#define TLB_PAGE_MASK   (~0xfffull)
+#define TLB_NO_MATCH    1ull /* never equals a page address */
 
 struct tlb_entry {
 	uint64_t read_tag;
@@ -73,6 +74,12 @@ struct tlb_bank {
 	 */
 	struct tlb_bank_key key;
 	uint64_t used;
+	/*
+	 * What was concluded from execute lines of this bank holds while this is the same: it
+	 * changes when one is dropped or replaced. Its low TLB_FETCH_SHIFT bits are 0, and no other
+	 * bank of the vCPU ever has the same.
+	 */
+	uint64_t fetches;
 	/*
 	 * Lines that hold a non-global or lower-half translation: they go when ASID or TTBR0
 	 * change.
@@ -156,6 +163,9 @@ void tlb_destroy(struct cpu *cpu);
  */
 void tlb_select(struct cpu *cpu);
 
+/** tlb_switch() - The same where only PSTATE has changed since the last tlb_select(). */
+void tlb_switch(struct cpu *cpu);
+
 /**
  * tlb_fill_bank() - The bank that lines of an access may be filled into.
  * @cpu:    the vCPU
@@ -189,6 +199,9 @@ void tlb_fill(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host,
  */
 struct xtlb_entry *tlb_fill_exec(struct tlb_bank *bank, uint64_t va, uint64_t pa, uint8_t *host,
 				 unsigned int size_shift, bool ng);
+
+/** tlb_forget_fetches() - What was concluded from any execute line does not hold any more. */
+void tlb_forget_fetches(struct cpu *cpu);
 
 /* Physical page of a line of either kind. */
 #define TLB_INFO_PA 0xfffffffff000ull

@@ -192,6 +192,8 @@ void engine_user_wrote(struct cpu *cpu)
 	else
 		for (unsigned int i = 0; i < e->nr_entered; i++)
 			e->entered[i]->page = NULL;
+	if (e->nr_entered)
+		tlb_forget_fetches(cpu);
 	e->nr_entered = 0;
 	e->run = atomic_fetch_add(&c->runs, 1) + 1;
 }

@@ -281,7 +281,10 @@ static unsigned int nr_cpus(const struct code_cache *c)
 	return __atomic_load_n(&c->machine->nr_cpus, __ATOMIC_ACQUIRE);
 }
 
-/* Have every vCPU pass a safe point: what it remembers may have been retired. */
+/*
+ * Have every vCPU pass a safe point: what it remembers may have been retired. Before the
+ * maintenance lock is free: who comes second relies on it as well.
+ */
 static void kick_all(const struct code_cache *c)
 {
 	for (unsigned int i = 0, nr = nr_cpus(c); i < nr; i++) {
@@ -316,11 +319,11 @@ void cache_invalidate(struct code_cache *c, const uint8_t *host, uint64_t len, b
 	if (dropped)
 		atomic_store(&c->epoch, epoch);
 	cache_unlock(c);
+	if (dropped)
+		kick_all(c);
 	if (all)
 		c->all_done = asked;
 	pthread_mutex_unlock(&c->maintenance);
-	if (dropped)
-		kick_all(c);
 }
 
 struct translation *cache_replace(struct code_cache *c, struct code_page *p, struct translation *t)
@@ -346,9 +349,9 @@ struct translation *cache_replace(struct code_cache *c, struct code_page *p, str
 	}
 	first = enter(c, p, t, &stale);
 	cache_unlock(c);
-	pthread_mutex_unlock(&c->maintenance);
 	if (dropped)
 		kick_all(c);
+	pthread_mutex_unlock(&c->maintenance);
 	if (!first && !stale)
 		return t;
 	c->back->release(c, t);
@@ -548,9 +551,9 @@ void cache_flush(struct code_cache *c)
 	if (wanted)
 		flush(c);
 	cache_unlock(c);
-	pthread_mutex_unlock(&c->maintenance);
 	if (wanted)
 		kick_all(c);
+	pthread_mutex_unlock(&c->maintenance);
 }
 
 /* --- freeing --- */

@@ -16,7 +16,8 @@
  *    whoever follows one to another page compares the page with its execute TLB.
  *  - A translation that is being dropped has page == NULL from the beginning: no link to it or from
  *    it is made any more. When cache_invalidate() or cache_flush() is done, no table has it and no
- *    exit leads to it. It is freed once every vCPU has passed a safe point (or was outside the
+ *    exit leads to it; what a back end remembers of it is for every vCPU behind a kick. It is freed
+ *    once every vCPU has passed a safe point (or was outside the
  *    guest) since. So is a page that was dropped.
  *  - What is allocated stays below the limit, and one translation for each vCPU: who finds it
  *    exceeded flushes the cache and goes to a safe point before it translates more. It is counted

@@ -306,6 +306,76 @@ static void test_software_step(void **state)
 	rig_free(rig);
 }
 
+static uint64_t random64(void)
+{
+	static uint64_t state = 88172645463325252ull;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+struct derived {
+	uint32_t mode;
+	bool watching;
+	uint64_t limit;
+	struct tlb_bank *bank;
+	bool el0_is_empty;
+};
+
+static struct derived derived(const struct cpu *cpu)
+{
+	return (struct derived){cpu->mode, cpu->watching, cpu->icount_limit, cpu->bank,
+				cpu->bank_el0 == &cpu->tlb.banks[TLB_BANKS]};
+}
+
+/* cpu_pstate_changed() comes to what cpu_update_mode() does, whatever the registers say. */
+static void test_pstate_alone(void **state)
+{
+	static const struct {
+		uint16_t enc;
+		uint64_t mask;
+	} regs[] = {
+		{R_SCTLR, SCTLR_RW & ~SCTLR_M},
+		{R_CPACR, CPACR_FPEN},
+		{R_TTBR0, 0xfull << 48},
+		{R_TCR, 0},
+		{R_MDSCR, MDSCR_SS | MDSCR_KDE | MDSCR_MDE},
+		{SYSREG(3, 3, 4, 4, 0), FPCR_RW}, /* FPCR */
+		{R_OSLAR, 1},
+		{SYSREG(2, 0, 0, 0, 6), BITS64(12, 0)}, /* DBGWCR0_EL1 */
+		{SYSREG(2, 0, 0, 0, 5), BITS64(13, 0)}, /* DBGBCR0_EL1 */
+	};
+	static const uint8_t modes[] = {0x0, 0x4, 0x5};
+	struct rig *rig = one_cpu();
+	struct cpu *cpu = rig->cpu[0];
+
+	for (unsigned int i = 0; i < 20000; i++) {
+		unsigned int r = (unsigned int)(random64() % (4 * sizeof(regs) / sizeof(regs[0])));
+		uint64_t spsr =
+			random64() & (SPSR_PAN | SPSR_UAO | SPSR_SSBS | 0xfull << SPSR_DAIF_SHIFT);
+		struct derived got, want;
+
+		if (r < sizeof(regs) / sizeof(regs[0]) && cpu->ps.el)
+			sysreg_msr(cpu, regs[r].enc, random64() & regs[r].mask);
+		spsr |= modes[random64() % 3] | (i % 64 ? 0 : SPSR_IL);
+		if (i % 3)
+			cpu_set_pstate(cpu, spsr);
+		else
+			cpu_take_exception(cpu, ESR(EC_SVC64, 7), 0x1004, 0, false);
+		got = derived(cpu);
+		cpu_update_mode(cpu);
+		want = derived(cpu);
+		assert_int_equal(got.mode, want.mode);
+		assert_int_equal(got.watching, want.watching);
+		assert_int_equal(got.limit, want.limit);
+		assert_ptr_equal(got.bank, want.bank);
+		assert_int_equal(got.el0_is_empty, want.el0_is_empty);
+	}
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +389,7 @@ int main(void)
 		cmocka_unit_test(test_trap_knows_rt),
 		cmocka_unit_test(test_wfx_traps),
 		cmocka_unit_test(test_software_step),
+		cmocka_unit_test(test_pstate_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

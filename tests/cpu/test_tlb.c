@@ -459,6 +459,69 @@ static void test_random_maintenance(void **state)
 	rig_free(rig);
 }
 
+static uint64_t fetch(struct cpu *cpu, uint64_t va)
+{
+	struct xtlb_entry *x;
+
+	cpu->pc = va;
+	assert_int_equal(access_fetch(cpu, &x), 0);
+	assert_true(in_xbank(cpu->bank, va));
+	return cpu->bank->fetches;
+}
+
+/* Whatever was concluded from an execute line is void when the line goes, and only then. */
+static void test_fetches(void **state)
+{
+	struct tables user, kernel;
+	struct rig *rig = two_halves(&user, &kernel);
+	struct cpu *cpu = rig->cpu[0];
+	uint64_t was, page = KERNEL + 0x1000, block = KERNEL + 0x202000, global = by_va(page, 0);
+
+	msr(cpu, R_TTBR0, user.root | 1ull << 48);
+	was = fetch(cpu, page);
+	assert_int_equal(fetch(cpu, block), was);
+	tlbi(cpu, NSH, VAAL, by_va(KERNEL + 0x5000, 0));
+	tlbi(cpu, NSH, ASID, 1ull << 48);
+	touch(cpu, KERNEL + 0x4000);
+	assert_int_equal(cpu->bank->fetches, was);
+	for (unsigned int op = 0; op < 5; op++) {
+		static const uint8_t ops[] = {VMALL, VA, VAA, VAL, VAAL};
+
+		tlbi(cpu, NSH, ops[op], ops[op] == VMALL ? 0 : global);
+		assert_int_not_equal(cpu->bank->fetches, was);
+		was = fetch(cpu, page);
+	}
+	was = fetch(cpu, block);
+	tlbi(cpu, NSH, VAAL, by_va(KERNEL + 0x3ef000, 0));
+	assert_int_not_equal(cpu->bank->fetches, was);
+	fetch(cpu, page);
+	was = fetch(cpu, block);
+	tlbi(cpu, R_NSH, VAA, by_range(KERNEL, 12, 3, 31, 0));
+	assert_int_not_equal(cpu->bank->fetches, was);
+	/* A block that is of one ASID. */
+	was = fetch(cpu, KERNEL + 0x401000);
+	tlbi(cpu, NSH, ASID, 2ull << 48);
+	assert_int_equal(cpu->bank->fetches, was);
+	tlbi(cpu, NSH, ASID, 1ull << 48);
+	assert_int_not_equal(cpu->bank->fetches, was);
+	/* Another page takes the line: maintenance would not find the first one any more. */
+	was = fetch(cpu, page);
+	tlb_fill_exec(cpu->bank, page + XTLB_SIZE * MEM_PAGE_SIZE, RAM_BASE, ram(rig, RAM_BASE), 12,
+		      false);
+	assert_int_not_equal(cpu->bank->fetches, was);
+	for (unsigned int a = 0; a <= TLB_BANKS; a++) {
+		assert_int_equal(cpu->tlb.banks[a].fetches & ((1 << TLB_FETCH_SHIFT) - 1), 0);
+		for (unsigned int b = 0; b < a; b++)
+			assert_int_not_equal(
+				(cpu->tlb.banks[a].fetches >> TLB_FETCH_SHIFT) % (TLB_BANKS + 1),
+				(cpu->tlb.banks[b].fetches >> TLB_FETCH_SHIFT) % (TLB_BANKS + 1));
+		was = cpu->tlb.banks[a].fetches;
+	}
+	tlb_forget_fetches(cpu);
+	assert_int_not_equal(cpu->tlb.banks[0].fetches, was);
+	rig_free(rig);
+}
+
 static bool may_write(const struct tlb_bank *b, uint64_t va)
 {
 	return b->e[tlb_index(va)].write_tag == (va & TLB_PAGE_MASK);
@@ -677,6 +740,7 @@ int main(void)
 		cmocka_unit_test(test_tlbi_contiguous_and_64k),
 		cmocka_unit_test(test_tlbi_range),
 		cmocka_unit_test(test_random_maintenance),
+		cmocka_unit_test(test_fetches),
 		cmocka_unit_test(test_physical_range),
 		cmocka_unit_test(test_new_tables_are_seen),
 		cmocka_unit_test(test_queue_is_served_at_entry),

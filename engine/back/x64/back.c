@@ -67,7 +67,7 @@ static void vcpu_destroy(struct cpu *cpu)
 
 static void forget(struct cpu *cpu)
 {
-	memset(x64_cpu(cpu)->lines, 0, sizeof(x64_cpu(cpu)->lines));
+	tlb_forget_fetches(cpu);
 }
 
 struct compiler {

@@ -150,9 +150,10 @@ void x64_gen_jump_ind(struct x64_compiler *g, const struct ir_op *o)
 	x64_rm(&g->b, X64_CMP, 1, RAX,
 	       x64_at_index(X64_CPU, RCX, 3, lines + (int32_t)offsetof(struct x64_line, pc)));
 	miss[0] = x64_jcc(&g->b, X64_NE);
-	x64_mi(&g->b, X64_CMP_I, 0,
-	       x64_at_index(X64_CPU, RCX, 3, lines + (int32_t)offsetof(struct x64_line, mode)),
-	       (int32_t)g->w->b.mode);
+	x64_rm(&g->b, X64_MOV, 1, RDX, x64_at(X64_BANK, offsetof(struct tlb_bank, fetches)));
+	x64_ri(&g->b, X64_OR_I, 1, RDX, (int32_t)g->w->b.mode);
+	x64_rm(&g->b, X64_CMP, 1, RDX,
+	       x64_at_index(X64_CPU, RCX, 3, lines + (int32_t)offsetof(struct x64_line, key)));
 	miss[1] = x64_jcc(&g->b, X64_NE);
 	x64_rr(&g->b, X64_MOV, 1, X64_PAGE, RAX);
 	x64_ri(&g->b, X64_AND_I, 1, X64_PAGE, -4096);

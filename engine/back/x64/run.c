@@ -61,39 +61,35 @@ const uint8_t *x64_stop(struct cpu *cpu, enum cpu_exit_reason reason)
 	return machine_of(cpu)->stop;
 }
 
+static struct x64_line *line_of(struct cpu *cpu)
+{
+	return &x64_cpu(cpu)->lines[(cpu->pc >> 2) & ((1 << X64_LINE_BITS) - 1)];
+}
+
+static uint64_t key_of(const struct cpu *cpu)
+{
+	return X64_LINE_KEY(cpu->bank->fetches, cpu->mode);
+}
+
 /* dispatch_find(), remembered. */
 static struct x64_block *find(struct cpu *cpu)
 {
 	x64_settle(cpu);
 	struct x64_block *b = x64_block_of(dispatch_find(cpu));
 
-	/* A step's fetch has to be made each time: it finds the Software Step exception. */
-	if (b && !(cpu->mode & CPU_MODE_STEP))
-		x64_cpu(cpu)->lines[(cpu->pc >> 2) & ((1 << X64_LINE_BITS) - 1)] =
-			(struct x64_line){.pc = cpu->pc, .mode = cpu->mode, .entry = b->code};
+	/*
+	 * A step's fetch has to be made each time: it finds the Software Step exception. While
+	 * accesses are watched, the fetch has no line of the execute TLB.
+	 */
+	if (b && !(cpu->mode & CPU_MODE_STEP) && !cpu->watching)
+		*line_of(cpu) = (struct x64_line){
+			.pc = cpu->pc, .key = key_of(cpu), .entry = b->code + b->near};
 	return b;
-}
-
-/* The line's block, if it is still what the execute TLB says: NULL otherwise. */
-static const uint8_t *remembered(struct cpu *cpu)
-{
-	const struct x64_line *l =
-		&x64_cpu(cpu)->lines[(cpu->pc >> 2) & ((1 << X64_LINE_BITS) - 1)];
-	const struct xtlb_entry *x = &cpu->bank->x[xtlb_index(cpu->pc)];
-	const struct x64_block *b;
-
-	if (l->pc != cpu->pc || !l->entry || l->mode != cpu->mode ||
-	    x->tag != (cpu->pc & TLB_PAGE_MASK) || !x->page)
-		return NULL;
-	b = x64_block_at(l->entry);
-	if (x->page != atomic_load_explicit(&b->common.page, memory_order_relaxed))
-		return NULL;
-	return l->entry + b->near;
 }
 
 const uint8_t *x64_dispatch(struct cpu *cpu)
 {
-	const uint8_t *entry;
+	const struct x64_line *l;
 	struct x64_block *b;
 
 	x64_settle(cpu);
@@ -102,9 +98,9 @@ const uint8_t *x64_dispatch(struct cpu *cpu)
 	do {
 		if (kicked(cpu))
 			return x64_stop(cpu, CPU_EXIT_KICK);
-		entry = remembered(cpu);
-		if (entry)
-			return entry;
+		l = line_of(cpu);
+		if (l->pc == cpu->pc && l->key == key_of(cpu))
+			return l->entry;
 		b = find(cpu);
 	} while (!b);
 	return b->code + b->near;

@@ -44,14 +44,20 @@ struct code_memory;
 #define X64_NR_SPILLS    256
 #define X64_NR_CONSTANTS 24
 
-/* A PC that was dispatched to lately. */
+/*
+ * A PC that was dispatched to lately. It still leads there while the bank's fetches are what they
+ * were (cpu/tlb.h) and the mode is the same. A translation that is dropped kicks every vCPU, and
+ * between a look at the kick and one at a line there is nothing: forget() comes before the line is
+ * used again.
+ */
 struct x64_line {
 	uint64_t pc;
-	const uint8_t *entry; /* far entry */
-	uint64_t mode;
+	const uint8_t *entry; /* near entry */
+	uint64_t key;         /* X64_LINE_KEY */
 	uint64_t unused;
 };
-#define X64_LINE_BITS 11
+#define X64_LINE_BITS               13
+#define X64_LINE_KEY(fetches, mode) ((fetches) | (mode))
 
 #define X64_NR_COUNTERS 4096
 #define X64_NO_COUNTER  0xffff

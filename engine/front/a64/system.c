@@ -135,17 +135,21 @@ static void set_daif(struct a64 *t, ir_val v)
 	a64_put(t, IR_I64, CPU_SLOT(ps.daif), v);
 }
 
-/* DAIFSet and DAIFClr at EL1, where nothing traps them, of A, I and F. */
+/* DAIFSet and DAIFClr at EL1, where nothing traps them. D has a say in stepping. */
 static bool mask_interrupts(struct a64 *t, unsigned int field, unsigned int imm)
 {
-	if (el0(t) || (imm & DAIF_D) || (field != PSTATE_DAIFSET && field != PSTATE_DAIFCLR))
+	bool set = field == PSTATE_DAIFSET;
+
+	if (el0(t) || (!set && field != PSTATE_DAIFCLR))
 		return false;
-	if (field == PSTATE_DAIFSET) {
+	if (set)
 		set_daif(t, a64_op2(t, IR_OR, IR_I64, daif(t), k64(t, imm)));
-	} else {
+	else
 		set_daif(t, a64_op2(t, IR_AND, IR_I64, daif(t), k64(t, ~(uint64_t)imm)));
+	if (imm & DAIF_D)
+		a64_leave(t, IR_LEAVE_DAIF, 0);
+	else if (!set)
 		a64_leave(t, IR_LEAVE_SYNC, 0);
-	}
 	return true;
 }
 
