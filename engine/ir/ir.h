@@ -113,6 +113,7 @@ struct ir_block {
 	uint16_t nr_insns;
 	uint16_t nr_ops;
 	uint16_t nr_mem;
+	bool path; /* made of a struct ir_path */
 	/*
 	 * Where each instruction begins, in bytes from the first one. The entry behind the last
 	 * instruction is the block's size.

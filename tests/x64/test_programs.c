@@ -227,6 +227,103 @@ static void test_programs(void **state)
 	assert_true(counted > 1000ull * programs);
 }
 
+/* --- loops that move by two --- */
+
+#define FROM    (RAM_BASE + 0x60000)
+#define TO      (RAM_BASE + 0x70000)
+#define MOVED   0x10000
+#define HOLE    (FROM + MOVED - 0x1000) /* nothing is mapped there, nor at the end of TO */
+#define TO_HOLE (TO + MOVED - 0x1000)
+enum { SOURCE = 20, TARGET, COUNT };
+
+static uint32_t move_word(uint64_t *seed)
+{
+	uint32_t t = random_word(seed) % 15, t2 = t + 1, offset = random_word(seed) % 4 * 2;
+	bool load = random_word(seed) % 2;
+
+	switch (random_word(seed) % 40) {
+	case 0:
+		return ADDI(t, t, 1);
+	case 1:
+		return ADD_W(t, t, t2);
+	case 2:
+		return (load ? 0xf9400000u | SOURCE << 5 : 0xf9000000u | TARGET << 5) |
+		       offset << 10 | t;
+	case 3:
+		t2 = (t + 1 + random_word(seed) % 14) % 15;
+		break;
+	case 4: /* in a circle */
+		return 0xa9000000u | TARGET << 5 | t << 10 | t2 | offset << 15;
+	case 5: /* D registers */
+		return (load ? 0x6d400000u | SOURCE << 5 : 0x6d000000u | TARGET << 5) | t2 << 10 |
+		       t | offset << 15;
+	}
+	return (load ? 0xa9400000u | SOURCE << 5 : 0xa9000000u | TARGET << 5) | t2 << 10 | t |
+	       offset << 15;
+}
+
+/* memcpy(), more or less; it may run into the hole. */
+static void make_moves(struct program *p, uint64_t *seed)
+{
+	unsigned int body = 2 + random_word(seed) % 8, head, step = 8 * (1 + random_word(seed) % 8);
+
+	p->nr = 0;
+	put(p, MOVZ(COUNT, 300 + random_word(seed) % 2000, 0));
+	head = p->nr;
+	for (unsigned int n = 0; n < body; n++)
+		put(p, random_word(seed) % 16 ? move_word(seed) : forward_branch(body - n, seed));
+	put(p, ADDI(SOURCE, SOURCE, step));
+	put(p, ADDI(TARGET, TARGET, random_word(seed) % 8 ? step : 0));
+	put(p, SUBSI(COUNT, COUNT, 1));
+	put(p, BCOND(NE, -4 * (int)(p->nr - head)));
+	put(p, SVC(1));
+}
+
+static void run_moves(struct guest *g, const struct program *p, uint64_t seed)
+{
+	struct cpu *cpu = g->cpu[0];
+
+	guest_code_n(g, CODE, p->word, p->nr);
+	guest_reset(g, 0, CODE, 0);
+	cpu->icount = 0;
+	for (unsigned int n = 0; n < 2 * MOVED; n += 4)
+		*(uint32_t *)guest_host(g, FROM + n) = random_word(&seed);
+	for (unsigned int n = 0; n < 20; n++)
+		cpu->x[n] = (uint64_t)random_word(&seed) << 32 | random_word(&seed);
+	for (unsigned int n = 0; n < 64; n++)
+		cpu->v[n / 2].d[n % 2] = (uint64_t)random_word(&seed) << 32 | random_word(&seed);
+	cpu->x[SOURCE] = FROM + random_word(&seed) % 64;
+	cpu->x[TARGET] = TO + random_word(&seed) % 64;
+	assert_int_equal(guest_run(g, 0), CPU_EXIT_HVC);
+}
+
+static void test_moves(void **state)
+{
+	uint64_t seed = first_seed;
+	unsigned int faults = 0;
+	struct program p;
+
+	for (unsigned int n = 0; n < 2; n++) {
+		struct guest *g = n ? &generated : &portable;
+
+		guest_map(g, HOLE, 0, 0);
+		guest_map(g, TO_HOLE, 0, 0);
+		tlb_flush(g->cpu[0]);
+	}
+	for (unsigned int n = 0; n < programs; n++) {
+		uint64_t data = seed;
+
+		make_moves(&p, &seed);
+		run_moves(&portable, &p, data);
+		run_moves(&generated, &p, data);
+		faults += EC_OF(portable.cpu[0]) != EC_SVC64;
+		compare(&p, n);
+		assert_memory_equal(guest_host(&portable, FROM), guest_host(&generated, FROM),
+				    2 * MOVED);
+	}
+	assert_in_range(faults, programs / 16, programs - programs / 16);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
@@ -236,6 +333,7 @@ int main(int argc, char **argv)
 
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_programs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_moves, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

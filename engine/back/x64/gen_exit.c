@@ -62,7 +62,7 @@ static void emit_way(struct x64_compiler *g, const struct way *w)
 	x = &g->exits[g->nr_exits];
 	x->delta = w->delta;
 	x->far = page || w->far;
-	counts = w->delta <= 0 && !x->far && !w->back && !g->w->plain &&
+	counts = w->delta <= 0 && !x->far && !(w->back && g->w->b.path) && !g->w->plain &&
 		 !(g->w->b.mode & (CPU_MODE_STEP | CPU_MODE_PMU_BR));
 	x->counter = counts ? new_counter(g) : X64_NO_COUNTER;
 	if (page)

@@ -22,6 +22,7 @@ struct access {
 	const struct mem_desc *d;
 	struct x64_row *row;
 	bool load, vec, second;
+	bool joined;                   /* two general registers as one vector (pair.c) */
 	bool index_is32;               /* its upper half is zero */
 	unsigned int size;             /* of one element */
 	unsigned int base, index;      /* registers; index: X64_NO_REG */
@@ -123,13 +124,13 @@ static void load_int(struct x64_compiler *g, const struct mem_desc *d, unsigned 
 		x64_rm(&g->b, X64_MOV, d->size_log2 == 3, reg, m);
 }
 
-static void load_vec(struct x64_compiler *g, const struct mem_desc *d, unsigned int reg,
+static void load_vec(struct x64_compiler *g, unsigned int size_log2, unsigned int reg,
 		     struct x64_mem m)
 {
-	switch (d->size_log2) {
+	switch (size_log2) {
 	case 0:
 	case 1:
-		x64_rm(&g->b, d->size_log2 ? X64_MOVZX16 : X64_MOVZX8, 0, RCX, m);
+		x64_rm(&g->b, size_log2 ? X64_MOVZX16 : X64_MOVZX8, 0, RCX, m);
 		x64_rr(&g->b, X64_VMOVD, 0, reg, RCX);
 		break;
 	case 2:
@@ -158,25 +159,32 @@ static bool in_xmm(const struct x64_compiler *g, ir_val v)
 	return ir_result_type(&g->w->b.op[v]) == IR_V128;
 }
 
+/* Of what one of the host's instructions accesses. */
+static unsigned int log2_of(const struct access *x)
+{
+	return x->d->size_log2 + x->joined;
+}
+
 static void load_one(struct x64_compiler *g, const struct access *x, unsigned int reg,
 		     struct x64_mem m)
 {
 	if (x->vec)
-		load_vec(g, x->d, reg, m);
+		load_vec(g, log2_of(x), reg, m);
 	else
 		load_int(g, x->d, reg, m);
 }
 
-static void store_one(struct x64_compiler *g, const struct mem_desc *d, bool vec, unsigned int reg,
+static void store_one(struct x64_compiler *g, const struct access *x, unsigned int reg,
 		      struct x64_mem m)
 {
 	static const uint16_t ints[4] = {X64_MOV8_ST, X64_MOV16_ST, X64_MOV_ST, X64_MOV_ST};
+	unsigned int n = log2_of(x);
 
-	if (!vec) {
-		x64_rm(&g->b, (enum x64_op)ints[d->size_log2], d->size_log2 == 3, reg, m);
+	if (!x->vec) {
+		x64_rm(&g->b, (enum x64_op)ints[n], n == 3, reg, m);
 		return;
 	}
-	switch (d->size_log2) {
+	switch (n) {
 	case 0:
 		x64_rmi(&g->b, X64_VPEXTRB, 0, reg, m, 0);
 		break;
@@ -216,7 +224,7 @@ static void do_access(struct x64_compiler *g, const struct access *x, struct x64
 	if (x->load)
 		load_one(g, x, x->reg, m);
 	else
-		store_one(g, x->d, x->vec, x->reg, m);
+		store_one(g, x, x->reg, m);
 	if (!x->second)
 		return;
 	m.disp += (int32_t)x->size;
@@ -224,7 +232,7 @@ static void do_access(struct x64_compiler *g, const struct access *x, struct x64
 	if (x->load)
 		load_one(g, x, x->reg2, m);
 	else
-		store_one(g, x->d, x->vec, x->reg2, m);
+		store_one(g, x, x->reg2, m);
 }
 
 /* A probe of its own and what it leads to, in the hot part or in the cold one. */
@@ -350,7 +358,12 @@ static struct access new_access(struct x64_compiler *g, const struct ir_op *o, b
 				bool indexed)
 {
 	const struct mem_desc *d = &g->w->b.mem[o->aux];
-	struct access x = {.o = o, .d = d, .load = load, .vec = vec, .size = 1u << d->size_log2};
+	struct access x = {.o = o,
+			   .d = d,
+			   .load = load,
+			   .vec = vec,
+			   .joined = vec && d->pair && !d->vec,
+			   .size = 1u << d->size_log2};
 
 	x.base = x64_use(g, o->a);
 	x.index = indexed ? x64_use(g, o->b) : X64_NO_REG;
@@ -384,25 +397,26 @@ void x64_gen_load(struct x64_compiler *g, const struct ir_op *o)
 	emit_access(g, &x);
 }
 
-/* c is stored; of a pair b is the second value. */
+/* c is stored; of a pair b is the second value, unless c is both. */
 void x64_gen_store(struct x64_compiler *g, const struct ir_op *o)
 {
 	bool vec = in_xmm(g, o->c), pair = g->w->b.mem[o->aux].pair;
+	bool second = pair && o->b != IR_NONE;
 	struct access x;
 	unsigned int reg, reg2 = 0;
 
 	x64_flags_clobber(g);
 	reg = vec ? x64_use_xmm(g, o->c) : x64_use(g, o->c);
-	if (pair)
+	if (second)
 		reg2 = vec ? x64_use_xmm(g, o->b) : x64_use(g, o->b);
 	x = new_access(g, o, false, vec, !pair && o->b != IR_NONE);
-	x.second = pair;
+	x.second = second;
 	x.reg = reg;
 	x.reg2 = reg2;
 	use_group(g, &x);
 	x.row = x64_new_row(g, X64_ROW_STORE);
 	x.row->a = in_register(vec, reg);
-	if (pair)
+	if (second)
 		x.row->b = in_register(vec, reg2);
 	emit_access(g, &x);
 }

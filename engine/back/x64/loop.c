@@ -183,6 +183,7 @@ void x64_loop_find(struct x64_compiler *g)
 	g->nr_carried = 0;
 	if (!suits(g))
 		return;
+	x64_pair_find(g);
 	nr = gather(g, c);
 	choose(g, c, nr, false, MOST_GPRS);
 	choose(g, c, nr, true, MOST_XMMS);
@@ -237,7 +238,7 @@ static void emit_move(struct x64_compiler *g, struct move *m)
 		break;
 	default:
 		if (m->to->xmm)
-			x64_rm(&g->b, X64_VMOVDQA, 0, reg, at);
+			x64_rm(&g->b, X64_VMOVDQU, 0, reg, at);
 		else
 			x64_rm(&g->b, X64_MOV, m->from.wide, reg, at);
 	}
@@ -302,6 +303,6 @@ void x64_loop_store(struct x64_compiler *g)
 		struct x64_mem slot = x64_at(X64_CPU, X64_DISP(k->slot));
 
 		if (k->put)
-			x64_rm(&g->b, k->xmm ? X64_VMOVDQA_ST : X64_MOV_ST, !k->xmm, k->reg, slot);
+			x64_rm(&g->b, k->xmm ? X64_VMOVDQU_ST : X64_MOV_ST, !k->xmm, k->reg, slot);
 	}
 }

@@ -105,7 +105,7 @@ static void load(struct x64_compiler *g, unsigned int reg, ir_val v)
 	assert(g->val[v].mem != X64_NO_MEM);
 	switch (type_of(g, v)) {
 	case IR_V128:
-		x64_rm(&g->b, X64_VMOVDQA, 0, reg, m);
+		x64_rm(&g->b, X64_VMOVDQU, 0, reg, m);
 		break;
 	case IR_I64:
 		x64_rm(&g->b, X64_MOV, 1, reg, m);
@@ -121,7 +121,7 @@ static void store(struct x64_compiler *g, int32_t mem, unsigned int reg, ir_val 
 	struct x64_mem m = x64_at(X64_CPU, mem);
 
 	if (is_xmm(g, v))
-		x64_rm(&g->b, X64_VMOVDQA_ST, 0, reg, m);
+		x64_rm(&g->b, X64_VMOVDQU_ST, 0, reg, m);
 	else
 		x64_rm(&g->b, X64_MOV_ST, size == 8, reg, m);
 }
@@ -546,8 +546,8 @@ void x64_store_dirty(struct x64_compiler *g, bool back)
 		} else if (at->reg != X64_IN_NO_REG) {
 			store(g, m.disp, at->reg, s->val, slot_size(s));
 		} else if (at->mem != X64_NO_MEM && s->type == IR_V128) {
-			x64_rm(&g->b, X64_VMOVDQA, 0, X64_XSCRATCH, x64_at(X64_CPU, at->mem));
-			x64_rm(&g->b, X64_VMOVDQA_ST, 0, X64_XSCRATCH, m);
+			x64_rm(&g->b, X64_VMOVDQU, 0, X64_XSCRATCH, x64_at(X64_CPU, at->mem));
+			x64_rm(&g->b, X64_VMOVDQU_ST, 0, X64_XSCRATCH, m);
 		} else {
 			/* A spilled I32 value is zero-extended there, too. */
 			x64_rm(&g->b, X64_MOV, s->type == IR_I64 && type_of(g, s->val) == IR_I64,

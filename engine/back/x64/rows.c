@@ -54,11 +54,12 @@ static uint32_t flags(struct cpu *cpu, const struct x64_block *b, const struct x
 	}
 }
 
-static const union vreg *vector(struct cpu *cpu, struct x64_loc at)
+/* In two general registers' slots it is on a boundary of 8 bytes only. */
+static const void *vector(struct cpu *cpu, struct x64_loc at)
 {
 	if (at.kind == X64_LOC_XMM)
 		return &x64_cpu(cpu)->xmm[at.n];
-	return at.kind == X64_LOC_MEM ? (const union vreg *)((const char *)cpu + at.n) : &zero;
+	return at.kind == X64_LOC_MEM ? (const void *)((const char *)cpu + at.n) : &zero;
 }
 
 static void set_integer(struct cpu *cpu, struct x64_loc at, uint64_t v)
@@ -109,7 +110,7 @@ static void store_state(struct cpu *cpu, const struct x64_block *b, const struct
 		char *slot = (char *)cpu + d->slot;
 
 		if (d->size == 16)
-			*(union vreg *)slot = *vector(cpu, d->value);
+			memcpy(slot, vector(cpu, d->value), 16);
 		else if (d->size == 8)
 			*(uint64_t *)slot = integer(cpu, b, d->value);
 		else
@@ -146,6 +147,12 @@ static void set_loaded(struct cpu *cpu, const struct mem_desc *d, struct x64_loc
 		*result_vector(cpu, at) = (union vreg){.d = {v[0], d->size_log2 == 4 ? v[1] : 0}};
 }
 
+/* A pair of general registers in one vector register (pair.c). */
+static bool is_joined(const struct mem_desc *d, struct x64_loc at)
+{
+	return at.kind == X64_LOC_XMM && d->pair && !d->vec;
+}
+
 static int load(struct cpu *cpu, const struct x64_row *r, uint64_t va)
 {
 	const struct mem_desc *d = &r->mem;
@@ -154,6 +161,10 @@ static int load(struct cpu *cpu, const struct x64_row *r, uint64_t va)
 
 	if (rc)
 		return rc;
+	if (is_joined(d, r->d)) {
+		*result_vector(cpu, r->d) = (union vreg){.d = {out[0], out[1]}};
+		return CPU_EXIT_NONE;
+	}
 	set_loaded(cpu, d, r->d, out);
 	if (d->pair)
 		set_loaded(cpu, d, r->d2, out + (d->size_log2 == 4 ? 2 : 1));
@@ -169,10 +180,11 @@ static int store(struct cpu *cpu, const struct x64_block *b, const struct x64_ro
 		in[0] = integer(cpu, b, r->a);
 		in[1] = integer(cpu, b, r->b);
 	} else {
-		unsigned int words = d->size_log2 == 4 ? 2 : 1;
+		unsigned int words = d->size_log2 == 4 || is_joined(d, r->a) ? 2 : 1;
 
 		memcpy(in, vector(cpu, r->a), 8 * words);
-		memcpy(in + words, vector(cpu, r->b), 8 * words);
+		if (!is_joined(d, r->a))
+			memcpy(in + words, vector(cpu, r->b), 8 * words);
 	}
 	return access_store(cpu, va, d, in);
 }

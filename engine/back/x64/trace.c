@@ -6,13 +6,15 @@
  * from where it leads is run block by block, each translated for this once, and the way that it
  * takes is noted. If it comes back to where it began, that way is translated as one block, whose
  * back edge leads to itself (loop.c), and takes the place of the block that was there. Where the
- * guest goes another way it leaves through a side exit as before.
+ * guest goes another way it leaves through a side exit as before. A short loop, be it of one block,
+ * becomes several rounds of itself.
  */
 #include "engine/back/x64/x64.h"
 #include "engine/code/dispatch.h"
 #include "engine/private.h"
 
-#define MOST_INSNS (IR_MAX_INSNS - 4)
+#define MOST_INSNS     (IR_MAX_INSNS - 4)
+#define UNROLLED_INSNS 40
 
 /*
  * How often an exit is taken before somebody looks: at first, and how much longer after each try,
@@ -75,13 +77,29 @@ static bool record_block(struct cpu *cpu, struct recording *r, uint64_t *reason)
 	return true;
 }
 
+/*
+ * Several rounds of a short loop: one probe serves the accesses of all, and the kick is looked at
+ * once. False: there is one round of one block, which is what the loop is already.
+ */
+static bool unroll(struct recording *r)
+{
+	unsigned int runs = r->path.nr, insns = r->nr_insns;
+
+	while (r->path.nr + runs <= IR_MAX_RUNS && r->nr_insns + insns <= UNROLLED_INSNS) {
+		for (unsigned int n = 0; n < runs; n++)
+			r->path.run[r->path.nr++] = r->path.run[n];
+		r->nr_insns += insns;
+	}
+	return r->path.nr > 1;
+}
+
 /* The way was taken round: let it be one block. */
 static void make(struct cpu *cpu, const struct recording *r, uint32_t tries)
 {
 	struct code_page *page = r->line->page;
 	struct translation *t;
 
-	if (r->path.nr < 2 || !page ||
+	if (!page ||
 	    translate_path(engine_of(cpu)->translator, r->line->host, &r->path, r->mode, &t))
 		return;
 	atomic_store_explicit(&x64_block_of(t)->tries, tries, memory_order_relaxed);
@@ -120,7 +138,8 @@ const uint8_t *x64_record(struct cpu *cpu, uint32_t counter)
 	while (record_block(cpu, &r, &reason)) {
 		if (cpu->pc != r.head)
 			continue;
-		make(cpu, &r, tries);
+		if (unroll(&r))
+			make(cpu, &r, tries);
 		break;
 	}
 	if (reason != X64_RECORDED)

@@ -435,6 +435,11 @@ void x64_loop_back(struct x64_compiler *g);
 /* Emit stores of what is carried and dirty. */
 void x64_loop_store(struct x64_compiler *g);
 
+/* --- pair.c --- */
+
+/* Before the slots are looked at: what is only moved by two becomes one. */
+void x64_pair_find(struct x64_compiler *g);
+
 /* --- group.c --- */
 
 void x64_group_find(struct x64_compiler *g);

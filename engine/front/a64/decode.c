@@ -144,6 +144,7 @@ static void begin(struct ir_block *b, uint32_t offset, uint32_t mode)
 	b->pc_offset = offset;
 	b->mode = mode;
 	b->nr_ops = b->nr_mem = 0;
+	b->path = false;
 	b->helpers = a64_helpers;
 	b->nr_helpers = A64_NR_HELPERS;
 	b->guest_first = 0;
@@ -249,6 +250,7 @@ bool a64_translate_path(struct ir_block *b, const void *words, const struct ir_p
 	struct a64 t = {.b = b, .mode = mode};
 
 	begin(b, start, mode);
+	b->path = true;
 	for (unsigned int n = 0; n < path->nr; n++) {
 		t.at = (int32_t)(path->run[n].offset - start);
 		for (unsigned int k = 0; k < path->run[n].nr_insns; k++) {
