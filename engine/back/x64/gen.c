@@ -111,11 +111,16 @@ static void def_result(struct x64_compiler *g, struct x64_row *r)
 		r->d = (struct x64_loc){X64_LOC_GPR, 1, (uint16_t)x64_def(g)};
 }
 
+void x64_row_call(struct x64_compiler *g, struct x64_row *r)
+{
+	x64_thunk_args(g, (unsigned int)(r - g->rows));
+	call_thunk(g);
+}
+
 void x64_call_row(struct x64_compiler *g, struct x64_row *r)
 {
 	def_result(g, r);
-	x64_thunk_args(g, (unsigned int)(r - g->rows));
-	call_thunk(g);
+	x64_row_call(g, r);
 }
 
 static uint32_t part_offset(const struct x64_compiler *g, const uint8_t *p)
@@ -130,8 +135,7 @@ uint32_t x64_here(const struct x64_compiler *g)
 
 void x64_row_call_cold(struct x64_compiler *g, struct x64_row *r, const uint8_t *back)
 {
-	x64_thunk_args(g, (unsigned int)(r - g->rows));
-	call_thunk(g);
+	x64_row_call(g, r);
 	x64_cross(g, x64_jmp(&g->b, false), back);
 }
 
@@ -173,8 +177,7 @@ void x64_gen_call(struct x64_compiler *g, const struct ir_op *o)
 	r->fn = (const void *)(uintptr_t)g->w->b.helpers[o->imm].fn;
 	if (result)
 		r->d = (struct x64_loc){X64_LOC_GPR, 1, (uint16_t)x64_def(g)};
-	x64_thunk_args(g, (unsigned int)(r - g->rows));
-	call_thunk(g);
+	x64_row_call(g, r);
 	if (props & IRP_WRITES)
 		x64_forget_slots(g);
 	else if (props & (IRP_READS | IRP_FAULT))
@@ -290,8 +293,8 @@ static x64_gen *const rows[IR_NR_OPS] = {
 	[IR_VDUPL] = x64_gen_move_lane,
 	[IR_VINSL] = x64_gen_move_lane,
 	[IR_VZEXT] = x64_gen_lane,
-	[IR_FTOI] = x64_gen_fp_row,
-	[IR_ITOF] = x64_gen_fp_row,
+	[IR_FTOI] = x64_gen_ftoi,
+	[IR_ITOF] = x64_gen_itof,
 	[IR_V_FABS] = x64_gen_fp_sign,
 	[IR_V_FNEG] = x64_gen_fp_sign,
 	[IR_V_FADD] = x64_gen_fp_arith,
@@ -302,6 +305,16 @@ static x64_gen *const rows[IR_NR_OPS] = {
 	[IR_V_FSQRT] = x64_gen_fp_sqrt,
 	[IR_V_FMLA] = x64_gen_fp_fused,
 	[IR_V_FMLS] = x64_gen_fp_fused,
+	[IR_V_FMAX] = x64_gen_fp_max,
+	[IR_V_FMIN] = x64_gen_fp_max,
+	[IR_V_FMAXNM] = x64_gen_fp_max,
+	[IR_V_FMINNM] = x64_gen_fp_max,
+	[IR_V_FRINT] = x64_gen_fp_round,
+	[IR_V_FCVTL] = x64_gen_fp_precision,
+	[IR_V_FCVTN] = x64_gen_fp_precision,
+	[IR_V_FCMEQ] = x64_gen_fp_mask,
+	[IR_V_FCMGE] = x64_gen_fp_mask,
+	[IR_V_FCMGT] = x64_gen_fp_mask,
 };
 
 #define XLINE_LOG2 5

@@ -25,6 +25,8 @@ bool x64_flags_again(const struct ir_block *b, ir_val f)
 	case IR_CMN:
 	case IR_TST:
 		return true;
+	case IR_FCMP:
+		return x64_fcmp_again(b, o);
 	case IR_FSEL:
 		return b->op[o->b].opc == IR_CMP || b->op[o->b].opc == IR_CMN;
 	default:
@@ -197,6 +199,12 @@ static enum x64_cc test_packed(struct x64_compiler *g, unsigned int p, enum ir_c
 	}
 }
 
+/* Is it one whose flags are evaluated again? */
+static bool is_fcmp(const struct x64_compiler *g, ir_val f)
+{
+	return producer(g, f)->opc == IR_FCMP && x64_flags_again(&g->w->b, f);
+}
+
 enum x64_cc x64_flags_test(struct x64_compiler *g, ir_val f, enum ir_cond cond)
 {
 	if (cond >= IR_AL) {
@@ -204,6 +212,8 @@ enum x64_cc x64_flags_test(struct x64_compiler *g, ir_val f, enum ir_cond cond)
 		x64_rr(&g->b, X64_CMP, 0, RAX, RAX);
 		return X64_E;
 	}
+	if (is_fcmp(g, f))
+		return x64_fcmp_test(g, f, cond);
 	if (g->eflags != f) {
 		x64_flags_clobber(g);
 		if (!x64_flags_again(&g->w->b, f))
@@ -222,6 +232,14 @@ void x64_flags_carry(struct x64_compiler *g, ir_val f, bool inverted)
 {
 	bool again = x64_flags_again(&g->w->b, f);
 
+	if (is_fcmp(g, f)) {
+		x64_flags_clobber(g);
+		x64_fcmp_pack(g, f, RAX);
+		x64_ri(&g->b, X64_BT_I, 0, RAX, 29);
+		if (inverted)
+			x64_n(&g->b, X64_CMC, 0);
+		return;
+	}
 	if (g->eflags != f && again) {
 		x64_flags_clobber(g);
 		evaluate(g, f);
@@ -243,11 +261,15 @@ void x64_flags_pack(struct x64_compiler *g, ir_val f, unsigned int d)
 	uint16_t was = g->eflags;
 	bool inverted = g->carry_inverted;
 
-	if (g->eflags != f) {
-		g->eflags = X64_NOTHING;
-		evaluate(g, f);
+	if (is_fcmp(g, f)) {
+		x64_fcmp_pack(g, f, d);
+	} else {
+		if (g->eflags != f) {
+			g->eflags = X64_NOTHING;
+			evaluate(g, f);
+		}
+		pack(g, d);
 	}
-	pack(g, d);
 	g->eflags = was;
 	g->carry_inverted = inverted;
 }
@@ -313,7 +335,7 @@ static uint16_t note(struct x64_compiler *g, ir_val f)
 
 	memset(&r, 0, sizeof(r));
 	r.opc = o->opc;
-	r.wide = o->type == IR_I64;
+	r.wide = o->opc == IR_FCMP ? IR_LANE(o->aux) == IR_D : o->type == IR_I64;
 	r.cond = o->aux;
 	r.imm = (uint8_t)(o->imm & 15);
 
@@ -322,7 +344,7 @@ static uint16_t note(struct x64_compiler *g, ir_val f)
 		r.b = x64_flags_where(g, o->b);
 	} else {
 		r.a = x64_where(g, o->a);
-		if (o->opc != IR_TST)
+		if (o->opc != IR_TST && o->b != IR_NONE)
 			r.b = x64_where(g, o->b);
 	}
 	if (g->nr_flags && !memcmp(&g->flags[g->nr_flags - 1], &r, sizeof(r)))
@@ -354,6 +376,15 @@ void x64_gen_flags(struct x64_compiler *g, const struct ir_op *o)
 	if (x64_flags_again(&g->w->b, (ir_val)g->i)) {
 		if (o->opc == IR_FSEL && g->eflags == o->a)
 			x64_flags_clobber(g);
+		return;
+	}
+	if (is_fcmp(g, o->b)) {
+		x64_flags_clobber(g);
+		d = x64_def(g);
+		x64_flags_pack(g, o->b, d);
+		cc = x64_flags_test(g, o->a, (enum ir_cond)o->aux);
+		x64_mov_imm(&g->b, RAX, (uint64_t)(uint32_t)o->imm << 28);
+		x64_cmovcc(&g->b, (enum x64_cc)(cc ^ 1), 0, d, RAX);
 		return;
 	}
 	/* An FSEL of flags that are packed. */

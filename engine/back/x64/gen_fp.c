@@ -13,12 +13,11 @@
 #include <stddef.h>
 
 #include "cpu/fp/fp.h"
-#include "engine/back/x64/x64.h"
-#include "engine/ir/int_ops.h"
+#include "engine/back/x64/gen_fp.h"
 #include "engine/vec/vec.h"
 
 /* Predicates of VCMPPS and VCMPPD; all are quiet. */
-enum { EQ_OQ = 0x00, UNORD_Q = 0x03, EQ_UQ = 0x08, GE_OQ = 0x1d, GT_OQ = 0x1e };
+enum { UNORD_Q = 0x03, EQ_UQ = 0x08 };
 
 /* --- constants --- */
 
@@ -82,40 +81,32 @@ static struct x64_mem constant(unsigned int n)
 
 /* --- what an op is --- */
 
-struct shape {
-	bool wide;   /* double precision */
-	bool scalar; /* one lane: HALF of a double is that, too */
-	unsigned int shape, bytes;
-};
-
-static struct shape shape_of(const struct ir_op *o)
+struct x64_shape x64_fp_shape(const struct ir_op *o)
 {
 	unsigned int lane = IR_LANE(o->aux), shape = IR_SHAPE(o->aux);
 	bool wide = lane == IR_D;
 
 	if (wide && shape == IR_HALF)
 		shape = IR_SCALAR;
-	return (struct shape){.wide = wide,
-			      .scalar = shape == IR_SCALAR,
-			      .shape = shape,
-			      .bytes = shape == IR_SCALAR ? 1u << lane
-				       : shape == IR_HALF ? 8
-							  : 16};
+	return (struct x64_shape){.wide = wide,
+				  .scalar = shape == IR_SCALAR,
+				  .shape = shape,
+				  .bytes = shape == IR_SCALAR ? 1u << lane
+					   : shape == IR_HALF ? 8
+							      : 16};
 }
 
-static bool single_or_double(const struct ir_op *o)
+bool x64_fp_is_sd(const struct ir_op *o)
 {
 	return IR_LANE(o->aux) == IR_S || IR_LANE(o->aux) == IR_D;
 }
 
-/* May the host do it? */
-static bool by_host(const struct x64_compiler *g, const struct ir_op *o)
+bool x64_fp_by_host(const struct x64_compiler *g, const struct ir_op *o)
 {
-	return single_or_double(o) && !(g->w->b.mode & CPU_MODE_FP_DYNAMIC);
+	return x64_fp_is_sd(o) && !(g->w->b.mode & CPU_MODE_FP_DYNAMIC);
 }
 
-/* How many bytes of @v are not known to be zero, from the lowest. */
-static unsigned int bytes_of(const struct x64_compiler *g, ir_val v)
+unsigned int x64_fp_bytes(const struct x64_compiler *g, ir_val v)
 {
 	const struct ir_block *b = &g->w->b;
 	const struct ir_op *o = &b->op[v];
@@ -144,8 +135,7 @@ static unsigned int bytes_of(const struct x64_compiler *g, ir_val v)
 	}
 }
 
-/* d = the lowest bytes of a, zero above. */
-static void narrow_to(struct x64_compiler *g, unsigned int bytes, unsigned int d, unsigned int a)
+void x64_fp_narrow_to(struct x64_compiler *g, unsigned int bytes, unsigned int d, unsigned int a)
 {
 	if (bytes == 4)
 		x64_rvri(&g->b, X64_VINSERTPS, 0, d, a, a, 0x0e);
@@ -153,38 +143,30 @@ static void narrow_to(struct x64_compiler *g, unsigned int bytes, unsigned int d
 		x64_rr(&g->b, bytes == 8 ? X64_VMOVQ : X64_VMOVDQA, 0, d, a);
 }
 
-/* A register with @v, which is in @reg, zero above: that one, or @scratch. */
-static unsigned int narrow(struct x64_compiler *g, unsigned int bytes, ir_val v, unsigned int reg,
+unsigned int x64_fp_narrow(struct x64_compiler *g, unsigned int bytes, ir_val v, unsigned int reg,
 			   unsigned int scratch)
 {
-	if (bytes_of(g, v) <= bytes)
+	if (x64_fp_bytes(g, v) <= bytes)
 		return reg;
-	narrow_to(g, bytes, scratch, reg);
+	x64_fp_narrow_to(g, bytes, scratch, reg);
 	return scratch;
 }
 
 /* --- rare cases --- */
 
-struct rare {
-	struct x64_row *r;
-	uint8_t *from[3];
-	unsigned int nr;
-};
-
-static void rare_if(struct x64_compiler *g, struct rare *rare, enum x64_cc cc)
+void x64_rare_if(struct x64_compiler *g, struct x64_rare *rare, enum x64_cc cc)
 {
 	rare->from[rare->nr++] = x64_jcc(&g->b, cc);
 }
 
-static void rare_end(struct x64_compiler *g, const struct rare *rare)
+void x64_rare_end(struct x64_compiler *g, const struct x64_rare *rare)
 {
 	x64_row_stub(g, rare->r, rare->from, rare->nr, g->b.p);
 }
 
-/* The row that calls the op's function. Operands are in use; the result's register is *d. */
-static struct rare exact(struct x64_compiler *g, const struct ir_op *o, unsigned int *d)
+struct x64_rare x64_fp_exact(struct x64_compiler *g, const struct ir_op *o, unsigned int *d)
 {
-	struct rare rare = {.r = x64_new_row(g, X64_ROW_VEC)};
+	struct x64_rare rare = {.r = x64_new_row(g, X64_ROW_VEC)};
 
 	rare.r->a = x64_where(g, o->a);
 	rare.r->b = x64_where(g, o->b);
@@ -196,36 +178,46 @@ static struct rare exact(struct x64_compiler *g, const struct ir_op *o, unsigned
 	return rare;
 }
 
-enum second_look { OF_NAN, OF_NAN_OR_MIN };
-
-/* Jump if a lane of @d needs the second look. */
-static void look(struct x64_compiler *g, struct rare *rare, struct shape s, enum second_look of,
-		 unsigned int d)
+void x64_fp_look(struct x64_compiler *g, struct x64_rare *rare, struct x64_shape s,
+		 enum x64_second_look of, unsigned int d)
 {
 	static const uint16_t compare[2] = {X64_VUCOMISS, X64_VUCOMISD},
 			      lanes[2] = {X64_VCMPPS, X64_VCMPPD};
 	unsigned int a = d;
 
-	if (of == OF_NAN_OR_MIN) {
+	if (of == X64_OF_NAN_OR_MIN) {
 		a = X64_XSCRATCH;
 		x64_rvm(&g->b, X64_VANDPS, 0, a, d, constant(ABS + 2 * IR_FULL + s.wide));
 	}
 	if (!s.scalar) {
-		if (of == OF_NAN)
+		if (of == X64_OF_NAN)
 			x64_rvri(&g->b, (enum x64_op)lanes[s.wide], 0, X64_XSCRATCH, a, a, UNORD_Q);
 		else
 			x64_rvmi(&g->b, (enum x64_op)lanes[s.wide], 0, X64_XSCRATCH, a,
 				 constant(MIN + s.wide), EQ_UQ);
 		x64_rr(&g->b, X64_VPTEST, 0, X64_XSCRATCH, X64_XSCRATCH);
-		rare_if(g, rare, X64_NE);
-	} else if (of == OF_NAN) {
+		x64_rare_if(g, rare, X64_NE);
+	} else if (of == X64_OF_NAN) {
 		x64_rr(&g->b, (enum x64_op)compare[s.wide], 0, a, a);
-		rare_if(g, rare, X64_P);
+		x64_rare_if(g, rare, X64_P);
 	} else {
 		/* Equal or unordered. */
 		x64_rm(&g->b, (enum x64_op)compare[s.wide], 0, a, constant(MIN + s.wide));
-		rare_if(g, rare, X64_E);
+		x64_rare_if(g, rare, X64_E);
 	}
+}
+
+void x64_fp_compare_nan(struct x64_compiler *g, struct x64_rare *rare, struct x64_shape s,
+			unsigned int a, unsigned int b)
+{
+	if (s.scalar) {
+		x64_rr(&g->b, s.wide ? X64_VUCOMISD : X64_VUCOMISS, 0, a, b);
+		x64_rare_if(g, rare, X64_P);
+		return;
+	}
+	x64_rvri(&g->b, s.wide ? X64_VCMPPD : X64_VCMPPS, 0, X64_XSCRATCH - 2, a, b, UNORD_Q);
+	x64_rr(&g->b, X64_VPTEST, 0, X64_XSCRATCH - 2, X64_XSCRATCH - 2);
+	x64_rare_if(g, rare, X64_NE);
 }
 
 /* --- arithmetic --- */
@@ -241,18 +233,18 @@ static const struct arithmetic arithmetic[] = {
 	[IR_V_##op - IR_V_FABS] = {{X64_V##name##SS, X64_V##name##SD}, \
 				   {X64_V##name##PS, X64_V##name##PD}, \
 				   ##__VA_ARGS__}
-	ROW(FADD, ADD, OF_NAN, true),
-	ROW(FSUB, SUB, OF_NAN),
-	ROW(FABD, SUB, OF_NAN),
-	ROW(FMUL, MUL, OF_NAN_OR_MIN, true),
-	ROW(FDIV, DIV, OF_NAN_OR_MIN),
-	ROW(FSQRT, SQRT, OF_NAN),
-	ROW(FMLA, FMADD231, OF_NAN_OR_MIN),
-	ROW(FMLS, FNMADD231, OF_NAN_OR_MIN),
+	ROW(FADD, ADD, X64_OF_NAN, true),
+	ROW(FSUB, SUB, X64_OF_NAN),
+	ROW(FABD, SUB, X64_OF_NAN),
+	ROW(FMUL, MUL, X64_OF_NAN_OR_MIN, true),
+	ROW(FDIV, DIV, X64_OF_NAN_OR_MIN),
+	ROW(FSQRT, SQRT, X64_OF_NAN),
+	ROW(FMLA, FMADD231, X64_OF_NAN_OR_MIN),
+	ROW(FMLS, FNMADD231, X64_OF_NAN_OR_MIN),
 #undef ROW
 };
 
-static enum x64_op instruction(const struct ir_op *o, struct shape s)
+static enum x64_op instruction(const struct ir_op *o, struct x64_shape s)
 {
 	const struct arithmetic *row = &arithmetic[o->opc - IR_V_FABS];
 
@@ -270,7 +262,7 @@ static unsigned int age(const struct x64_compiler *g, ir_val v)
 /* Of two operands in any order, which is to be the first: no zeros to be made, or off the path. */
 static bool better_first(const struct x64_compiler *g, unsigned int bytes, ir_val v, ir_val than)
 {
-	bool zero[2] = {bytes_of(g, v) <= bytes, bytes_of(g, than) <= bytes};
+	bool zero[2] = {x64_fp_bytes(g, v) <= bytes, x64_fp_bytes(g, than) <= bytes};
 
 	return zero[0] != zero[1] ? zero[0] : age(g, v) < age(g, than);
 }
@@ -278,12 +270,12 @@ static bool better_first(const struct x64_compiler *g, unsigned int bytes, ir_va
 void x64_gen_fp_arith(struct x64_compiler *g, const struct ir_op *o)
 {
 	const struct arithmetic *row = &arithmetic[o->opc - IR_V_FABS];
-	struct shape s = shape_of(o);
+	struct x64_shape s = x64_fp_shape(o);
 	ir_val first = o->a, second = o->b;
 	unsigned int a, b, d;
-	struct rare rare;
+	struct x64_rare rare;
 
-	if (!by_host(g, o)) {
+	if (!x64_fp_by_host(g, o)) {
 		x64_gen_vec(g, o);
 		return;
 	}
@@ -294,55 +286,55 @@ void x64_gen_fp_arith(struct x64_compiler *g, const struct ir_op *o)
 	}
 	a = x64_use_xmm(g, first);
 	b = x64_use_xmm(g, second);
-	rare = exact(g, o, &d);
+	rare = x64_fp_exact(g, o, &d);
 	/* What lies above gets no sign, so is zero after FABD anyway. */
 	if (!s.scalar || o->opc != IR_V_FABD)
-		a = narrow(g, s.bytes, first, a, X64_XSCRATCH);
+		a = x64_fp_narrow(g, s.bytes, first, a, X64_XSCRATCH);
 	if (!s.scalar)
-		b = narrow(g, s.bytes, second, b, X64_XSCRATCH - 1);
+		b = x64_fp_narrow(g, s.bytes, second, b, X64_XSCRATCH - 1);
 	if (o->opc == IR_V_FDIV && s.shape == IR_HALF) {
 		x64_rvm(&g->b, X64_VORPS, 0, X64_XSCRATCH - 1, b, constant(FILL));
 		b = X64_XSCRATCH - 1;
 	}
 	x64_rvr(&g->b, instruction(o, s), 0, d, a, b);
-	look(g, &rare, s, (enum second_look)row->look, d);
+	x64_fp_look(g, &rare, s, (enum x64_second_look)row->look, d);
 	if (o->opc == IR_V_FABD)
 		x64_rvm(&g->b, X64_VANDPS, 0, d, d, constant(ABS + 2 * s.shape + s.wide));
-	rare_end(g, &rare);
+	x64_rare_end(g, &rare);
 }
 
 void x64_gen_fp_sqrt(struct x64_compiler *g, const struct ir_op *o)
 {
-	struct shape s = shape_of(o);
-	struct rare rare;
+	struct x64_shape s = x64_fp_shape(o);
+	struct x64_rare rare;
 	unsigned int a, d;
 
-	if (!by_host(g, o)) {
+	if (!x64_fp_by_host(g, o)) {
 		x64_gen_vec(g, o);
 		return;
 	}
 	x64_flags_clobber(g);
 	a = x64_use_xmm(g, o->a);
-	rare = exact(g, o, &d);
+	rare = x64_fp_exact(g, o, &d);
 	if (s.scalar) {
 		x64_rvr(&g->b, X64_VPXOR, 0, X64_XSCRATCH, X64_XSCRATCH, X64_XSCRATCH);
 		x64_rvr(&g->b, instruction(o, s), 0, d, X64_XSCRATCH, a);
 	} else {
-		a = narrow(g, s.bytes, o->a, a, X64_XSCRATCH);
+		a = x64_fp_narrow(g, s.bytes, o->a, a, X64_XSCRATCH);
 		x64_rr(&g->b, instruction(o, s), 0, d, a);
 	}
-	look(g, &rare, s, OF_NAN, d);
-	rare_end(g, &rare);
+	x64_fp_look(g, &rare, s, X64_OF_NAN, d);
+	x64_rare_end(g, &rare);
 }
 
 /* a + b * c, a - b * c */
 void x64_gen_fp_fused(struct x64_compiler *g, const struct ir_op *o)
 {
-	struct shape s = shape_of(o);
+	struct x64_shape s = x64_fp_shape(o);
 	unsigned int a, b, c, d;
-	struct rare rare;
+	struct x64_rare rare;
 
-	if (!by_host(g, o)) {
+	if (!x64_fp_by_host(g, o)) {
 		x64_gen_vec(g, o);
 		return;
 	}
@@ -350,69 +342,32 @@ void x64_gen_fp_fused(struct x64_compiler *g, const struct ir_op *o)
 	a = x64_use_xmm(g, o->a);
 	b = x64_use_xmm(g, o->b);
 	c = x64_use_xmm(g, o->c);
-	rare = exact(g, o, &d);
-	narrow_to(g, bytes_of(g, o->a) <= s.bytes ? 16 : s.bytes, d, a);
+	rare = x64_fp_exact(g, o, &d);
+	x64_fp_narrow_to(g, x64_fp_bytes(g, o->a) <= s.bytes ? 16 : s.bytes, d, a);
 	if (!s.scalar) {
-		b = narrow(g, s.bytes, o->b, b, X64_XSCRATCH);
-		c = narrow(g, s.bytes, o->c, c, X64_XSCRATCH - 1);
+		b = x64_fp_narrow(g, s.bytes, o->b, b, X64_XSCRATCH);
+		c = x64_fp_narrow(g, s.bytes, o->c, c, X64_XSCRATCH - 1);
 	}
 	x64_rvr(&g->b, instruction(o, s), 0, d, b, c);
-	look(g, &rare, s, OF_NAN_OR_MIN, d);
-	rare_end(g, &rare);
+	x64_fp_look(g, &rare, s, X64_OF_NAN_OR_MIN, d);
+	x64_rare_end(g, &rare);
 }
 
 /* FABS, FNEG: signs, whatever FPCR is. */
 void x64_gen_fp_sign(struct x64_compiler *g, const struct ir_op *o)
 {
-	struct shape s = shape_of(o);
+	struct x64_shape s = x64_fp_shape(o);
 	bool negate = o->opc == IR_V_FNEG;
 	unsigned int a, d;
 
-	if (!single_or_double(o)) {
+	if (!x64_fp_is_sd(o)) {
 		x64_gen_vec(g, o);
 		return;
 	}
 	a = x64_use_xmm(g, o->a);
 	d = x64_def_xmm(g);
 	if (negate)
-		a = narrow(g, s.bytes, o->a, a, X64_XSCRATCH);
+		a = x64_fp_narrow(g, s.bytes, o->a, a, X64_XSCRATCH);
 	x64_rvm(&g->b, negate ? X64_VXORPS : X64_VANDPS, 0, d, a,
 		constant((negate ? SIGN : ABS) + 2 * s.shape + s.wide));
-}
-
-/* --- comparison to flags --- */
-
-/*
- * In order: less 8, equal 6, greater 2 as N Z C V. The host has CF for less and ZF for equal, and
- * PF for unordered, which the exact function is asked for: it alone knows what to raise.
- */
-void x64_gen_fcmp(struct x64_compiler *g, const struct ir_op *o)
-{
-	bool zero = o->imm & VEC_FCMP_ZERO, wide = IR_LANE(o->aux) == IR_D;
-	unsigned int a, b = X64_XSCRATCH, d;
-	struct rare rare = {0};
-
-	if (!by_host(g, o)) {
-		x64_gen_fp_row(g, o);
-		return;
-	}
-	x64_flags_clobber(g);
-	a = x64_use_xmm(g, o->a);
-	if (!zero)
-		b = x64_use_xmm(g, o->b);
-	rare.r = x64_new_row(g, X64_ROW_FCMP);
-	rare.r->a = x64_where(g, o->a);
-	rare.r->b = x64_where(g, o->b);
-	d = x64_def(g);
-	rare.r->d = (struct x64_loc){X64_LOC_GPR, 1, (uint16_t)d};
-	if (zero)
-		x64_rvr(&g->b, X64_VPXOR, 0, b, b, b);
-	x64_rr(&g->b, wide ? X64_VUCOMISD : X64_VUCOMISS, 0, a, b);
-	rare_if(g, &rare, X64_P);
-	x64_mov_imm(&g->b, d, FLAG_C);
-	x64_mov_imm(&g->b, RAX, FLAG_Z | FLAG_C);
-	x64_mov_imm(&g->b, RCX, FLAG_N);
-	x64_cmovcc(&g->b, X64_E, 0, d, RAX);
-	x64_cmovcc(&g->b, X64_B, 0, d, RCX);
-	rare_end(g, &rare);
 }

@@ -17,6 +17,7 @@
 static const union vreg zero;
 
 static uint32_t flags(struct cpu *cpu, const struct x64_block *b, const struct x64_flags *f);
+static const void *vector(struct cpu *cpu, struct x64_loc at);
 
 static uint64_t integer(struct cpu *cpu, const struct x64_block *b, struct x64_loc at)
 {
@@ -37,10 +38,36 @@ static uint64_t integer(struct cpu *cpu, const struct x64_block *b, struct x64_l
 	}
 }
 
+/* N Z C V of an FCMP that has raised what it had to. */
+static uint32_t compared(bool wide, const void *a, const void *b)
+{
+	float a32, b32;
+	double x, y;
+
+	if (wide) {
+		memcpy(&x, a, sizeof(x));
+		memcpy(&y, b, sizeof(y));
+	} else {
+		memcpy(&a32, a, sizeof(a32));
+		memcpy(&b32, b, sizeof(b32));
+		x = a32;
+		y = b32;
+	}
+	if (__builtin_isless(x, y))
+		return FLAG_N;
+	if (__builtin_isgreater(x, y))
+		return FLAG_C;
+	return __builtin_isunordered(x, y) ? FLAG_C | FLAG_V : FLAG_Z | FLAG_C;
+}
+
 static uint32_t flags(struct cpu *cpu, const struct x64_block *b, const struct x64_flags *f)
 {
-	uint64_t a = integer(cpu, b, f->a), c = integer(cpu, b, f->b);
+	uint64_t a, c;
 
+	if (f->opc == IR_FCMP)
+		return compared(f->wide, vector(cpu, f->a), vector(cpu, f->b));
+	a = integer(cpu, b, f->a);
+	c = integer(cpu, b, f->b);
 	switch (f->opc) {
 	case IR_CMP:
 		return f->wide ? op_flags_sub64(a, c) : op_flags_sub32(a, c);

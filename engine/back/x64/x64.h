@@ -449,6 +449,10 @@ bool x64_general_only(const struct x64_compiler *g, const struct ir_op *o);
 
 /* --- gen_flags.c --- */
 
+/* gen_fp_cmp.c: the same for those of an FCMP. */
+bool x64_fcmp_again(const struct ir_block *b, const struct ir_op *o);
+enum x64_cc x64_fcmp_test(struct x64_compiler *g, ir_val f, enum ir_cond cond);
+void x64_fcmp_pack(struct x64_compiler *g, ir_val f, unsigned int d);
 /* Can the flags be evaluated at any time, from values that are kept as long as they are needed? */
 bool x64_flags_again(const struct ir_block *b, ir_val f);
 /* EFLAGS are about to change: keep what they hold if somebody needs it. Before scratch is used. */
@@ -480,7 +484,8 @@ x64_gen x64_gen_const, x64_gen_pcrel, x64_gen_mov, x64_gen_alu, x64_gen_mul, x64
 	x64_gen_exception, x64_gen_leave, x64_gen_vec, x64_gen_vconst, x64_gen_lane, x64_gen_fp_row,
 	x64_gen_simd, x64_gen_move_lane, x64_gen_complement, x64_gen_get, x64_gen_put,
 	x64_gen_nothing, x64_gen_fp_arith, x64_gen_fp_sqrt, x64_gen_fp_fused, x64_gen_fp_sign,
-	x64_gen_fcmp;
+	x64_gen_fcmp, x64_gen_ftoi, x64_gen_itof, x64_gen_fp_precision, x64_gen_fp_round,
+	x64_gen_fp_max, x64_gen_fp_mask;
 
 /* gen_fp.c: what its code has in memory, in struct x64_cpu. */
 extern const union vreg x64_constants[X64_NR_CONSTANTS];
@@ -499,6 +504,8 @@ void x64_cold(struct x64_compiler *g);
 void x64_hot(struct x64_compiler *g);
 /* The jump whose displacement is at @at leads to @to in the other part. */
 void x64_cross(struct x64_compiler *g, uint8_t *at, const uint8_t *to);
+/* The call of the row alone. */
+void x64_row_call(struct x64_compiler *g, struct x64_row *r);
 /* In the cold part: the call of the row, from the jumps at from[], then on at @back. */
 void x64_row_call_cold(struct x64_compiler *g, struct x64_row *r, const uint8_t *back);
 /* A whole stub, for the jumps at from[]; it goes on at @back, with all registers but the result's
