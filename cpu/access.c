@@ -391,8 +391,9 @@ int access_load(struct cpu *cpu, uint64_t va, const struct mem_desc *d, uint64_t
 				extend(d, out);
 			return err;
 		}
-		if (d->excl)
-			monitor_mark(cpu, p[0].host);
+		err = d->excl ? monitor_mark(cpu, p[0].host) : CPU_EXIT_NONE;
+		if (err)
+			return err;
 		if (!load_elements(p[0].host, d, out))
 			return access_gone(cpu);
 	} else {

@@ -26,7 +26,10 @@ int machine_init(struct machine *m, const struct machine_ops *ops)
 		return -ENOMEM;
 	}
 	m->monitor = aligned_alloc(64, sizeof(*m->monitor) << MONITOR_BITS);
-	if (!m->monitor) {
+	m->counted = calloc(MONITOR_COUNTED, sizeof(*m->counted));
+	if (!m->monitor || !m->counted) {
+		free(m->monitor);
+		free(m->counted);
 		pthread_cond_destroy(&m->passed);
 		pthread_mutex_destroy(&m->lock);
 		return -ENOMEM;
@@ -41,6 +44,7 @@ int machine_init(struct machine *m, const struct machine_ops *ops)
 void machine_destroy(struct machine *m)
 {
 	free(m->monitor);
+	free(m->counted);
 	pthread_cond_destroy(&m->passed);
 	pthread_mutex_destroy(&m->lock);
 }

@@ -266,6 +266,7 @@ struct machine_ops {
 struct monitor_word {
 	_Atomic uint64_t word;
 } __attribute__((aligned(64)));
+#define MONITOR_COUNTED 65536 /* granules, by their number modulo this, that are told apart */
 
 /* What the vCPUs of one VM share. */
 struct machine {
@@ -282,6 +283,7 @@ struct machine {
 	void *code;                         /* the engine's code cache */
 	void *owner;                        /* the KVM's VM */
 	struct monitor_word *monitor;       /* 1 << MONITOR_BITS of them */
+	_Atomic uint8_t *counted;           /* MONITOR_COUNTED of them */
 };
 
 /* cpu.c */

@@ -26,6 +26,11 @@
  *    for him yields the processor after a while, and goes back to a kick point if asked to.
  *  - Plain stores do not count, see docs/memory-model.md.
  *
+ * Atomics of granules that no exclusive was ever used on need none of this: they are the host's
+ * alone, in generated code. So a load exclusive counts its granule (a byte, by another hash), for
+ * good, and when it is the first one it has every vCPU in the guest pass a kick point before it
+ * loads: who has seen the granule not counted has done its atomic by then.
+ *
  * A machine with one vCPU does nothing of this. When it gets its second one, a mark that was made
  * before is lost, which is always allowed.
  */
@@ -47,6 +52,12 @@ static inline _Atomic uint64_t *monitor_word(struct machine *m, const void *host
 	uint64_t granule = (uintptr_t)host >> MONITOR_GRANULE_SHIFT;
 
 	return &m->monitor[(granule ^ granule >> MONITOR_BITS) % (1u << MONITOR_BITS)].word;
+}
+
+/** monitor_counted() - Not 0 once an exclusive was used on the granule of @host. */
+static inline _Atomic uint8_t *monitor_counted(struct machine *m, const void *host)
+{
+	return &m->counted[(uintptr_t)host >> MONITOR_GRANULE_SHIFT & (MONITOR_COUNTED - 1)];
 }
 
 /** monitor_shared() - Are there other vCPUs that could write? */
@@ -92,14 +103,18 @@ static inline void monitor_release(const struct monitor_hold *h, bool wrote)
 int monitor_hold(struct cpu *cpu, const void *host, struct monitor_hold *h);
 
 /* Private to monitor_mark(). */
-void monitor_note(struct cpu *cpu, const void *host);
+int monitor_note(struct cpu *cpu, const void *host);
 
-/** monitor_mark() - Note the granule of @host for a load exclusive, before it loads. */
-static inline void monitor_mark(struct cpu *cpu, const void *host)
+/**
+ * monitor_mark() - Note the granule of @host for a load exclusive, before it loads.
+ *
+ * Return: CPU_EXIT_NONE, or CPU_EXIT_KICK: the granule is counted now, and TLB maintenance may have
+ * been done meanwhile; start the instruction again.
+ */
+static inline int monitor_mark(struct cpu *cpu, const void *host)
 {
 	cpu->excl_count = MONITOR_NONE;
-	if (monitor_shared(cpu->machine))
-		monitor_note(cpu, host);
+	return monitor_shared(cpu->machine) ? monitor_note(cpu, host) : CPU_EXIT_NONE;
 }
 
 /**

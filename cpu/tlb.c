@@ -486,6 +486,8 @@ static void bank_apply(struct cpu *cpu, struct tlb_bank *b, const struct tlb_op 
 	case TLB_OP_VA_ALL_ASID:
 	case TLB_OP_RANGE_ALL_ASID:
 		break;
+	case TLB_OP_NOTHING:
+		return;
 	case TLB_OP_CLEAN:
 		bank_clean(b, op);
 		return;
@@ -620,6 +622,12 @@ void tlb_sync(struct cpu *cpu)
 		if (other && other != cpu)
 			wait_for(cpu, other);
 	}
+}
+
+void tlb_pass(struct cpu *cpu)
+{
+	tlb_maintain(cpu, &(struct tlb_op){.kind = TLB_OP_NOTHING}, true);
+	tlb_sync(cpu);
 }
 
 void tlb_enter_guest(struct cpu *cpu)

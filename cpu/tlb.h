@@ -123,7 +123,8 @@ struct tlb_op {
 		TLB_OP_RANGE,       /* RVAE1…: va, pages */
 		TLB_OP_RANGE_ALL_ASID,
 		/* Not the guest's: */
-		TLB_OP_CLEAN, /* write tags of the physical range: the dirty log begins anew */
+		TLB_OP_NOTHING, /* tlb_pass() */
+		TLB_OP_CLEAN,   /* write tags of the physical range: the dirty log begins anew */
 	} kind;
 	uint16_t asid;
 	uint64_t va;  /* TLB_OP_CLEAN: a physical address */
@@ -235,6 +236,13 @@ void tlb_serve(struct cpu *cpu);
  * It serves its own queue meanwhile, so that two vCPUs can wait for each other.
  */
 void tlb_sync(struct cpu *cpu);
+
+/**
+ * tlb_pass() - Wait until every other vCPU has passed a kick point, or is outside the guest.
+ *
+ * It serves its own queue meanwhile: what was known of translations may not hold any more.
+ */
+void tlb_pass(struct cpu *cpu);
 
 /** tlb_enter_guest() / tlb_leave_guest() - Around all that the vCPU executes; entry serves. */
 void tlb_enter_guest(struct cpu *cpu);

@@ -55,6 +55,7 @@ static int vcpu_init(struct cpu *cpu)
 	x64_simd_init(x->simd);
 	memcpy(x->constant, x64_constants, sizeof(x->constant));
 	x->pext_flags = 0xc101;
+	x->counted = cpu->machine->counted;
 	x64_counters_reset(x);
 	return 0;
 }

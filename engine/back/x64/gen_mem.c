@@ -14,8 +14,6 @@
 #define LINE_LOG2 5
 _Static_assert(sizeof(struct tlb_entry) == 1 << LINE_LOG2, "the probe knows the size of a line");
 
-#define MAX_FROM 3
-
 /* What an access needs to know of itself, hot or cold. */
 struct access {
 	const struct ir_op *o;
@@ -63,12 +61,8 @@ static unsigned int address(struct x64_compiler *g, const struct access *x)
 	return RAX;
 }
 
-/*
- * Leave the addend of the line for @size bytes at the address in @va in @to, which is not rcx if it
- * is @va. Jumps that a miss takes go to from[]. rcx and rdx.
- */
-static unsigned int probe(struct x64_compiler *g, const struct mem_desc *d, unsigned int va,
-			  unsigned int size, bool write, unsigned int to, uint8_t **from)
+unsigned int x64_probe(struct x64_compiler *g, const struct mem_desc *d, unsigned int va,
+		       unsigned int size, bool write, unsigned int to, uint8_t **from)
 {
 	int32_t tag = write ? offsetof(struct tlb_entry, write_tag)
 			    : offsetof(struct tlb_entry, read_tag);
@@ -142,12 +136,6 @@ static void load_vec(struct x64_compiler *g, unsigned int size_log2, unsigned in
 	default:
 		x64_rm(&g->b, X64_VMOVDQU, 0, reg, m);
 	}
-}
-
-static struct x64_loc in_register(bool vec, unsigned int reg)
-{
-	return (struct x64_loc){
-		.kind = vec ? X64_LOC_XMM : X64_LOC_GPR, .wide = 1, .n = (uint16_t)reg};
 }
 
 /*
@@ -240,7 +228,7 @@ static unsigned int probed_access(struct x64_compiler *g, const struct access *x
 				  unsigned int first, uint8_t **from)
 {
 	unsigned int va = address(g, x);
-	unsigned int nr = probe(g, x->d, va, all_bytes(x), !x->load, RCX, from);
+	unsigned int nr = x64_probe(g, x->d, va, all_bytes(x), !x->load, RCX, from);
 
 	do_access(g, x, x64_at_index(va, RCX, 0, 0), first);
 	return nr;
@@ -261,7 +249,7 @@ static void access_row(struct x64_compiler *g, const struct access *x, const uin
 
 static void single_access(struct x64_compiler *g, const struct access *x)
 {
-	uint8_t *from[MAX_FROM];
+	uint8_t *from[X64_MAX_FROM];
 	unsigned int nr = probed_access(g, x, 0, from);
 	const uint8_t *back = g->b.p;
 
@@ -279,7 +267,7 @@ static void single_access(struct x64_compiler *g, const struct access *x)
 static void left_alone(struct x64_compiler *g, const struct access *x, uint8_t *const out[],
 		       unsigned int nr_out, unsigned int addend, const uint8_t *back)
 {
-	uint8_t *from[MAX_FROM];
+	uint8_t *from[X64_MAX_FROM];
 	unsigned int nr;
 
 	x64_cold(g);
@@ -318,14 +306,14 @@ static void use_group(struct x64_compiler *g, struct access *x)
 static void grouped_access(struct x64_compiler *g, const struct access *x)
 {
 	const struct x64_group *r = x->group;
-	uint8_t *out[MAX_FROM];
+	uint8_t *out[X64_MAX_FROM];
 	unsigned int nr = 0;
 
 	if (begins(g, r)) {
 		int32_t low = r->min - (g->group_at[g->i] - x->d->offset);
 
 		x64_rm(&g->b, X64_LEA, 1, RAX, x64_at(x->base, low));
-		nr = probe(g, x->d, RAX, r->len, r->write, x->addend, out);
+		nr = x64_probe(g, x->d, RAX, r->len, r->write, x->addend, out);
 	} else {
 		x64_ri(&g->b, X64_TEST_I, 0, x->addend, X64_GROUP_NONE);
 		out[nr++] = x64_jcc(&g->b, X64_NE);
@@ -391,9 +379,9 @@ void x64_gen_load(struct x64_compiler *g, const struct ir_op *o)
 		x.reg2 = def_loaded(g, vec, (ir_val)(g->i + 1));
 	use_group(g, &x);
 	x.row = x64_new_row(g, X64_ROW_LOAD);
-	x.row->d = in_register(vec, x.reg);
+	x.row->d = x64_in_register(vec, x.reg);
 	if (x.second)
-		x.row->d2 = in_register(vec, x.reg2);
+		x.row->d2 = x64_in_register(vec, x.reg2);
 	emit_access(g, &x);
 }
 
@@ -415,135 +403,10 @@ void x64_gen_store(struct x64_compiler *g, const struct ir_op *o)
 	x.reg2 = reg2;
 	use_group(g, &x);
 	x.row = x64_new_row(g, X64_ROW_STORE);
-	x.row->a = in_register(vec, reg);
+	x.row->a = x64_in_register(vec, reg);
 	if (second)
-		x.row->b = in_register(vec, reg2);
+		x.row->b = x64_in_register(vec, reg2);
 	emit_access(g, &x);
-}
-
-/* --- atomics --- */
-
-static bool alone_inline(const struct x64_compiler *g, const struct ir_op *o)
-{
-	const struct mem_desc *d = &g->w->b.mem[o->aux];
-
-	if (o->opc == IR_STX || d->be || d->pair || d->offset || (g->w->b.mode & CPU_MODE_ALIGN))
-		return false;
-	return o->opc == IR_CAS || o->imm == RMW_ADD || o->imm == RMW_SWP ||
-	       (d->size_log2 >= 2 && o->imm <= RMW_SET);
-}
-
-/* The old value, in rax or @reg, to the result: zero-extended. */
-static void old_value(struct x64_compiler *g, const struct mem_desc *d, unsigned int to,
-		      unsigned int from)
-{
-	static const uint16_t ops[4] = {X64_MOVZX8, X64_MOVZX16, X64_MOV, X64_MOV};
-
-	x64_rr(&g->b, (enum x64_op)ops[d->size_log2], d->size_log2 == 3, to, from);
-}
-
-/* CLR, EOR, SET: tried until nobody came between. */
-static void emit_tries(struct x64_compiler *g, const struct ir_op *o, struct x64_row *r,
-		       struct x64_mem m, unsigned int c)
-{
-	unsigned int w = g->w->b.mem[o->aux].size_log2 == 3;
-	uint8_t *again;
-
-	r->access[0] = x64_here(g);
-	x64_rm(&g->b, X64_MOV, w, RAX, m);
-	again = g->b.p;
-	if (o->imm == RMW_CLR) {
-		x64_rvr(&g->b, X64_ANDN, w, RDX, c, RAX);
-	} else {
-		x64_rr(&g->b, X64_MOV, w, RDX, RAX);
-		x64_rr(&g->b, o->imm == RMW_EOR ? X64_XOR : X64_OR, w, RDX, c);
-	}
-	r->access[1] = x64_here(g);
-	x64_rm(&g->b, X64_CMPXCHG, w, RDX, m);
-	x64_jcc_to(&g->b, X64_NE, again);
-}
-
-static void emit_atomic(struct x64_compiler *g, const struct ir_op *o, struct x64_row *r,
-			struct x64_mem m, unsigned int expect, unsigned int c, unsigned int d)
-{
-	static const uint16_t adds[4] = {X64_XADD8, X64_XADD16, X64_XADD, X64_XADD};
-	static const uint16_t swaps[4] = {X64_XCHG8, X64_XCHG16, X64_XCHG, X64_XCHG};
-	static const uint16_t cas[4] = {X64_CMPXCHG8, X64_CMPXCHG16, X64_CMPXCHG, X64_CMPXCHG};
-	const struct mem_desc *desc = &g->w->b.mem[o->aux];
-	unsigned int n = desc->size_log2, w = n == 3;
-
-	if (o->opc == IR_CAS) {
-		x64_rr(&g->b, X64_MOV, 1, RAX, expect);
-		r->access[0] = x64_here(g);
-		x64_rm(&g->b, (enum x64_op)cas[n], w, c, m);
-		old_value(g, desc, d, RAX);
-	} else if (o->imm == RMW_ADD || o->imm == RMW_SWP) {
-		x64_rr(&g->b, X64_MOV, 1, RDX, c);
-		r->access[0] = x64_here(g);
-		x64_rm(&g->b, (enum x64_op)(o->imm == RMW_ADD ? adds[n] : swaps[n]), w, RDX, m);
-		old_value(g, desc, d, RDX);
-	} else {
-		emit_tries(g, o, r, m, c);
-		old_value(g, desc, d, RAX);
-	}
-}
-
-/*
- * While the machine has one vCPU an atomic is the host's; otherwise it holds a word of the
- * exclusive monitor, which C does.
- */
-static void one_cpu_atomic(struct x64_compiler *g, const struct ir_op *o)
-{
-	const struct mem_desc *desc = &g->w->b.mem[o->aux];
-	unsigned int a = x64_use(g, o->a), c = x64_use(g, o->c), expect = 0, d, nr = 0;
-	uint8_t *from[MAX_FROM + 1];
-	const uint8_t *back;
-	struct x64_row *r;
-
-	if (o->opc == IR_CAS)
-		expect = x64_use(g, o->b);
-	d = x64_def(g);
-	r = x64_new_row(g, o->opc == IR_CAS ? X64_ROW_CAS : X64_ROW_RMW);
-	r->b = o->opc == IR_CAS ? in_register(false, expect)
-				: (struct x64_loc){.kind = X64_LOC_NONE};
-	r->c = in_register(false, c);
-	r->d = in_register(false, d);
-	x64_rm(&g->b, X64_MOV, 1, RDX, x64_at(X64_CPU, X64_DISP(offsetof(struct cpu, machine))));
-	x64_mi(&g->b, X64_CMP_I, 0, x64_at(RDX, offsetof(struct machine, nr_cpus)), 1);
-	from[nr++] = x64_jcc(&g->b, X64_A);
-	nr += probe(g, desc, a, 1u << desc->size_log2, true, RCX, from + nr);
-	emit_atomic(g, o, r, x64_at_index(a, RCX, 0, 0), expect, c, d);
-	back = g->b.p;
-	x64_cold(g);
-	for (unsigned int n = 0; n < nr; n++)
-		x64_cross(g, from[n], g->b.p);
-	r->stub = x64_here(g);
-	x64_rr(&g->b, X64_MOV, 1, RAX, a);
-	x64_row_call_cold(g, r, back);
-	x64_hot(g);
-}
-
-/* RMW, CAS, STX. A row finds the address in rax. */
-void x64_gen_atomic(struct x64_compiler *g, const struct ir_op *o)
-{
-	unsigned int kind = o->opc == IR_RMW   ? X64_ROW_RMW
-			    : o->opc == IR_CAS ? X64_ROW_CAS
-					       : X64_ROW_STX;
-	const struct mem_desc *d = &g->w->b.mem[o->aux];
-	struct x64_row *r;
-	unsigned int a;
-
-	x64_flags_clobber(g);
-	if (alone_inline(g, o)) {
-		one_cpu_atomic(g, o);
-		return;
-	}
-	a = x64_use(g, o->a);
-	x64_rm(&g->b, X64_LEA, 1, RAX, x64_at(a, d->offset));
-	r = x64_new_row(g, kind);
-	r->b = x64_where(g, o->b);
-	r->c = x64_where(g, o->c);
-	x64_call_row(g, r);
 }
 
 /* DC ZVA: four stores of zeroes to an aligned block. */
@@ -551,7 +414,7 @@ void x64_gen_zva(struct x64_compiler *g, const struct ir_op *o)
 {
 	static const struct mem_desc any;
 	unsigned int a, nr = 0;
-	uint8_t *from[MAX_FROM + 1];
+	uint8_t *from[X64_MAX_FROM + 1];
 	const uint8_t *back;
 	struct x64_row *r;
 
@@ -570,7 +433,7 @@ void x64_gen_zva(struct x64_compiler *g, const struct ir_op *o)
 	}
 	x64_rr(&g->b, X64_MOV, 1, RAX, a);
 	x64_ri(&g->b, X64_AND_I, 1, RAX, -(int32_t)BLOCK_ZVA);
-	nr += probe(g, &any, RAX, BLOCK_ZVA, true, RCX, from + nr);
+	nr += x64_probe(g, &any, RAX, BLOCK_ZVA, true, RCX, from + nr);
 	x64_rvr(&g->b, X64_VPXOR, 0, X64_XSCRATCH, X64_XSCRATCH, X64_XSCRATCH);
 	for (unsigned int n = 0; n < 4; n++) {
 		r->access[n] = x64_here(g);

@@ -107,6 +107,7 @@ enum x64_thunk {
 /* The generator's part of a vCPU. */
 struct x64_cpu {
 	const void *thunk[NR_X64_THUNKS];
+	const void *counted; /* machine.counted, for atomics */
 	uint64_t pext_flags; /* the mask that takes N Z C V out of LAHF and SETO */
 	uint64_t reason;     /* why enter() returns */
 	/*
@@ -489,6 +490,21 @@ x64_gen x64_gen_const, x64_gen_pcrel, x64_gen_mov, x64_gen_alu, x64_gen_mul, x64
 
 /* gen_fp.c: what its code has in memory, in struct x64_cpu. */
 extern const union vreg x64_constants[X64_NR_CONSTANTS];
+
+/*
+ * gen_mem.c: leave the addend of the line for @size bytes at the address in @va in @to, which is
+ * not rcx if it is @va. Jumps that a miss takes go to from[], at most X64_MAX_FROM; how many is
+ * returned. rcx and rdx.
+ */
+#define X64_MAX_FROM 3
+unsigned int x64_probe(struct x64_compiler *g, const struct mem_desc *d, unsigned int va,
+		       unsigned int size, bool write, unsigned int to, uint8_t **from);
+
+static inline struct x64_loc x64_in_register(bool vec, unsigned int reg)
+{
+	return (struct x64_loc){
+		.kind = vec ? X64_LOC_XMM : X64_LOC_GPR, .wide = 1, .n = (uint16_t)reg};
+}
 
 /* The row of op g->i, with everything but its operands' places. */
 struct x64_row *x64_new_row(struct x64_compiler *g, unsigned int kind);
