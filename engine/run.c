@@ -21,14 +21,43 @@
 
 #define MAX_FAILURES 100 /* times, 1 ms apart, that the host had no memory */
 
+/* ARMATURE_CODE_CACHE: bytes, or with K or M behind. False: it is nothing of the kind. */
+static bool read_limit(uint64_t *limit)
+{
+	const char *text = getenv("ARMATURE_CODE_CACHE");
+	unsigned long long n;
+	char *end;
+
+	*limit = CODE_CACHE_LIMIT;
+	if (!text || !*text)
+		return true;
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno || end == text || *text == '-' || n > CODE_CACHE_MOST)
+		return false;
+	if (*end == 'K')
+		n <<= 10;
+	else if (*end == 'M')
+		n <<= 20;
+	*limit = n;
+	return !end[*end == 'K' || *end == 'M'] && n >= CODE_CACHE_MIN && n <= CODE_CACHE_MOST;
+}
+
 int engine_vm_init_with(struct machine *m, const struct backend *back)
 {
-	struct code_cache *c = calloc(1, sizeof(*c));
+	struct code_cache *c;
+	uint64_t limit;
 	int rc;
 
+	if (!read_limit(&limit)) {
+		fprintf(stderr, "armature: ARMATURE_CODE_CACHE: '%s'; give %lluK to %lluM\n",
+			getenv("ARMATURE_CODE_CACHE"), CODE_CACHE_MIN >> 10, CODE_CACHE_MOST >> 20);
+		return -EINVAL;
+	}
+	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	rc = cache_init(c, m, back);
+	rc = cache_init(c, m, back, limit);
 	if (rc) {
 		free(c);
 		return rc;
@@ -125,9 +154,9 @@ static void print_stats(struct machine *m)
 	fprintf(stderr,
 		"engine: %s\n"
 		"code: %" PRIu64 " translations of %" PRIu64 " instructions in %" PRIu64
-		" KiB, %" PRIu64 " dropped, %" PRIu64 " flushes\n",
+		" KiB, %" PRIu64 " dropped, %" PRIu64 " evictions, %" PRIu64 " flushes\n",
 		c->engine, s.translations, s.guest_insns, s.code_bytes >> 10, s.invalidated,
-		c->nr_flushes);
+		c->nr_evictions, c->nr_flushes);
 }
 
 void engine_vm_destroy(struct machine *m)
@@ -229,10 +258,14 @@ static bool serve(struct cpu *cpu)
 	return requests & CPU_REQ_EXIT;
 }
 
-/* Flush, and free what this vCPU does not hold any more, nor any other. */
-static void make_room(struct cpu *cpu)
+/*
+ * Drop what is old, or (@all, and where there is nothing that is) everything, and free what this
+ * vCPU does not hold any more, nor any other.
+ */
+static void make_room(struct cpu *cpu, bool all)
 {
-	cache_flush(cache_of(cpu));
+	if (all || !cache_evict(cache_of(cpu)))
+		cache_flush(cache_of(cpu));
 	pass_safe_point(cpu);
 	cache_reclaim(cache_of(cpu));
 }
@@ -240,8 +273,9 @@ static void make_room(struct cpu *cpu)
 /*
  * The code at PC could not be entered. Make room; true: try again.
  *
- * A full cache is flushed and empties as soon as every vCPU has passed a safe point. Where the host
- * has no memory that helps for a while; if it does not, the machine cannot go on.
+ * Of a full cache the oldest part is dropped, and goes as soon as every vCPU has passed a safe
+ * point. Where the host has no memory that helps for a while; if it does not, the machine cannot go
+ * on.
  */
 static bool recover(struct cpu *cpu)
 {
@@ -262,14 +296,14 @@ static bool recover(struct cpu *cpu)
 		 */
 		return true;
 	case -ENOSPC:
-		make_room(cpu);
+		make_room(cpu, false);
 		if (cache_full(c))
 			sched_yield();
 		return true;
 	case -ENOMEM:
 		if (e->failures++ >= MAX_FAILURES)
 			break;
-		make_room(cpu);
+		make_room(cpu, true);
 		nanosleep(&wait, NULL);
 		return true;
 	default:

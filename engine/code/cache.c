@@ -161,8 +161,13 @@ static struct translation *enter(struct code_cache *c, struct code_page *p, stru
 			      memory_order_relaxed);
 	atomic_store_explicit(head, t, memory_order_release);
 	p->entered++;
+	t->newer = NULL;
+	t->older = c->newest;
+	*(c->newest ? &c->newest->newer : &c->oldest) = t;
+	c->newest = t;
 	c->nr_translations++;
 	c->nr_insns += t->nr_insns;
+	c->entered_bytes += t->size;
 	account(c, t->size);
 	return NULL;
 }
@@ -185,12 +190,15 @@ struct translation *cache_insert(struct code_cache *c, struct code_page *p, stru
 
 static void retire(struct code_cache *c, struct translation *t, uint64_t epoch)
 {
+	*(t->older ? &t->older->newer : &c->oldest) = t->newer;
+	*(t->newer ? &t->newer->older : &c->newest) = t->older;
 	t->retired_epoch = epoch;
 	t->retired_next = NULL;
 	*c->retired_end = t;
 	c->retired_end = &t->retired_next;
 	c->nr_translations--;
 	c->nr_insns -= t->nr_insns;
+	c->entered_bytes -= t->size;
 	c->nr_invalidated++;
 }
 
@@ -487,6 +495,54 @@ void cache_verify(struct code_cache *c, struct code_page *p, uint64_t run)
 	atomic_store_explicit(&p->verified, now, memory_order_release);
 }
 
+/* --- making room --- */
+
+/* Take @t out of its table. */
+static void take_out(struct code_cache *c, struct translation *t)
+{
+	struct code_page *p = atomic_load_explicit(&t->page, memory_order_relaxed);
+	_Atomic(struct translation *) *at = &p->bucket[cache_bucket(t->offset, t->mode)];
+
+	while (atomic_load(at) != t) {
+		at = &atomic_load(at)->next;
+		c->work++;
+	}
+	atomic_store(at, atomic_load(&t->next));
+}
+
+/*
+ * By age alone. What is hot is made again, which costs less than to know what is hot; and a guest
+ * cannot choose what is kept.
+ */
+bool cache_evict(struct code_cache *c)
+{
+	uint64_t epoch, dropped = 0;
+	bool wanted, done;
+
+	pthread_mutex_lock(&c->maintenance);
+	cache_lock(c);
+	epoch = atomic_load(&c->epoch) + 1;
+	wanted = !c->retired && c->entered_bytes > c->limit / 2;
+	done = c->retired || wanted;
+	while (wanted && c->oldest && dropped < c->limit / 8) {
+		struct translation *t = c->oldest;
+
+		dropped += t->size;
+		take_out(c, t);
+		drop(c, t, epoch);
+		cache_breathe(c);
+	}
+	if (dropped) {
+		c->nr_evictions++;
+		atomic_store(&c->epoch, epoch);
+	}
+	cache_unlock(c);
+	if (dropped)
+		kick_all(c);
+	pthread_mutex_unlock(&c->maintenance);
+	return done;
+}
+
 /* --- flushing --- */
 
 /* Drop all of @p, into which nothing is entered any more, and @p. */
@@ -682,13 +738,13 @@ void cache_reclaim(struct code_cache *c)
 
 /* --- life --- */
 
-int cache_init(struct code_cache *c, struct machine *m, const struct backend *back)
+int cache_init(struct code_cache *c, struct machine *m, const struct backend *back, uint64_t limit)
 {
 	uint64_t secret;
 
 	c->machine = m;
 	c->back = back;
-	c->limit = CODE_CACHE_LIMIT;
+	c->limit = limit;
 	c->slice = CACHE_SLICE;
 	/* A host without randomness right after its start has a hash that can be guessed. */
 	if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) != sizeof(secret))

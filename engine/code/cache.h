@@ -20,7 +20,7 @@
  *    once every vCPU has passed a safe point (or was outside the
  *    guest) since. So is a page that was dropped.
  *  - What is allocated stays below the limit, and one translation for each vCPU: who finds it
- *    exceeded flushes the cache and goes to a safe point before it translates more. It is counted
+ *    exceeded evicts and goes to a safe point before it translates more. It is counted
  *    here whoever allocated it (struct translation.size).
  *
  * Work under the lock is bounded, because a guest decides how much there is: it may fill the cache
@@ -100,30 +100,35 @@ struct code_cache {
 
 	uint64_t secret; /* odd; makes the hash of pages another one in each machine */
 	_Atomic(struct code_page *) hash[1 << CODE_HASH_BITS];
-	_Atomic uint64_t epoch;       /* counts retirements */
-	_Atomic uint64_t flush_epoch; /* of the last flush: only then do code pages go */
-	_Atomic uint64_t bytes;       /* allocated, retired ones too */
-	uint64_t limit;               /* of bytes */
-	_Atomic uint64_t runs;        /* counts calls of engine_user_wrote() */
+	_Atomic uint64_t epoch;              /* counts retirements */
+	_Atomic uint64_t flush_epoch;        /* of the last flush: only then do code pages go */
+	_Atomic uint64_t bytes;              /* allocated, retired ones too */
+	uint64_t limit;                      /* of bytes */
+	_Atomic uint64_t runs;               /* counts calls of engine_user_wrote() */
+	struct translation *oldest, *newest; /* of those that are entered */
 	/* Oldest first, by epoch. */
 	struct translation *retired, **retired_end;
 	struct code_page *retired_pages, **retired_pages_end;
 	struct code_copy *retired_copies, **retired_copies_end;
-	uint64_t new_copies; /* bytes of copies retired since expire_copies() */
-	uint64_t nr_translations, nr_insns, nr_invalidated, nr_flushes;
+	uint64_t new_copies;    /* bytes of copies retired since expire_copies() */
+	uint64_t entered_bytes; /* of translations that are entered */
+	uint64_t nr_translations, nr_insns, nr_invalidated, nr_evictions, nr_flushes;
 };
 
 /*
- * A translation takes some 55 bytes for each guest instruction; a boot to the shell has 380,000 of
- * them.
+ * A translation takes some 55 bytes for each guest instruction, generated code and its tables 150;
+ * a boot to the shell has 380,000 of them, a compiler as many. ARMATURE_CODE_CACHE has the last
+ * word.
  */
-#define CODE_CACHE_LIMIT (28ull << 20)
+#define CODE_CACHE_LIMIT (96ull << 20)
+#define CODE_CACHE_MIN   (64ull << 10)
+#define CODE_CACHE_MOST  (112ull << 20) /* what code memory has room for */
 
 /*
  * Copies that are retired ask for no safe point until they are that many bytes: what user space
  * writes beside code makes a copy at every entry, and never drops a translation.
  */
-#define CODE_COPIES_LIMIT (CODE_CACHE_LIMIT / 32)
+#define CODE_COPIES_LIMIT (1ull << 20)
 
 /* Where a page has a translation: by all of its key, as a guest may have many of one offset. */
 static inline unsigned int cache_bucket(uint32_t offset, uint32_t mode)
@@ -155,7 +160,7 @@ static inline struct translation *cache_find(struct code_page *p, uint32_t offse
 	return t;
 }
 
-/* Is it time for a flush and a safe point? */
+/* Is it time to evict, and for a safe point? */
 static inline bool cache_full(struct code_cache *c)
 {
 	return atomic_load_explicit(&c->bytes, memory_order_relaxed) > c->limit;
@@ -182,6 +187,13 @@ struct translation *cache_replace(struct code_cache *c, struct code_page *p, str
 void cache_invalidate(struct code_cache *c, const uint8_t *host, uint64_t len, bool always);
 
 /*
+ * Make room: drop the translations that were entered first, an eighth of the limit, unless those of
+ * the last time are still to be freed. False: translations are not what fills it, and it takes a
+ * flush. Any thread; nothing is freed here. Takes both locks.
+ */
+bool cache_evict(struct code_cache *c);
+
+/*
  * Drop all translations and pages, unless those of the last flush are still to be freed. Any
  * thread; nothing is freed here. Takes both locks.
  */
@@ -194,8 +206,8 @@ void cache_reclaim(struct code_cache *c);
 void cache_lock(struct code_cache *c);
 void cache_unlock(struct code_cache *c);
 
-/* Make the cache of @m for @back. 0 or -errno. */
-int cache_init(struct code_cache *c, struct machine *m, const struct backend *back);
+/* Make the cache of @m for @back, with room for @limit bytes. 0 or -errno. */
+int cache_init(struct code_cache *c, struct machine *m, const struct backend *back, uint64_t limit);
 void cache_destroy(struct code_cache *c);
 
 #endif

@@ -38,6 +38,8 @@ struct exit {
 struct translation {
 	_Atomic(struct code_page *) page;   /* NULL once invalidated */
 	_Atomic(struct translation *) next; /* in the page's bucket */
+	/* of those that are entered, in that order */
+	struct translation *older, *newer;
 	struct translation *retired_next;
 	uint64_t retired_epoch;
 	struct exit *incoming; /* exits that lead here */

@@ -50,7 +50,7 @@ static int setup(void **state)
 	mem_insert(&machine.mem, &slot);
 	for (unsigned int i = 0; i < sizeof(memory) / 4; i++)
 		memory[i] = NOP;
-	return cache_init(&cache, &machine, &no_code);
+	return cache_init(&cache, &machine, &no_code, CODE_CACHE_LIMIT);
 }
 
 static int teardown(void **state)
@@ -150,6 +150,55 @@ static void test_all_memory_is_counted(void **state)
 	cache_reclaim(&cache);
 	assert_int_equal(atomic_load(&cache.bytes), empty);
 	assert_false(cache_full(&cache));
+}
+
+/* --- age --- */
+
+static struct translation *enter_at(struct code_page *p, uint32_t offset)
+{
+	struct translation *t = cache_insert(&cache, p, make(offset, 0));
+
+	assert_non_null(t);
+	return t;
+}
+
+/* What was entered first goes first, and no more than an eighth of the limit at a time. */
+static void test_the_oldest_are_evicted(void **state)
+{
+	struct code_page *p = cache_page(&cache, HOST);
+	struct translation *t[64];
+
+	for (unsigned int n = 0; n < 64; n++)
+		t[n] = enter_at(p, 64 * n);
+	cache.limit = 8 * (4ull * t[0]->size);
+	/* One that is dropped for another reason is out of the order. */
+	cache_invalidate(&cache, HOST + 64, 4, true);
+	assert_null(cache_find(p, 64, 0));
+	/* It is still to be freed: evicting more would not help. */
+	assert_true(cache_evict(&cache));
+	assert_int_equal(cache.nr_evictions, 0);
+	cache_reclaim(&cache);
+	/* While they fill more than half of it. */
+	for (unsigned int n = 0; n < 64 - 16;) {
+		unsigned int stays = n + (n ? 4 : 5);
+
+		assert_true(cache_evict(&cache));
+		for (; n < stays; n++)
+			assert_null(cache_find(p, 64 * n, 0));
+		for (unsigned int k = stays; k < 64; k++)
+			assert_ptr_equal(cache_find(p, 64 * k, 0), t[k]);
+		cache_reclaim(&cache);
+	}
+	assert_false(cache_evict(&cache));
+	assert_ptr_equal(cache_find(p, 64 * 63, 0), t[63]);
+	cache_flush(&cache);
+	cache_reclaim(&cache);
+	assert_null(cache.oldest);
+	assert_null(cache.newest);
+	assert_int_equal(cache.entered_bytes, 0);
+	p = cache_page(&cache, HOST);
+	enter_at(p, 0);
+	assert_ptr_equal(cache.oldest, cache.newest);
 }
 
 /* --- what one guest can make long --- */
@@ -473,6 +522,7 @@ int main(void)
 		T(test_maintenance_drops_what_differs),
 		T(test_maintenance_while_translating),
 		T(test_all_memory_is_counted),
+		T(test_the_oldest_are_evicted),
 		T(test_unlinking_is_one_step),
 		T(test_target_of_many),
 		T(test_walks_go_in_slices),

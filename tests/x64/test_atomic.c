@@ -210,7 +210,7 @@ static void test_counted(void **state)
 	assert_int_equal(*monitor_counted(&g.machine, shared(PASSED)), 0);
 }
 
-/* Before the first exclusive of a granule loads, whoever is in the guest has passed a kick point. */
+/* Before the first exclusive of a granule loads, who is in the guest has passed a kick point. */
 static void test_all_pass(void **state)
 {
 	pthread_t thread;
