@@ -417,6 +417,16 @@ def small():
         demand(text, r'^MemTotal: ')
 
 
+def small_cache():
+    """A code cache that is full all the time boots guests, on each engine"""
+    for engine, size, cpus in (('portable', '256K', 4), ('auto', '256K', 1), ('auto', '2M', 4)):
+        os.environ.update(ARMATURE_ENGINE=engine, ARMATURE_CODE_CACHE=size, ARMATURE_DUMP='s')
+        text = boot(cpus=cpus, run='nproc')
+        evicted = re.search(r'^code: .* (\d+) evictions', text, re.M)
+        if not evicted or int(evicted[1]) < 1000:
+            raise Failed('%s with %s evicts little' % (engine, size))
+
+
 def uboot_command():
     if ARMATURE == 'qemu':
         return ['qemu-system-aarch64', '-M', 'virt', '-cpu', 'max,pauth-impdef=on', '-nic', 'none',
@@ -495,7 +505,8 @@ TESTS = {
     'cloud': cloud, 'vgic': vgic, 'generic': generic, 'backports': backports, 'two-cpus': two_cpus,
     'eight-cpus': eight_cpus, 'reboot': reboot, 'disks': disks, 'rootfs': rootfs,
     '16k': sixteen_k, 'clocks': clocks, 'perf': perf, 'shell': shell,
-    'leave': leave, 'killed': killed, 'small': small, 'u-boot': interactive(uboot, uboot_command),
+    'leave': leave, 'killed': killed, 'small': small, 'small-cache': small_cache,
+    'u-boot': interactive(uboot, uboot_command),
 }
 
 
